@@ -1,0 +1,32 @@
+"""Compiles the core: the message, batched UDP and the transactions' hot path. All else is in pyproject.toml."""
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": True,
+    "wraparound": False,
+    "initializedcheck": False,
+    "freethreading_compatible": False,
+}
+
+
+def extension(path: Path) -> Extension:
+    """One extension module per `.pyx`, named by its place below `src`."""
+    name = ".".join(path.with_suffix("").parts[1:])
+    flags = os.environ.get("KAHEA_CFLAGS", "-O2 -fno-plt -Wall").split()
+    return Extension(name, [str(path)], extra_compile_args=flags)
+
+
+setup(
+    ext_modules=cythonize(
+        [extension(p) for p in sorted(Path("src").rglob("*.pyx"))],
+        compiler_directives=DIRECTIVES,
+        include_path=["src"],
+        nthreads=os.cpu_count() or 1,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Script languages: each turns a file into routes; none knows another."""

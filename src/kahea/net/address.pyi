@@ -1,0 +1,49 @@
+"""Types of addresses and listeners."""
+
+from typing import Final
+
+P_NONE: Final = 0
+P_UDP: Final = 1
+P_TCP: Final = 2
+P_TLS: Final = 3
+P_SCTP: Final = 4
+P_WS: Final = 5
+P_WSS: Final = 6
+
+PROTO_NAMES: dict[int, str]  # 1: "udp" ...
+PROTO_IDS: dict[str, int]
+
+class Address:
+    """An IP address and port, hashable, made once per peer (bounded cache)."""
+
+    ip: str
+    port: int
+    family: int  # 4 or 6
+    ip_bytes: bytes  # text, no brackets
+    host: bytes  # text as it stands in a URI or Via: IPv6 in brackets
+    @staticmethod
+    def of(ip: str | bytes, port: int) -> Address:
+        """Raises ValueError for what is no IP literal (brackets allowed)."""
+
+class Listener:
+    """A bound socket as a script sees it (Kamailio's socket info). Transports subclass it."""
+
+    proto: int
+    proto_name: str
+    address: Address
+    name: str  # "" if unnamed
+    advertised_host: bytes  # b"" if none
+    advertised_port: int
+    agname: str
+    @property
+    def via_host(self) -> bytes:
+        """host:port for Via and Record-Route: the advertised ones if set; always with the port."""
+    @property
+    def uri(self) -> str:
+        """"udp:127.0.0.1:5060"."""
+    def send(self, data: bytes, to: Address, connection_id: int = 0) -> bool:
+        """Queue for sending; False if it can't be (closed, too large, queue full). Never raises, never waits."""
+    def flush(self) -> None: ...
+
+def is_ip(text: bytes | str) -> int:
+    """4 or 6 for an IP literal (IPv6 with or without brackets), else 0."""

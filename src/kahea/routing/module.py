@@ -1,0 +1,293 @@
+"""How a module is declared: once, and every language has it.
+
+A module is one class. Its functions, parameters, pseudo-variables and RPC commands are typed Python
+declarations; from them come `KSR.<module>.<function>` in each language, the native function, the settings
+check, the reference page and the type stubs.
+
+    class Maxfwd(Module):
+        '''Max-Forwards (RFC 3261 §16.3 item 3).'''
+
+        name = "maxfwd"
+        max_limit = Param(70, "The largest value let through.")
+
+        @function
+        def process_maxfwd(self, run: Run, limit: int) -> int:
+            '''Decrement Max-Forwards, or add it with `limit`; -1 when it reached 0.'''
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
+
+if TYPE_CHECKING:
+    from kahea.routing.node import Node
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: What a script may pass and get: KEMI's int, str, null, and xval (any of them).
+Value = int | str | None
+
+
+class ConfigError(Exception):
+    """A setting, parameter or script that can't be used; the message is for the operator."""
+
+
+class Param(Generic[T]):
+    """A module parameter: a default, which gives its type, and what it means.
+
+    `many` collects every value given (Kamailio parameters that may be set several times). `check` may
+    raise ValueError or return a converted value. The value is read as a plain attribute of the module.
+    """
+
+    def __init__(self, default: T, doc: str, *, many: bool = False, check: Callable[[Any], Any] | None = None) -> None:
+        self.default = default
+        self.doc = doc
+        self.many = many
+        self.check = check
+        self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Param[T]: ...
+    @overload
+    def __get__(self, instance: Module, owner: type) -> T: ...
+    def __get__(self, instance: Module | None, owner: type) -> Any:
+        if instance is None:
+            return self
+        return self.default
+
+    @property
+    def type(self) -> type:
+        """`int` or `str`; a default of None means `str`, of a list the type that `many` collects."""
+        if isinstance(self.default, int):
+            return int
+        return str
+
+    def set(self, module: Module, value: object) -> None:
+        """Give the parameter a value; raises ConfigError where it does not fit."""
+        where = f"{module.name}.{self.name}"
+        if self.type is int:
+            if isinstance(value, bool):
+                value = int(value)
+            elif isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value):
+                value = int(value)
+            elif not isinstance(value, int):
+                raise ConfigError(f"parameter {where} takes an integer, not {value!r}")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = str(value)
+        elif not isinstance(value, str):
+            raise ConfigError(f"parameter {where} takes a string, not {value!r}")
+        if self.check is not None:
+            try:
+                value = self.check(value)
+            except ValueError as error:
+                raise ConfigError(f"parameter {where}: {error}") from error
+        if self.many:
+            module.__dict__.setdefault(self.name, []).append(value)
+        else:
+            module.__dict__[self.name] = value
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One exported function. `params` and `ret` use KEMI's words: int, long, str; int, bool, xval, none."""
+
+    module: str
+    name: str
+    params: tuple[str, ...]
+    ret: str
+    call: Callable[..., Any]  # call(run, *args)
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A pseudo-variable class: `get(run, name, index)` and, if writable, `set(run, name, index, value)`.
+
+    `name` is the inner name of `$x(name)`, "" without one; `index` is None, an int, or "*". For an inner name
+    that is itself a variable (`$avp($var(x))`), the name is evaluated before the call.
+    """
+
+    name: str
+    get: Callable[..., Value]
+    set: Callable[..., None] | None = None
+    takes_name: bool = False
+    takes_index: bool = False
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RpcCommand:
+    """A management command: `call(*params)` returns what msgspec can encode; raises RpcError."""
+
+    name: str
+    call: Callable[..., Any]
+    doc: str = ""
+
+
+class RpcError(Exception):
+    """An RPC command's failure: a code (as in HTTP) and a text."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def _kind(annotation: object, *, ret: bool) -> str:
+    if annotation is type(None) or annotation is None:
+        return "none"
+    if annotation is int or annotation is str or (annotation is bool and ret):
+        return annotation.__name__  # type: ignore[union-attr]
+    if ret and annotation == Value:
+        return "xval"
+    raise TypeError(f"not a KEMI type: {annotation!r}")
+
+
+@overload
+def function(f: F) -> F: ...
+@overload
+def function(*, name: str | None = None, params: tuple[str, ...] | None = None, ret: str | None = None, group: str | None = None) -> Callable[[F], F]: ...
+def function(f: Any = None, *, name: str | None = None, params: tuple[str, ...] | None = None, ret: str | None = None, group: str | None = None) -> Any:
+    """Export a method `(self, run, ...)` to scripts; types come from its annotations.
+
+    `params`/`ret` override them, `name` the method's name, `group` the module's name under KSR
+    (one class may export into two: `pv` and `pvx`).
+    """
+
+    def mark(target: Any) -> Any:
+        target.__kahea_function__ = (name or target.__name__, params, ret, group)
+        return target
+
+    return mark(f) if f is not None else mark
+
+
+def variable(name: str, *, takes_name: bool = False, takes_index: bool = False) -> Callable[[F], F]:
+    """Declare the getter of pseudo-variable `$name`: a method `(self, run, name, index) -> Value`."""
+
+    def mark(target: Any) -> Any:
+        target.__kahea_variable__ = (name, takes_name, takes_index)
+        return target
+
+    return mark
+
+
+def variable_setter(name: str) -> Callable[[F], F]:
+    """Declare the setter of `$name`: a method `(self, run, name, index, value) -> None`."""
+
+    def mark(target: Any) -> Any:
+        target.__kahea_setter__ = name
+        return target
+
+    return mark
+
+
+def rpc(name: str) -> Callable[[F], F]:
+    """Declare an RPC command `module.command`: a method `(self, *params)`."""
+
+    def mark(target: Any) -> Any:
+        target.__kahea_rpc__ = name
+        return target
+
+    return mark
+
+
+class Module:
+    """Base of all modules. `needs` names the modules it binds to; they are made and started before it.
+
+    Life: `__init__` (parameters not set yet), parameters set, `start()` (raise ConfigError; other modules are
+    reachable by `self.node.module(name)`), runs, `stop()`.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def start(self) -> None:
+        """Check parameters and bind to others. No I/O that waits: that belongs to `open`."""
+
+    async def open(self) -> None:
+        """Connect, load: awaited in order of dependence before the node takes traffic."""
+
+    async def stop(self) -> None:
+        """Flush and release; called once, in reverse order."""
+
+    @classmethod
+    def params(cls) -> dict[str, Param[Any]]:
+        """The declared parameters by name."""
+        found: dict[str, Param[Any]] = {}
+        for klass in reversed(cls.__mro__):
+            found.update({k: v for k, v in vars(klass).items() if isinstance(v, Param)})
+        return found
+
+    def functions(self) -> Iterator[Function]:
+        """The exported functions, bound to this instance."""
+        for _, member in inspect.getmembers(type(self), inspect.isfunction):
+            mark = getattr(member, "__kahea_function__", None)
+            if mark is None:
+                continue
+            name, params, ret, group = mark
+            if params is None or ret is None:
+                hints = _hints(member)
+                order = list(inspect.signature(member).parameters)[2:]
+                params = params or tuple(_kind(hints[p], ret=False) for p in order)
+                ret = ret or _kind(hints.get("return"), ret=True)
+            group = self.name if group is None else group
+            yield Function(group, name, params, ret, member.__get__(self), inspect.getdoc(member) or "")
+
+    def variables(self) -> Iterator[Variable]:
+        """The declared pseudo-variables, bound to this instance."""
+        setters = {
+            m.__kahea_setter__: m
+            for _, m in inspect.getmembers(type(self), inspect.isfunction)
+            if hasattr(m, "__kahea_setter__")
+        }
+        for _, member in inspect.getmembers(type(self), inspect.isfunction):
+            mark = getattr(member, "__kahea_variable__", None)
+            if mark is None:
+                continue
+            name, takes_name, takes_index = mark
+            setter = setters.get(name)
+            bound = setter.__get__(self) if setter is not None else None
+            yield Variable(name, member.__get__(self), bound, takes_name, takes_index, inspect.getdoc(member) or "")
+
+    def rpcs(self) -> Iterator[RpcCommand]:
+        """The declared RPC commands, bound to this instance."""
+        for _, member in inspect.getmembers(type(self), inspect.isfunction):
+            name = getattr(member, "__kahea_rpc__", None)
+            if name is not None:
+                yield RpcCommand(name, member.__get__(self), inspect.getdoc(member) or "")
+
+
+def _hints(member: Callable[..., Any]) -> dict[str, Any]:
+    """Annotations without those of `self` and `run`, whose types live in rooms imported for typing only."""
+    raw = {k: v for k, v in member.__annotations__.items() if k != "run"}
+    names = {"Value": Value, "int": int, "str": str, "bool": bool, "None": None}
+    out: dict[str, Any] = {}
+    for key, text in raw.items():
+        out[key] = names[text] if isinstance(text, str) and text in names else text
+    return out
+
+
+__all__ = [
+    "ConfigError",
+    "Function",
+    "Module",
+    "Param",
+    "RpcCommand",
+    "RpcError",
+    "Value",
+    "Variable",
+    "function",
+    "rpc",
+    "variable",
+    "variable_setter",
+]

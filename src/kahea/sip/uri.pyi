@@ -1,0 +1,39 @@
+"""Types of the compiled URI parser (RFC 3261 §19, RFC 3966)."""
+
+class Uri:
+    """A parsed URI, as bytes. For `tel:`, the number is `user` and host is b"". Immutable."""
+
+    raw: bytes
+    scheme: bytes  # lower case: sip, sips, tel, tels, urn, or another
+    user: bytes  # escapes kept; b"" if none. User parameters (`;x=y` before the @) included
+    password: bytes
+    host: bytes  # brackets kept
+    port: int  # 0 if absent
+    params: bytes  # raw, without the leading ';'
+    headers: bytes  # raw, without the '?'
+    has_user: bool
+    is_sip: bool  # sip or sips
+    def param(self, name: bytes) -> bytes | None:
+        """A parameter's value, b"" for a bare one, None if absent; names match in any case."""
+    @property
+    def transport(self) -> bytes:
+        """The transport parameter in lower case, b"" if absent."""
+    @property
+    def effective_port(self) -> int:
+        """The port, or 5060 / 5061 by scheme and transport."""
+    @property
+    def lr(self) -> bool: ...
+    @property
+    def aor(self) -> bytes:
+        """scheme:user@host[:port] without parameters."""
+    def replaced(self, *, scheme: bytes | None = None, user: bytes | None = None, password: bytes | None = None, host: bytes | None = None, port: int | None = None, params: bytes | None = None, headers: bytes | None = None) -> bytes:
+        """The URI text with some parts changed; b"" (0 for the port) removes a part."""
+
+def parse_uri(data: bytes) -> Uri:
+    """Raises ParseError. Results of recent equal inputs are shared (bounded cache)."""
+
+def same_uri(a: bytes, b: bytes) -> bool:
+    """Equality by RFC 3261 §19.1.4. False if either does not parse."""
+
+def escape_user(text: bytes) -> bytes: ...
+def unescape(text: bytes) -> bytes: ...
