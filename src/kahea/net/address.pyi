@@ -29,18 +29,28 @@ class Listener:
     """A bound socket as a script sees it (Kamailio's socket info). Transports subclass it."""
 
     proto: int
-    proto_name: str
     address: Address
     name: str  # "" if unnamed
     advertised_host: bytes  # b"" if none
     advertised_port: int
     agname: str
+    def __init__(
+        self,
+        proto: int,
+        address: Address,
+        name: str = "",
+        advertised_host: bytes = b"",
+        advertised_port: int = 0,
+        agname: str = "",
+    ) -> None: ...
+    @property
+    def proto_name(self) -> str: ...
     @property
     def via_host(self) -> bytes:
         """host:port for Via and Record-Route: the advertised ones if set; always with the port."""
     @property
     def uri(self) -> str:
-        """"udp:127.0.0.1:5060"."""
+        """As "udp:127.0.0.1:5060"."""
     def send(self, data: bytes, to: Address, connection_id: int = 0) -> bool:
         """Queue for sending; False if it can't be (closed, too large, queue full). Never raises, never waits."""
     def flush(self) -> None: ...
