@@ -1,0 +1,173 @@
+"""Global parameters that change nothing here, each with its reason; and those whose part is not built yet.
+
+Apart from the settings themselves, so that a reader of those meets only what has an effect. A name in `INERT`
+is accepted with any value and explained to the operator; a name in `NOT_YET` is refused unless it is given
+the value in the table, which asks for what happens anyway.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_ONE_PROCESS = "a node is one process with one event loop; start more nodes for more cores"
+_ASYNC = "every run of a script may wait without holding up another; there are no async workers"
+_NO_SHM = "memory is Python's own; there is no shared or private pool to size or check"
+_NO_RT = (
+    "the node asks for no real-time scheduling; set it from outside (chrt, systemd's CPUSchedulingPolicy)"
+)
+_OUTSIDE = "the service manager decides this (systemd, a container), before the process starts"
+_LOOP = "the event loop owns the sockets' polling and hand-over"
+_RPC_LOCKS = "RPC commands run in the event loop, one at a time, and need no locks"
+_DST_BLOCKLIST = "there is no blocklist of destinations, as in a Kamailio that never turned it on"
+
+#: Accepted with any value: the thing they tune does not exist in this architecture.
+INERT: Final[dict[str, str]] = {
+    "async_nonblock": _ASYNC,
+    "async_usleep": "there are no async workers that poll",
+    "async_workers": _ASYNC,
+    "async_workers_group": _ASYNC,
+    "children": _ONE_PROCESS,
+    "chroot": _OUTSIDE,
+    "corelog": "the core's own messages are logged at their own level",
+    "disable_core_dump": _OUTSIDE,
+    "dns_cache_gc_interval": "the DNS cache drops its oldest entries when it is full; it has no sweeper",
+    "dns_cache_init": "the DNS cache costs nothing until it is used",
+    "dns_cache_mem": "the DNS cache is bounded by its number of entries",
+    "dst_blocklist_expire": _DST_BLOCKLIST,
+    "dst_blocklist_gc_interval": _DST_BLOCKLIST,
+    "dst_blocklist_init": _DST_BLOCKLIST,
+    "dst_blocklist_mem": _DST_BLOCKLIST,
+    "dst_blocklist_sctp_imask": _DST_BLOCKLIST,
+    "dst_blocklist_tcp_imask": _DST_BLOCKLIST,
+    "dst_blocklist_tls_imask": _DST_BLOCKLIST,
+    "dst_blocklist_udp_imask": _DST_BLOCKLIST,
+    "fork": "the node stays in the foreground; a service manager puts it into the background",
+    "fork_delay": _ONE_PROCESS,
+    "group": _OUTSIDE,
+    "log_engine_data": "logging is Python's: attach a handler to the logger `kahea`",
+    "log_engine_type": "logging is Python's: attach a handler to the logger `kahea`",
+    "log_facility": "the log goes to stderr, where the service manager picks it up",
+    "log_name": "the log goes to stderr, where the service manager names it",
+    "log_stderror": "the log always goes to stderr",
+    "max_while_loops": "loops in a script are Python's own",
+    "mem_add_size": _NO_SHM,
+    "mem_join": _NO_SHM,
+    "mem_safety": _NO_SHM,
+    "mem_status_mode": _NO_SHM,
+    "mem_summary": _NO_SHM,
+    "memdbg": _NO_SHM,
+    "memlog": _NO_SHM,
+    "mlock_pages": _OUTSIDE,
+    "modinit_delay": "modules start one after another, each when those that it needs are ready",
+    "msg_clone_extra_size": _NO_SHM,
+    "pv_buffer_size": "a variable's value may be of any length",
+    "pv_buffer_slots": "a variable's value may be of any length",
+    "pv_cache_action": "compiled variables are kept for as long as the script that uses them",
+    "pv_cache_limit": "compiled variables are kept for as long as the script that uses them",
+    "real_time": _NO_RT,
+    "route_locks_size": "messages of one call can't run side by side in two workers, since there is one loop",
+    "rpc_exec_delta": _RPC_LOCKS,
+    "rpc_exec_locks": _RPC_LOCKS,
+    "rpc_exec_locks_mode": _RPC_LOCKS,
+    "rt_policy": _NO_RT,
+    "rt_prio": _NO_RT,
+    "rt_timer1_policy": _NO_RT,
+    "rt_timer1_prio": _NO_RT,
+    "rt_timer2_policy": _NO_RT,
+    "rt_timer2_prio": _NO_RT,
+    "sctp_children": _ONE_PROCESS,
+    "shm": _NO_SHM,
+    "shm_force_alloc": _NO_SHM,
+    "sip_parser_log": "messages that can't be parsed are logged at debug level, whatever their kind",
+    "sip_parser_log_oneline": "messages that can't be parsed are logged on one line",
+    "socket_workers": _ONE_PROCESS,
+    "sql_buffer_size": "an SQL statement may be of any length",
+    "tcp_children": _ONE_PROCESS,
+    "tcp_clone_rcvbuf": "a message that outlives its read owns its bytes already",
+    "tcp_fd_cache": _LOOP,
+    "tcp_main_threads": _ONE_PROCESS,
+    "tcp_poll_method": _LOOP,
+    "tcp_wait_data": _LOOP,
+    "tcp_wq_blk_size": _NO_SHM,
+    "udp_receiver_mode": _ONE_PROCESS,
+    "user": _OUTSIDE,
+    "verbose_startup": "raise `debug` to see how the node starts",
+    "wait_worker1_mode": _ONE_PROCESS,
+    "wait_worker1_time": _ONE_PROCESS,
+    "wait_worker1_usleep": _ONE_PROCESS,
+}
+
+_TLS = "TLS is not supported yet"
+_SCTP = "SCTP is not supported yet"
+_NATIVE = "the native configuration language is not supported yet"
+_LATENCY = "measuring the latency of actions is not supported yet"
+_UNIX = "this option of the socket is not supported yet"
+_SOCKETS = "multicast is not supported yet"
+
+#: Part not built yet: the one value that asks for nothing else than what happens, and what is missing.
+NOT_YET: Final[dict[str, tuple[int | str, str]]] = {
+    "async_tkv_evcb": ("", "the core's tkv events are not supported yet"),
+    "async_tkv_gname": ("", "the core's tkv events are not supported yet"),
+    "auto_domains": (
+        0,
+        "taking the name of this host's domain as an alias is not supported yet; list it in `alias`",
+    ),
+    "bind_ipv6_link_local": (0, "link-local IPv6 listeners are not supported yet"),
+    "coreparam": ("", _NATIVE),
+    "disable_sctp": (1, _SCTP),
+    "disable_tls": (1, _TLS),
+    "dns": (0, "looking up the names in Via is not supported yet"),
+    "dns_sctp_pref": (20, _SCTP),
+    "dns_slow_query_ms": (0, "warning of slow DNS answers is not supported yet"),
+    "dns_tls_pref": (10, _TLS),
+    "domain": ("", "names that stand for other names are not supported yet; list each in `alias`"),
+    "enable_sctp": (0, _SCTP),
+    "enable_tls": (0, _TLS),
+    "hdr_name_extra_chars": ("", "further characters in header names are not supported yet"),
+    "http_reply_hack": (0, "parsing HTTP replies is not supported yet"),
+    "ipv6_hex_style": ("c", "writing IPv6 addresses in another style is not supported yet"),
+    "latency_cfg_log": (3, _LATENCY),
+    "latency_limit_action": (0, _LATENCY),
+    "latency_limit_cfg": (0, _LATENCY),
+    "latency_limit_db": (0, _LATENCY),
+    "latency_log": (-1, _LATENCY),
+    "mcast": ("", _SOCKETS),
+    "mcast_loopback": (0, _SOCKETS),
+    "mcast_ttl": (-1, _SOCKETS),
+    "msg_apply_changes_mode": (0, "another mode of msg_apply_changes is not supported yet"),
+    "msg_recv_max_size": (32767, "another limit of a message's size is not supported yet"),
+    "msg_time": (0, "stamping messages with the kernel's time is not supported yet"),
+    "onsend_route_reply": (0, "running the onsend route for replies is not supported yet"),
+    "received_route_mode": (0, "the core:msg-received route is not supported yet"),
+    "kemi.received_route_callback": ("", "the core:msg-received route is not supported yet"),
+    "return_mode": (0, _NATIVE),
+    "rev_dns": (0, "looking up the names in Via is not supported yet"),
+    "sip_parser_mode": (1, "a stricter parser is not supported yet"),
+    "socket": ("", "give the listener in `listen` instead"),
+    "tcp_accept_haproxy": (0, "the PROXY protocol is not supported yet"),
+    "tcp_accept_hep3": (0, "HEP3 over TCP is not supported yet"),
+    "tcp_accept_protocols": (0, "sharing a TCP port among protocols is not supported yet"),
+    "tcp_accept_unique": (0, "refusing a second connection from one address is not supported yet"),
+    "tcp_check_timer": (10, "another interval for the TCP checks is not supported yet"),
+    "tcp_close_rst": (0, "closing TCP connections by RST is not supported yet"),
+    "tcp_connection_match": (0, "strict matching of TCP connections is not supported yet"),
+    "tcp_script_mode": (0, "the TCP script mode is not supported yet"),
+    "tls_ca_list": ("", _TLS),
+    "tls_certificate": ("", _TLS),
+    "tls_connection_match_domain": (0, _TLS),
+    "tls_handshake_timeout": (-1, _TLS),
+    "tls_max_connections": (2048, _TLS),
+    "tls_method": ("", _TLS),
+    "tls_port_no": (5061, _TLS),
+    "tls_private_key": ("", _TLS),
+    "tls_require_certificate": (0, _TLS),
+    "tls_send_timeout": (-1, _TLS),
+    "tls_threads_mode": (0, _TLS),
+    "tls_verify": (0, _TLS),
+    "udp4_raw": (0, "sending through raw sockets is not supported yet"),
+    "udp4_raw_mtu": (1500, "sending through raw sockets is not supported yet"),
+    "udp4_raw_ttl": (-1, "sending through raw sockets is not supported yet"),
+    "udp_accept_proxy": (0, "the PROXY protocol is not supported yet"),
+    "uri_host_extra_chars": ("", "further characters in host names are not supported yet"),
+    "use_dst_blocklist": (0, "a blocklist of destinations is not supported yet"),
+}

@@ -1,0 +1,347 @@
+"""The global parameters: what a cfg says outside of its routes, under Kamailio's names.
+
+One typed object, made before anything else starts and read by every room above `net`. Names, meanings and
+defaults are Kamailio's; sizes are bytes and times seconds unless a parameter says otherwise. A parameter that
+stands here has its effect; the others are in `global_inert`, each with its reason.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import Field, dataclass, field, fields
+from functools import cache
+from typing import Any, Final, TypeVar
+
+from kahea.routing.global_inert import INERT, NOT_YET
+from kahea.routing.module import ConfigError
+from kahea.version import __version__
+
+T = TypeVar("T")
+
+#: What a file, a flag or a cfg may give for a parameter.
+Given = bool | int | str | list[Any]
+
+_YES: Final = {"yes", "true", "on", "enable", "1"}
+_NO: Final = {"no", "false", "off", "disable", "0"}
+_PROTOCOLS: Final = {"udp": 1, "tcp": 2, "tls": 3, "sctp": 4}
+_TOS_WORDS: Final = {
+    "IPTOS_LOWDELAY": 0x10,
+    "IPTOS_THROUGHPUT": 0x08,
+    "IPTOS_RELIABILITY": 0x04,
+    "IPTOS_MINCOST": 0x02,
+}
+
+
+def _setting(default: T, doc: str, *aliases: str) -> T:
+    """A parameter with its default, which gives its type, its meaning and its other names."""
+    made: T = field(default=default, metadata=_about(doc, *aliases))
+    return made
+
+
+def _about(doc: str, *aliases: str) -> dict[str, Any]:
+    return {"doc": doc, "aliases": aliases}
+
+
+@dataclass(slots=True)
+class Settings:
+    """All global parameters that have an effect, as attributes. See `set` and `explain`."""
+
+    # Listening and who we are.
+    listen: list[str] = field(
+        default_factory=list,
+        metadata=_about(
+            'Where to listen: `udp:1.2.3.4:5060 advertise 5.6.7.8:5060 name "a"`; all addresses if none.'
+        ),
+    )
+    port: int = _setting(5060, "The port of a listener that names none.")
+    disable_tcp: bool = _setting(False, "Do not listen on, nor connect by, TCP.")
+    auto_bind_ipv6: bool = _setting(False, "Without `listen`: also on each global IPv6 address.")
+    ip_free_bind: int = _setting(
+        0,
+        "Allow binding to addresses that this host does not have (1), or to both (2).",
+        "ipfreebind",
+        "ip_nonlocal_bind",
+    )
+    alias: list[str] = field(
+        default_factory=list, metadata=_about("Names that are `myself`, as `[proto:]host[:port]`.")
+    )
+    auto_aliases: bool = _setting(True, "Take the reverse names of the listeners' addresses as aliases.")
+    advertised_address: str = _setting("", "Address for Via and Record-Route in place of the listener's own.")
+    advertised_port: int = _setting(0, "Port for Via and Record-Route in place of the listener's own.")
+    mhomed: bool = _setting(False, "Choose the sending listener by the route to the destination.")
+    phone2tel: bool = _setting(True, "Treat `sip:...;user=phone` as a tel URI.")
+
+    # Messages.
+    check_via: bool = _setting(False, "Drop replies whose topmost Via is not ours.")
+    reply_to_via: bool = _setting(
+        False, "Send replies to the address in Via, not to where the request came from."
+    )
+    force_rport: bool = _setting(
+        False, "Treat each request as if it asked for rport (RFC 3581).", "add_rport"
+    )
+    local_rport: bool = _setting(False, "Ask for rport in our own Via.")
+    sip_warning: bool = _setting(False, "Add a Warning header with debugging facts to our own replies.")
+    server_signature: bool = _setting(True, "Add Server and User-Agent to what we make ourselves.")
+    server_header: str = _setting(
+        f"Server: kahea ({__version__})", "The Server header of our own replies, whole."
+    )
+    user_agent_header: str = _setting(
+        f"User-Agent: kahea ({__version__})", "The User-Agent header of our own requests, whole."
+    )
+    max_branches: int = _setting(12, "The most branches of one request (1 to 30).")
+    xavp_via_params: str = _setting("", "The XAVP whose values become parameters of our Via in requests.")
+    xavp_via_reply_params: str = _setting(
+        "", "The XAVP whose values become parameters of the topmost Via in replies."
+    )
+    xavp_via_fields: str = _setting("", "The XAVP whose `address` and `port` replace those of our Via.")
+
+    # UDP.
+    udp_mtu: int = _setting(
+        0, "Requests larger than this change to `udp_mtu_try_proto`; 0 for never (RFC 3261 §18.1.1)."
+    )
+    udp_mtu_try_proto: int = _setting(0, "The protocol for requests larger than `udp_mtu`: TCP; 0 keeps UDP.")
+    maxbuffer: int = _setting(262144, "The most that a UDP socket's receive buffer is raised to.")
+    maxsndbuffer: int = _setting(262144, "The most that a UDP socket's send buffer is raised to.")
+    tos: int = _setting(0x10, "The IP type-of-service octet of what is sent.")
+    pmtu_discovery: int = _setting(0, "Set the don't-fragment bit of UDP datagrams.")
+
+    # TCP.
+    tcp_accept_aliases: bool = _setting(
+        False, "Take `;alias` in Via as leave to send requests back on a connection."
+    )
+    tcp_accept_iplimit: int = _setting(1024, "The most connections from one address; 0 for no limit.")
+    tcp_accept_no_cl: bool = _setting(
+        False, "Accept messages without Content-Length on TCP, taking the body as empty."
+    )
+    tcp_buf_write: bool = _setting(
+        True, "Queue what can't be written at once instead of failing.", "tcp_async"
+    )
+    tcp_conn_wq_max: int = _setting(32768, "The most bytes queued for one connection.")
+    tcp_connect_timeout: int = _setting(10, "Seconds until a connection attempt is given up.")
+    tcp_connection_lifetime: int = _setting(120, "Seconds until an idle connection is closed.")
+    tcp_crlf_ping: bool = _setting(True, "Answer the keep-alive of two line ends with one (RFC 5626 §4.4.1).")
+    tcp_defer_accept: int = _setting(0, "Seconds for which the kernel holds back a connection without data.")
+    tcp_delayed_ack: bool = _setting(True, "Let the kernel delay the ACK of a new connection.")
+    tcp_keepalive: bool = _setting(True, "Ask the kernel to probe idle connections.")
+    tcp_keepcnt: int = _setting(0, "Unanswered probes until a connection is dropped; 0 for the kernel's own.")
+    tcp_keepidle: int = _setting(0, "Idle seconds until the first probe; 0 for the kernel's own.")
+    tcp_keepintvl: int = _setting(0, "Seconds between probes; 0 for the kernel's own.")
+    tcp_linger2: int = _setting(
+        0, "Seconds an orphaned connection stays in FIN_WAIT2; 0 for the kernel's own."
+    )
+    tcp_listen_backlog: int = _setting(1024, "Connections waiting to be accepted.")
+    tcp_max_connections: int = _setting(2048, "The most connections at one time.")
+    tcp_msg_data_timeout: int = _setting(20, "Seconds for a message's bytes to arrive once it has begun.")
+    tcp_msg_read_timeout: int = _setting(20, "Seconds for a message to be complete once it has begun.")
+    tcp_no_connect: bool = _setting(False, "Open no connections; use only those that others opened.")
+    tcp_rd_buf_size: int = _setting(16384, "The largest message accepted on TCP.")
+    tcp_reuse_port: bool = _setting(False, "Connect from the listener's own port.")
+    tcp_send_timeout: int = _setting(10, "Seconds until a connection that takes no data is closed.")
+    tcp_source_ipv4: str = _setting("", "The IPv4 address to connect from.")
+    tcp_source_ipv6: str = _setting("", "The IPv6 address to connect from.")
+    tcp_syncnt: int = _setting(0, "SYN retransmissions until a connect fails; 0 for the kernel's own.")
+    tcp_wq_max: int = _setting(10485760, "The most bytes queued for all connections.")
+
+    # DNS (RFC 3263).
+    dns_try_ipv6: bool = _setting(True, "Ask for AAAA too, where an IPv6 listener exists.")
+    dns_try_naptr: bool = _setting(False, "Ask for NAPTR first.")
+    dns_naptr_ignore_rfc: bool = _setting(True, "Order NAPTR answers by our own preferences.")
+    dns_udp_pref: int = _setting(
+        30, "Preference of UDP among NAPTR answers; negative leaves it out.", "dns_udp_preference"
+    )
+    dns_tcp_pref: int = _setting(
+        20, "Preference of TCP among NAPTR answers; negative leaves it out.", "dns_tcp_preference"
+    )
+    dns_srv_lb: bool = _setting(
+        False, "Choose among SRV answers of one priority by weight (RFC 2782).", "dns_srv_loadbalancing"
+    )
+    dns_retr_time: int = _setting(
+        -1, "Seconds until a DNS question is asked again; -1 for the resolver's own."
+    )
+    dns_retr_no: int = _setting(-1, "Times a DNS question is asked again; -1 for the resolver's own.")
+    dns_servers_no: int = _setting(-1, "Servers of resolv.conf that are used; -1 for all.")
+    dns_use_search_list: bool = _setting(True, "Complete names by resolv.conf's search list.")
+    dns_search_full_match: bool = _setting(
+        True, "Accept only answers for the name, or the name with a search suffix."
+    )
+    use_dns_cache: bool = _setting(True, "Keep DNS answers for their time to live.", "dns_use_cache")
+    use_dns_failover: bool = _setting(
+        False, "Try the next DNS answer when a destination fails.", "dns_use_failover"
+    )
+    dns_cache_flags: int = _setting(0, "1: IPv4 only, 2: IPv6 only, 4: IPv6 first.")
+    dns_cache_negative_ttl: int = _setting(60, "Seconds for which a name without answer is remembered.")
+    dns_cache_min_ttl: int = _setting(0, "The shortest time to live, in seconds.")
+    dns_cache_max_ttl: int = _setting(2**31 - 1, "The longest time to live, in seconds.")
+    dns_cache_del_nonexp: bool = _setting(
+        False, "A full cache may drop entries that have not expired.", "dns_cache_delete_nonexpired"
+    )
+    dns_cache_rec_pref: int = _setting(0, "1: keep an old answer over a new one, 2: take the new one.")
+
+    # The process, its log and its scripts.
+    debug: int = _setting(
+        0, "How much is logged: -1 errors, 0 warnings, 1 notices, 2 information, 3 debugging."
+    )
+    log_color: bool = _setting(False, "Colour the log by level.")
+    log_prefix: str = _setting("", "Text with variables that starts each log line of a run.")
+    log_prefix_mode: int = _setting(0, "0: the log prefix is made once per message, 1: again for each line.")
+    exit_timeout: int = _setting(
+        60, "Seconds that transactions get to finish after SIGTERM.", "ser_kill_timeout"
+    )
+    open_files_limit: int = _setting(0, "The process's limit of open files; 0 leaves it.")
+    server_id: int = _setting(0, "A number for this node among others.")
+    rundir: str = _setting("/var/run/kahea", "Directory for sockets and other files of this run.", "run_dir")
+    workdir: str = _setting("", "Directory to change to before the script is read.", "wdir")
+    version_table: str = _setting("version", "The database table with the versions of the others.")
+    stats_name_separator: str = _setting("_", "Between the words of a statistic's name.")
+    max_recursive_level: int = _setting(256, "How deep routes may call one another.")
+    kemi_request_route_callback: str = _setting(
+        "ksr_request_route", "The script's function for requests (`kemi.request_route_callback`)."
+    )
+    kemi_reply_route_callback: str = _setting(
+        "ksr_reply_route", 'The script\'s function for replies; "none" for none.'
+    )
+    kemi_onsend_route_callback: str = _setting(
+        "ksr_onsend_route", 'The script\'s function before a request is sent; "none" for none.'
+    )
+    kemi_event_route_callback: str = _setting("", "The script's function for events of the core.")
+    kemi_pre_routing_callback: str = _setting(
+        "", "The script's function before the request route (`core:pre-routing`)."
+    )
+
+    def set(self, name: str, value: Given) -> str:
+        """Give a parameter a value; a list where it may be given several times.
+
+        Returns "" or, where it has no effect here, why not. Raises ConfigError for an unknown name, a value
+        of the wrong type, or a feature that is not supported yet.
+        """
+        real = _names().get(name)
+        if real is None:
+            raise ConfigError(f"unknown global parameter {name!r}{nearest(name, _names())}")
+        if real in INERT:
+            return INERT[real]
+        if real in NOT_YET:
+            wanted, why = NOT_YET[real]
+            if _plain(value) != wanted:
+                raise ConfigError(f"global parameter {name} = {value!r}: {why}")
+            return ""
+        self._give(real, name, value)
+        return ""
+
+    def _give(self, real: str, name: str, value: Given) -> None:
+        """Convert a value to the type of its parameter's default, and keep it."""
+        now = getattr(self, real)
+        if isinstance(now, list):
+            now.extend(str(v) for v in (value if isinstance(value, list) else [value]))
+            return
+        converted = _convert(real, value, type(now))
+        if converted is None:
+            raise ConfigError(f"global parameter {name} takes {_WORDS[type(now)]}, not {value!r}")
+        low, high = _RANGES.get(real, (None, None))
+        if low is not None and high is not None and not low <= converted <= high:
+            raise ConfigError(f"global parameter {name} is from {low} to {high}, not {converted}")
+        setattr(self, real, converted)
+
+    @staticmethod
+    def explain(name: str) -> str:
+        """What a parameter means, or why it has no effect here; raises ConfigError for an unknown name."""
+        real = _names().get(name)
+        if real is None:
+            raise ConfigError(f"unknown global parameter {name!r}{nearest(name, _names())}")
+        if real in INERT:
+            return f"no effect: {INERT[real]}"
+        if real in NOT_YET:
+            return NOT_YET[real][1]
+        doc: str = next(f for f in fields(Settings) if f.name == real).metadata["doc"]
+        return doc
+
+    @staticmethod
+    def names() -> list[str]:
+        """Every name that is accepted, other names included."""
+        return sorted(_names())
+
+
+_WORDS: Final[dict[type, str]] = {bool: "yes or no", int: "an integer", str: "a string"}
+_RANGES: Final = {
+    "advertised_port": (0, 65535),
+    "debug": (-5, 9),
+    "max_branches": (1, 30),
+    "port": (1, 65535),
+    "tos": (0, 255),
+    "udp_mtu": (0, 65535),
+}
+
+#: Further names of the parameters in `global_inert`.
+_INERT_ALIASES: Final = {
+    "core_log": "corelog",
+    "dns_rev_via": "rev_dns",
+    "dns_sctp_preference": "dns_sctp_pref",
+    "dns_tls_preference": "dns_tls_pref",
+    "dst_blocklist_ttl": "dst_blocklist_expire",
+    "gid": "group",
+    "http_reply_parse": "http_reply_hack",
+    "mem_dbg": "memdbg",
+    "mem_log": "memlog",
+    "rt_fast_timer_prio": "rt_timer1_prio",
+    "rt_ftimer_policy": "rt_timer1_policy",
+    "rt_ftimer_prio": "rt_timer1_prio",
+    "rt_stimer_policy": "rt_timer2_policy",
+    "rt_stimer_prio": "rt_timer2_prio",
+    "shm_mem": "shm",
+    "shm_mem_size": "shm",
+    "tcp_accept_protos": "tcp_accept_protocols",
+    "tls_disable": "disable_tls",
+    "tls_enable": "enable_tls",
+    "tls_log": "tls_port_no",
+    "tlslog": "tls_port_no",
+    "uid": "user",
+}
+
+
+@cache
+def _names() -> dict[str, str]:
+    """Every accepted name and the name under which the table or the attribute stands."""
+    found = {name: name for name in (*INERT, *NOT_YET)} | dict(_INERT_ALIASES)
+    for f in fields(Settings):
+        found[_outer(f)] = f.name
+        found.update(dict.fromkeys(f.metadata["aliases"], f.name))
+    return found
+
+
+def _outer(f: Field[Any]) -> str:
+    """The name in a file: `kemi.*` has a dot, which an attribute can't."""
+    return f.name.replace("kemi_", "kemi.", 1) if f.name.startswith("kemi_") else f.name
+
+
+def _plain(value: Given) -> int | str:
+    """A value as the tables have it: words for yes and no as 1 and 0."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        word = value.lower()
+        return 1 if word in _YES else 0 if word in _NO else value
+    return value if isinstance(value, int) else ""
+
+
+def _convert(real: str, value: Given, kind: type) -> Any:
+    """`value` as `kind`, or None where it does not fit."""
+    if isinstance(value, str) and real == "udp_mtu_try_proto":
+        return _PROTOCOLS.get(value.lower())
+    if isinstance(value, str) and real == "tos" and value in _TOS_WORDS:
+        return _TOS_WORDS[value]
+    if kind is bool:
+        word = str(value).lower()
+        return True if word in _YES else False if word in _NO else None
+    if kind is int:
+        if isinstance(value, bool):
+            return int(value)
+        try:
+            return int(value, 0) if isinstance(value, str) else int(value) if isinstance(value, int) else None
+        except ValueError:
+            return None
+    return value if isinstance(value, str) else None
+
+
+def nearest(name: str, known: Any) -> str:
+    """A hint for a name that is not known: `; did you mean "x"?`, or ""."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f'; did you mean "{close[0]}"?' if close else ""
