@@ -1,0 +1,19 @@
+"""The functions directly under `KSR`: what Kamailio's core gives every script without loading a module."""
+
+from kahea.modules.core.flags import Flags
+from kahea.modules.core.log import Logging
+from kahea.modules.core.myself import Myself
+from kahea.modules.core.target import Targeting
+from kahea.modules.core.tests import Tests
+from kahea.modules.core.transport import Transport
+
+
+class Core(Logging, Tests, Flags, Myself, Targeting, Transport):
+    """Kamailio's core, as KEMI exports it: KSR.info(), KSR.is_INVITE(), KSR.setflag(), KSR.forward()..."""
+
+    name = "core"
+
+
+MODULE = Core
+
+__all__ = ["MODULE", "Core"]

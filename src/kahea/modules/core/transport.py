@@ -1,0 +1,112 @@
+"""How a message travels: rport, advertised address, connection aliases and what its connections may do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kahea.net.address import P_TCP, P_TLS, P_WS, P_WSS
+from kahea.routing.module import Module, function
+from kahea.routing.text import wire
+from kahea.sip.errors import ParseError
+
+if TYPE_CHECKING:
+    from kahea.routing.run import Run
+    from kahea.sip.message import Message
+
+#: Bits of `msg.facets["send_flags"]`, for whoever sends this request on or answers it over a connection.
+FORWARD_CLOSE = 1
+FORWARD_NO_CONNECT = 2
+REPLY_CLOSE = 4
+REPLY_NO_CONNECT = 8
+
+
+def _mark(msg: Message, bit: int) -> bool:
+    facets = msg.facets
+    facets["send_flags"] = facets.get("send_flags", 0) | bit  # type: ignore[operator]
+    return True
+
+
+class Transport(Module):
+    """Via, advertised addresses and connections."""
+
+    @function(group="")
+    def force_rport(self, run: Run) -> bool:
+        """Answer to the source port, and show it in the Via, even if the client did not ask (RFC 3581)."""
+        run.msg.force_rport = True
+        return True
+
+    @function(group="")
+    def add_local_rport(self, run: Run) -> bool:
+        """Put `;rport` into the Via that this server adds."""
+        run.msg.add_local_rport = True
+        return True
+
+    @function(group="")
+    def set_advertised_address(self, run: Run, host: str) -> int:
+        """The host of this message's own Via; "" goes back to the default."""
+        run.msg.advertised_host = wire(host) if host else None
+        return 1
+
+    @function(group="")
+    def set_advertised_port(self, run: Run, port: str) -> int:
+        """The port of this message's own Via; "" goes back to the default. -1 if it is no port number."""
+        if not port:
+            run.msg.advertised_port = 0
+            return 1
+        if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+            self.node.log.error("set_advertised_port: %r is no port", port)
+            return -1
+        run.msg.advertised_port = int(port)
+        return 1
+
+    @function(group="")
+    def add_tcp_alias(self, run: Run, port: int) -> int:
+        """Let requests to the source address and this port use the connection that this message came on.
+
+        Does nothing, successfully, for a datagram; 0 means the port of the top Via.
+        """
+        msg = run.msg
+        return self._alias(msg, port if port > 0 else _via_port(msg))
+
+    @function(group="")
+    def add_tcp_alias_via(self, run: Run) -> int:
+        """As add_tcp_alias() with the port of the top Via (RFC 5923 has the same in mind)."""
+        return self._alias(run.msg, _via_port(run.msg))
+
+    def _alias(self, msg: Message, port: int) -> int:
+        if msg.proto not in (P_TCP, P_TLS, P_WS, P_WSS):
+            return 1
+        add = getattr(msg.listener, "add_alias", None)
+        if add is None:
+            self.node.log.error("connection aliases are not supported by this transport")
+            return -1
+        return 1 if add(msg.connection_id, port) else -1
+
+    @function(group="")
+    def set_forward_close(self, run: Run) -> bool:
+        """Close the connection that this request is forwarded on, once it is sent."""
+        return _mark(run.msg, FORWARD_CLOSE)
+
+    @function(group="")
+    def set_forward_no_connect(self, run: Run) -> bool:
+        """Forward this request only over a connection that exists already."""
+        return _mark(run.msg, FORWARD_NO_CONNECT)
+
+    @function(group="")
+    def set_reply_close(self, run: Run) -> bool:
+        """Close the connection that replies to this request go out on, once one is sent."""
+        return _mark(run.msg, REPLY_CLOSE)
+
+    @function(group="")
+    def set_reply_no_connect(self, run: Run) -> bool:
+        """Send replies to this request only over a connection that exists already."""
+        return _mark(run.msg, REPLY_NO_CONNECT)
+
+
+def _via_port(msg: Message) -> int:
+    """The port of the top Via, or its transport's default."""
+    try:
+        port = msg.via1.port
+    except ParseError:
+        port = 0
+    return port or (5061 if msg.proto in (P_TLS, P_WSS) else 5060)

@@ -1,0 +1,293 @@
+"""Record-Route and Route: staying on the path of a dialog, and following it (RFC 3261 §16.4, §16.6)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from kahea.modules.rr import loose, record
+from kahea.net.address import P_TLS, P_UDP, PROTO_IDS, Listener
+from kahea.routing.module import ConfigError, Module, Param, Value, function, variable
+from kahea.routing.text import text, wire
+from kahea.sip.errors import ParseError
+from kahea.sip.message import H_ROUTE
+from kahea.sip.uri import Uri, parse_uri
+
+if TYPE_CHECKING:
+    from kahea.routing.run import Run
+    from kahea.sip.message import Message
+
+DOWNSTREAM, UPSTREAM = 1, 2
+
+
+class RecordRouting(Module):
+    """Record routing and loose routing."""
+
+    name = "rr"
+
+    enable_full_lr = Param(0, "1 writes `;lr=on` instead of `;lr`, for clients that lose a bare parameter.")
+    append_fromtag = Param(1, "1 puts the initial From tag into Record-Route, for is_direction().")
+    enable_double_rr = Param(
+        1,
+        "1 writes two Record-Routes where a request leaves by another listener than it came; 2 always.",
+    )
+    add_username = Param(0, "1 puts the Request-URI's user into Record-Route.")
+    enable_socket_mismatch_warning = Param(1, "1 warns when the second Record-Route is no listener of ours.")
+    custom_user_avp = Param("", "A variable that holds the user to put into Record-Route instead.")
+    force_send_socket = Param(0, "1 sends by the listener that a single own Route names, too.")
+    ignore_sips = Param(0, "1 writes sip even if the Request-URI is sips.")
+    sockname_mode = Param(0, "1 names the listener in the parameter `sn`, and finds it again by that.")
+    loose_route_mode = Param(0, "The mode of loose_route(): 1 does not look for strict routers.")
+
+    def start(self) -> None:
+        """Compile `custom_user_avp`."""
+        self._user = None
+        if self.custom_user_avp:
+            try:
+                self._user = self.node.variables.compile(self.custom_user_avp)
+            except ConfigError as error:
+                raise ConfigError(f"parameter rr.custom_user_avp: {error}") from error
+
+    # Record-Route
+
+    @function
+    def record_route(self, run: Run) -> int:
+        """Add a Record-Route with this server's address; -1 if there is one already."""
+        return self._record(run, record.OWN)
+
+    @function
+    def record_route_params(self, run: Run, params: str) -> int:
+        """As record_route(), with URI parameters (";name=value") behind."""
+        code = self._record(run, record.OWN)
+        if code > 0 and params:
+            record.add_params(run.msg, wire(params))
+        return code
+
+    @function
+    def record_route_preset(self, run: Run, address: str, inbound: str) -> int:
+        """Add a Record-Route with the given `host[:port][;params]`, and a second if `inbound` is not ""."""
+        if inbound and not self.enable_double_rr:
+            self.node.log.error("record_route_preset: a second address needs rr.enable_double_rr")
+            return -1
+        return self._record(run, record.PRESET, wire(address), wire(inbound))
+
+    @function
+    def record_route_preset_one(self, run: Run, address: str) -> int:
+        """Add one Record-Route with the given `host[:port][;params]`."""
+        return self._record(run, record.PRESET, wire(address))
+
+    @function
+    def record_route_advertised_address(self, run: Run, address: str) -> int:
+        """Add Record-Route with the given `host[:port]` and, where transports differ, one for each."""
+        return self._record(run, record.ADVERTISED, wire(address))
+
+    @function
+    def add_rr_param(self, run: Run, params: str) -> int:
+        """Append URI parameters (";name=value") to Record-Route, whether it is there yet or not."""
+        record.add_params(run.msg, wire(params))
+        return 1
+
+    @function
+    def remove_record_route(self, run: Run) -> int:
+        """Take back what record_route() and add_rr_param() did."""
+        run.msg.facets.pop(record.FACET, None)
+        return 1
+
+    def _record(self, run: Run, style: int, address: bytes = b"", inbound: bytes = b"") -> int:
+        msg = run.msg
+        before = record.of(msg)
+        if before.style != record.NONE:
+            self.node.log.error("the request is record-routed already")
+            return -1
+        if not msg.is_request or (style != record.OWN and not address):
+            return -1
+        lr = b";lr=on" if self.enable_full_lr else b";lr"
+        ftag = self._ftag(msg)
+        mine = style == record.OWN
+        msg.facets[record.FACET] = record.RecordRoute(
+            style=style,
+            double=self.enable_double_rr,
+            head=self._head(run),
+            tail=lr + ftag if mine else ftag,
+            lr=b"" if mine else lr,
+            address=address,
+            inbound=inbound,
+            params=before.params,
+            names=bool(self.sockname_mode),
+        )
+        return 1
+
+    def _head(self, run: Run) -> bytes:
+        """The line up to the host."""
+        target = run.msg.uri
+        secure = target[:5].lower() == b"sips:" and not self.ignore_sips
+        head = b"Record-Route: <sips:" if secure else b"Record-Route: <sip:"
+        if self.add_username:
+            user = self._username(run, target)
+            if user:
+                head += user + b"@"
+        return head
+
+    def _username(self, run: Run, target: bytes) -> bytes:
+        if self._user is not None:
+            chosen = self._user.get(run)
+            if chosen is not None and chosen != "":
+                return wire(str(chosen))
+        try:
+            return parse_uri(target).user
+        except ParseError:
+            return b""
+
+    def _ftag(self, msg: Message) -> bytes:
+        """The From tag of the dialog's first request, as a URI parameter."""
+        if not self.append_fromtag:
+            return b""
+        try:
+            tag = msg.to.tag if self._direction(msg) == UPSTREAM else msg.from_.tag
+        except ParseError:
+            return b""
+        return b";ftag=" + tag if tag else b""
+
+    # Route
+
+    @function
+    def loose_route(self, run: Run) -> int:
+        """Follow the Route headers.
+
+        1: the next hop is set, or the Request-URI is the next hop; -1: no Route, or a broken one; -3: an
+        initial request whose only Route was this server, to be routed as if it had none.
+        """
+        return loose.route(self, run.msg, self.loose_route_mode)
+
+    @function(name="loose_route_mode")
+    def route_with_mode(self, run: Run, mode: int) -> int:
+        """As loose_route(), but with mode 1 a Request-URI that is our own is not a strict router's doing."""
+        return loose.route(self, run.msg, mode)
+
+    @function
+    def loose_route_preloaded(self, run: Run) -> int:
+        """As loose_route(), but 1 only for an initial request whose Routes were this server's alone."""
+        return 1 if loose.route(self, run.msg, self.loose_route_mode) == loose.PRELOADED else -1
+
+    @function
+    def next_hop_route(self, run: Run) -> int:
+        """Whether loose_route() took the next hop from a Route header behind our own."""
+        return 1 if run.msg.facets.get(loose.FACET_NEXT) else -1
+
+    @function
+    def check_route_param(self, run: Run, pattern: str) -> int:
+        """Whether a regular expression is found in the own Route's URI parameters; -2: bad pattern."""
+        uri = loose.own_route(self, run.msg)
+        if uri is None:
+            return -1
+        expression = _regex(pattern)
+        if expression is None:
+            self.node.log.error("check_route_param: bad regular expression %r", pattern)
+            return -2
+        return 1 if expression.search(text(b";" + uri.params)) else -1
+
+    @function
+    def is_direction(self, run: Run, direction: str) -> int:
+        """Whether the request goes "downstream" (from the dialog's caller) or "upstream"; by `ftag`."""
+        wanted = {"downstream": DOWNSTREAM, "upstream": UPSTREAM}.get(direction.lower())
+        if wanted is None:
+            self.node.log.error("is_direction: %r is neither downstream nor upstream", direction)
+            return -6
+        return 1 if self._direction(run.msg) == wanted else -1
+
+    def _direction(self, msg: Message) -> int:
+        """UPSTREAM if the own Route's ftag is not the From tag; DOWNSTREAM also where there is none."""
+        uri = loose.own_route(self, msg)
+        if uri is None:
+            return DOWNSTREAM
+        ftag = uri.param(b"ftag")
+        if not ftag:
+            return DOWNSTREAM
+        try:
+            return DOWNSTREAM if ftag == msg.from_.tag else UPSTREAM
+        except ParseError:
+            return DOWNSTREAM
+
+    # Listeners
+
+    def by_name(self, uri: Uri) -> Listener | None:
+        """The listener that a Route's parameter `sn` names."""
+        name = uri.param(b"sn")
+        if not name:
+            return None
+        wanted = text(name)
+        return next((x for x in self.node.listeners if x.name == wanted), None)
+
+    def force_socket(self, msg: Message, uri: Uri, *, second: bool) -> None:
+        """Send by the listener whose address a Route gives."""
+        listener = self.by_name(uri) if self.sockname_mode else None
+        listener = listener or self._by_address(uri)
+        if listener is not None:
+            msg.send_sock = listener
+        elif second and self.enable_socket_mismatch_warning:
+            self.node.log.warning("the second Record-Route is no listener of ours: %s", text(uri.raw))
+
+    def _by_address(self, uri: Uri) -> Listener | None:
+        transport = uri.transport
+        proto = PROTO_IDS.get(text(transport), 0) if transport else P_TLS if uri.scheme == b"sips" else P_UDP
+        port = uri.port or (5061 if proto == P_TLS else 5060)
+        for listener in self.node.listeners:
+            if listener.proto == proto and (
+                (listener.address.host == uri.host and listener.address.port == port)
+                or (
+                    listener.advertised_host == uri.host
+                    and (listener.advertised_port or listener.address.port) == port
+                )
+            ):
+                return listener
+        return None
+
+    # Variables
+
+    @variable("route_uri")
+    def get_route_uri(self, run: Run, name: str, index: int | None) -> Value:
+        """The URI of the first Route header."""
+        if run.msg.header(H_ROUTE) is None:
+            return None
+        try:
+            return text(loose.route_values(run.msg)[0].uri)
+        except (ParseError, IndexError):
+            return None
+
+    @variable("fti")
+    def get_fti(self, run: Run, name: str, index: int | None) -> Value:
+        """The From tag of the dialog's initial request."""
+        return _tag(run.msg, from_to=self._direction(run.msg) == UPSTREAM)
+
+    @variable("tti")
+    def get_tti(self, run: Run, name: str, index: int | None) -> Value:
+        """The To tag of the dialog's initial request; None if it has none yet."""
+        return _tag(run.msg, from_to=self._direction(run.msg) != UPSTREAM)
+
+    @variable("rdir", takes_name=True)
+    def get_rdir(self, run: Run, name: str, index: int | None) -> Value:
+        """The direction of the request: $rdir(id) is 1 or 2, $rdir(name) "downstream" or "upstream"."""
+        direction = self._direction(run.msg)
+        if name == "id":
+            return direction
+        return "downstream" if direction == DOWNSTREAM else "upstream"
+
+
+def _tag(msg: Message, *, from_to: bool) -> Value:
+    try:
+        tag = msg.to.tag if from_to else msg.from_.tag
+    except ParseError:
+        return None
+    return text(tag) if tag else None
+
+
+@lru_cache(maxsize=256)
+def _regex(pattern: str) -> re.Pattern[str] | None:
+    try:
+        return re.compile(pattern, re.IGNORECASE)
+    except re.error:
+        return None
+
+
+MODULE = RecordRouting

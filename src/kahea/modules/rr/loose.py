@@ -1,0 +1,156 @@
+"""Routing by the Route headers (RFC 3261 §16.4 and §16.12), strict routers included."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kahea.sip.errors import ParseError
+from kahea.sip.message import H_ROUTE
+from kahea.sip.uri import Uri, parse_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from kahea.modules.rr import RecordRouting
+    from kahea.sip.message import Message, NameAddr
+
+#: The own Route URI (or the Request-URI, after a strict router) whose parameters scripts ask for.
+FACET: Final = "rr_route"
+#: Set where the next hop was taken from a Route behind the own one.
+FACET_NEXT: Final = "rr_next_hop"
+
+DONE: Final = 1
+FAILED: Final = -1
+PRELOADED: Final = -3  # an initial request whose only Routes were ours
+
+
+class _BadRoute(ParseError):
+    """A Route value that is no name-addr in angle brackets."""
+
+
+def route_values(msg: Message) -> list[NameAddr]:
+    """All Route values in order; raises ParseError."""
+    values = msg.name_addrs(H_ROUTE)
+    raw = msg.raw
+    for value in values:
+        # A bare URI would lose its parameters, `lr` among them, to the header (RFC 3261 §20.34).
+        if raw[value.uri_start - 1 : value.uri_start] != b"<":
+            raise _BadRoute("Route without angle brackets")
+    return values
+
+
+def own(rr: RecordRouting, uri: Uri) -> bool:
+    """Whether a Route's URI names this server, whatever its transport. A GRUU never does."""
+    if uri.param(b"gr") is not None:
+        return False
+    if rr.sockname_mode and rr.by_name(uri) is not None:
+        return True
+    return rr.node.is_myself(uri.host, uri.port or (5061 if uri.scheme == b"sips" else 5060))
+
+
+def route(rr: RecordRouting, msg: Message, mode: int) -> int:
+    """Do what loose_route() does; DONE, FAILED or PRELOADED."""
+    if msg.header(H_ROUTE) is None:
+        return FAILED
+    try:
+        values = route_values(msg)
+        if not values:
+            return FAILED
+        if not msg.to.tag:
+            return _loose(rr, msg, values, initial=True)
+        if mode != 1:
+            target = parse_uri(msg.uri)
+            if target.is_sip and own(rr, target):
+                return _strict(rr, msg, values, target)
+        return _loose(rr, msg, values, initial=False)
+    except ParseError as error:
+        rr.node.log.error("loose_route: %s", error)
+        return FAILED
+
+
+def _loose(rr: RecordRouting, msg: Message, values: list[NameAddr], *, initial: bool) -> int:
+    """The request came from a loose router, or from the caller."""
+    used = 0
+    hop = parse_uri(values[0].uri)
+    if own(rr, hop):
+        msg.facets[FACET] = hop
+        used = 1
+        double = rr.enable_double_rr and hop.param(b"r2") is not None
+        if double and len(values) > 1:
+            rr.force_socket(msg, parse_uri(values[1].uri), second=True)
+            used = 2
+        elif rr.force_send_socket and not double:
+            rr.force_socket(msg, hop, second=False)
+        if used == len(values):
+            remove(msg, values, range(used))
+            return PRELOADED if initial else DONE
+        hop = parse_uri(values[used].uri)
+        msg.facets[FACET_NEXT] = True
+    if hop.is_sip and hop.lr:
+        msg.dst_uri = hop.raw
+    else:
+        # The next hop is a strict router: it finds itself in the Request-URI, the target in the last Route.
+        line = b"Route: <" + msg.uri + b">\r\n"
+        msg.insert(msg.header(H_ROUTE, -1).end, line)  # type: ignore[union-attr]
+        msg.set_uri(hop.raw)
+        used += 1
+    if used:
+        remove(msg, values, range(used))
+    return DONE
+
+
+def _strict(rr: RecordRouting, msg: Message, values: list[NameAddr], target: Uri) -> int:
+    """A strict router put this server's address, from its Record-Route, into the Request-URI."""
+    msg.facets[FACET] = target
+    used: set[int] = set()
+    if rr.enable_double_rr and target.param(b"r2") is not None and own(rr, parse_uri(values[0].uri)):
+        rr.force_socket(msg, parse_uri(values[0].uri), second=True)
+        used.add(0)
+        if len(values) == 1:
+            remove(msg, values, used)
+            return FAILED
+    hop = parse_uri(values[len(used)].uri)
+    if hop.is_sip and hop.lr:
+        msg.dst_uri = hop.raw
+        last = len(values) - 1
+        msg.set_uri(values[last].uri)
+        used.add(last)
+    else:
+        msg.set_uri(hop.raw)
+        used.add(len(used))
+    remove(msg, values, used)
+    return DONE
+
+
+def remove(msg: Message, values: list[NameAddr], used: Collection[int]) -> None:
+    """Take values out of the Route headers: from the front, the end, or both; empty headers go whole."""
+    if len(values) == 1:
+        msg.remove_header(msg.header(H_ROUTE))  # type: ignore[arg-type]
+        return
+    at = 0
+    for header in msg.headers_of(H_ROUTE):
+        first = at
+        while at < len(values) and values[at].start < header.end:
+            at += 1
+        kept = [i for i in range(first, at) if i not in used]
+        if not kept:
+            msg.remove_header(header)
+        elif len(kept) < at - first:
+            start = values[first].start
+            msg.delete(start, values[kept[0]].start - start)
+            end = values[kept[-1]].end
+            msg.delete(end, values[at - 1].end - end)
+
+
+def own_route(rr: RecordRouting, msg: Message) -> Uri | None:
+    """The own Route URI: as loose_route() found it, else the first Route if it is ours."""
+    found = msg.facets.get(FACET)
+    if isinstance(found, Uri):
+        return found
+    if msg.header(H_ROUTE) is None:
+        return None
+    try:
+        uri = parse_uri(route_values(msg)[0].uri)
+    except (ParseError, IndexError):
+        return None
+    return uri if own(rr, uri) else None
