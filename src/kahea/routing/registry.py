@@ -1,0 +1,191 @@
+"""The modules of a node, in order of dependence, and the one table of functions that every language is given.
+
+`KSR` for Python is made here too: plain module objects whose functions take the run in progress by themselves, check
+and convert their arguments, and turn a malformed message into the function's error value.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import logging
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import kahea.modules
+from kahea.routing.module import ConfigError, Function, Module, RpcCommand
+from kahea.routing.run import NoRun, current
+from kahea.sip.errors import ParseError
+
+if TYPE_CHECKING:
+    from kahea.routing.node import Node
+
+log = logging.getLogger("kahea.script")
+
+
+def available() -> list[str]:
+    """The names of all modules that are built, sorted."""
+    return sorted(info.name for info in pkgutil.iter_modules(kahea.modules.__path__))
+
+
+def module_class(name: str) -> type[Module]:
+    """The class of a module; raises ConfigError with the nearest name if there is none."""
+    names = available()
+    if name not in names:
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(f"there is no module {name!r}{hint}")
+    found: type[Module] = importlib.import_module(f"kahea.modules.{name}").MODULE
+    return found
+
+
+class Registry:
+    """The modules of one node and all that they export."""
+
+    def __init__(self, node: Node, names: Iterable[str] | None = None) -> None:
+        self.modules: dict[str, Module] = {}
+        self._node = node
+        for name in available() if names is None else ["core", "pv", *names]:
+            self._add(name, ())
+        self.functions: dict[tuple[str, str], Function] = {}
+        self.rpcs: dict[str, RpcCommand] = {}
+        for module in self.modules.values():
+            for function in module.functions():
+                self.functions[function.module, function.name] = function
+            for command in module.rpcs():
+                self.rpcs[command.name] = command
+
+    def _add(self, name: str, path: tuple[str, ...]) -> None:
+        if name in self.modules:
+            return
+        if name in path:
+            raise ConfigError(f"modules need each other in a circle: {' -> '.join((*path, name))}")
+        klass = module_class(name)
+        for needed in klass.needs:
+            self._add(needed, (*path, name))
+        self.modules[name] = klass(self._node)
+
+    def set_parameter(self, module: str, name: str, value: object) -> None:
+        """Give a module's parameter a value; raises ConfigError."""
+        instance = self.modules.get(module)
+        if instance is None:
+            module_class(module)
+            raise ConfigError(f"parameter {module}.{name}: the module is not loaded")
+        known = type(instance).params()
+        if name not in known:
+            near = difflib.get_close_matches(name, list(known), 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"module {module} has no parameter {name!r}{hint}")
+        known[name].set(instance, value)
+
+    def listing(self) -> Iterator[dict[str, object]]:
+        """What `kahea functions --json` prints."""
+        for key in sorted(self.functions):
+            f = self.functions[key]
+            yield {"module": f.module, "name": f.name, "params": list(f.params), "ret": f.ret}
+
+    def ksr(self) -> ModuleType:
+        """The `KSR` object of a Python script."""
+        root = ModuleType("KSR", "The functions of this node, as KEMI exports them.")
+        groups: dict[str, ModuleType] = {"": root}
+        for (group, name), function in self.functions.items():
+            if group not in groups:
+                groups[group] = ModuleType(f"KSR.{group}")
+                setattr(root, group, groups[group])
+            setattr(groups[group], name, caller(function))
+        x = groups.setdefault("x", ModuleType("KSR.x"))
+        vars(root)["x"] = x
+        vars(x)["modf"] = self._modf
+        for group, namespace in groups.items():
+            vars(namespace)["__getattr__"] = _missing(f"KSR.{group}" if group else "KSR", namespace)
+        return root
+
+    def _modf(self, name: str, *args: Any) -> Any:
+        """KSR.x.modf: call a function by its name alone."""
+        found = [f for (_, n), f in self.functions.items() if n == name]
+        if len(found) != 1:
+            raise AttributeError(f"KSR.x.modf: {'no' if not found else 'more than one'} function is named {name!r}")
+        return caller(found[0])(*args)
+
+
+def _missing(where: str, namespace: ModuleType) -> Callable[[str], Any]:
+    def refuse(name: str) -> Any:
+        near = difflib.get_close_matches(name, [n for n in vars(namespace) if not n.startswith("_")], 1)
+        hint = f"; did you mean {where}.{near[0]}?" if near else ""
+        raise AttributeError(f"{where}.{name} does not exist here{hint}")
+
+    return refuse
+
+
+def as_int(value: object, where: str) -> int:
+    """A script's value for an int parameter."""
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, str):
+        try:
+            return int(value, 10)
+        except ValueError:
+            pass
+    raise TypeError(f"{where} takes an integer, not {value!r}")
+
+
+def as_str(value: object, where: str) -> str:
+    """A script's value for a str parameter."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, int):
+        return str(int(value))
+    raise TypeError(f"{where} takes a string, not {value!r}")
+
+
+#: What a function returns that met a message it can't parse, by return type.
+_FAILED = {"int": -1, "bool": False, "xval": None, "none": None}
+
+_TEMPLATE = """
+def {name}({params}):
+    run = current.run
+    if run is None:
+        raise NoRun("{where} was called outside of a running route")
+{checks}    try:
+        return f(run{args})
+    except ParseError as error:
+        log.info("{where}: %s", error)
+        return failed
+"""
+
+
+def caller(function: Function) -> Callable[..., Any]:
+    """The function as a script calls it. One small function is compiled for each, so that a call costs no more than
+    its checks."""
+    where = f"KSR.{function.module + '.' if function.module else ''}{function.name}"
+    names = [f"a{i}" for i in range(len(function.params))]
+    checks = "".join(
+        f"    if type({n}) is not {'int' if kind in ('int', 'long') else 'str'}:\n"
+        f"        {n} = {'as_int' if kind in ('int', 'long') else 'as_str'}({n}, {where!r})\n"
+        for n, kind in zip(names, function.params, strict=True)
+    )
+    source = _TEMPLATE.format(
+        name=function.name,
+        where=where,
+        params=", ".join(names),
+        args="".join(f", {n}" for n in names),
+        checks=checks,
+    )
+    scope: dict[str, Any] = {
+        "current": current,
+        "NoRun": NoRun,
+        "ParseError": ParseError,
+        "log": log,
+        "f": function.call,
+        "failed": _FAILED[function.ret],
+        "as_int": as_int,
+        "as_str": as_str,
+    }
+    exec(compile(source, f"<{where}>", "exec"), scope)
+    made: Callable[..., Any] = scope[function.name]
+    made.__doc__ = function.doc
+    return made

@@ -1,0 +1,23 @@
+"""Types of stateful forwarding."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from kahea.net.address import Listener
+from kahea.sip.message import Message
+from kahea.tm.hooks import Destination
+from kahea.tm.layer import TransactionLayer
+from kahea.tm.transaction import Transaction
+
+E_NO_DESTINATION: Final = -6
+E_SEND: Final = -7
+E_BAD_URI: Final = -8
+E_TOO_MANY_BRANCHES: Final = -9
+E_NO_BRANCH: Final = -10
+
+def via_line(listener: Listener, branch_id: bytes, msg: Message | None) -> bytes: ...
+def forward(
+    layer: TransactionLayer, t: Transaction, msg: Message, destination: Sequence[Destination] | None = None
+) -> int: ...
+def save(msg: Message) -> tuple[Any, ...]: ...
+def restore(msg: Message, saved: tuple[Any, ...]) -> None: ...

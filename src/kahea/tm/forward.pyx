@@ -1,0 +1,225 @@
+# cython: language_level=3
+"""Forwarding a request statefully: one branch per target, each through the branch route, built, and sent (RFC 3261 §16.6).
+
+Kamailio's `t_relay` and its kin end here. A message's edits, flags and target are put back after each branch, so what a
+branch route changes shows on that branch only.
+"""
+
+from kahea.net.address cimport Address, Listener
+from kahea.sip.message cimport Message
+from kahea.tm.transaction cimport Branch, Transaction
+from kahea.sip.errors import ParseError
+
+from kahea.tm import local
+
+import logging
+
+log = logging.getLogger("kahea.tm")
+
+# Kamailio's codes for the ways in which forwarding can fail.
+E_NO_DESTINATION = -6
+E_SEND = -7
+E_BAD_URI = -8
+E_TOO_MANY_BRANCHES = -9
+E_NO_BRANCH = -10
+
+cdef dict via_prefixes = {}
+
+
+cdef bytes _via_prefix(Listener listener):
+    cdef bytes host = listener.via_host
+    key = (listener.proto, host)
+    prefix = via_prefixes.get(key)
+    if prefix is None:
+        if len(via_prefixes) > 1000:
+            via_prefixes.clear()
+        prefix = b"Via: SIP/2.0/%b %b;branch=" % (listener.proto_name.upper().encode(), host)
+        via_prefixes[key] = prefix
+    return prefix
+
+
+cpdef bytes via_line(Listener listener, bytes branch_id, Message msg):
+    """Our Via for a request that leaves by `listener`, with what the script asked to stand in it."""
+    cdef bytes line
+    if msg is None:
+        return _via_prefix(listener) + branch_id + b"\r\n"
+    if msg.advertised_host is not None or msg.advertised_port:
+        host = msg.advertised_host or listener.advertised_host or listener.address.host
+        port = msg.advertised_port or listener.advertised_port or listener.address.port
+        sent_by = host if port == 5060 else b"%b:%d" % (host, port)
+        line = b"Via: SIP/2.0/%b %b;branch=%b" % (listener.proto_name.upper().encode(), sent_by, branch_id)
+    else:
+        line = _via_prefix(listener) + branch_id
+    if msg.add_local_rport:
+        line += b";rport"
+    if msg.connection_id:
+        # So that the reply finds the connection that the request came on (Kamailio's `i`).
+        line += b";i=%x" % msg.connection_id
+    if msg.facets:
+        extra = msg.facets.get("via_params")
+        if extra is not None:
+            line += extra
+    return line + b"\r\n"
+
+
+cdef object _next_hop(bytes uri, object dst_uri, object path):
+    """The URI that decides where to send: the destination URI, the first of the Path, or the Request-URI."""
+    if dst_uri is not None:
+        return dst_uri
+    if path is not None:
+        return local.first_route(path)
+    return uri
+
+
+cdef int _add(layer, Transaction t, Message msg, bytes uri, object dst_uri, object path, object sock,
+              unsigned int flags, target, object destination, list added) except? -99:
+    """Make and build one branch; > 0 if it is to be sent, 0 if the branch route dropped it, < 0 on an error."""
+    cdef Branch branch
+    cdef bytes via, extra, data
+    if len(t.branches) >= layer.settings.max_branches:
+        return E_TOO_MANY_BRANCHES
+    branch = t.new_branch()
+    branch.uri = uri
+    branch.dst_uri = dst_uri
+    branch.path = path
+    branch.flags = flags
+    if target is not None:
+        branch.ruid = target.ruid
+        branch.instance = target.instance
+        branch.location_ua = target.location_ua
+        branch.reg_id = target.reg_id
+        branch.connection_id = target.connection_id
+    else:
+        branch.ruid = msg.ruid
+        branch.instance = msg.instance
+        branch.location_ua = msg.location_ua
+        branch.reg_id = msg.reg_id
+    # Until it is sent, a branch counts as ended: nothing may wait for it.
+    branch.answered = True
+    if t.on_branch is not None:
+        if not layer.hooks.run_branch_route(t.on_branch, t, branch):
+            return 0
+        uri = msg.uri
+        dst_uri = msg.dst_uri
+        path = msg.path
+        sock = msg.send_sock
+        branch.uri = uri
+        branch.dst_uri = dst_uri
+        branch.path = path
+        branch.flags = msg.bflags
+    if destination is not None:
+        found = destination
+    else:
+        found = layer.hooks.destinations(_next_hop(uri, dst_uri, path), sock, branch.connection_id, msg.listener)
+    if not found:
+        return E_NO_DESTINATION
+    first = found[0]
+    branch.listener = first[0]
+    branch.address = first[1]
+    branch.connection_id = first[2]
+    if len(found) > 1 and layer.settings.use_dns_failover:
+        branch.spare = list(found[1:])
+    prepare = msg.facets.get("before_send") if msg.facets else None
+    if prepare is not None:
+        # Modules whose header depends on where the branch goes (Record-Route) complete it now.
+        for complete in prepare:
+            complete(msg, branch.listener)
+    via = via_line(branch.listener, branch.id, msg)
+    extra = b"" if path is None else b"Route: " + <bytes>path + b"\r\n"
+    try:
+        data = msg.build_request(uri, via, extra, branch.listener.proto != 1)
+        mtu = layer.settings.udp_mtu
+        if mtu and branch.listener.proto == 1 and len(data) > mtu:
+            # RFC 3261 §18.1.1: what would be fragmented goes by a stream, where there is one.
+            stream = layer.hooks.stream_instead(branch.listener, branch.address)
+            if stream is not None:
+                branch.listener, branch.address, branch.connection_id = stream
+                via = via_line(branch.listener, branch.id, msg)
+                data = msg.build_request(uri, via, extra, True)
+    except ParseError as error:
+        log.warning("can't build the request for %s: %s", uri, error)
+        return E_BAD_URI
+    branch.request = data
+    added.append(branch)
+    return 1
+
+
+def forward(layer, Transaction t, Message msg, destination=None):
+    """Fork to the current Request-URI (unless it was forked to already) and the added branches.
+
+    `destination` sends all of them to one place. Returns how many were sent, or a negative code if none was.
+    """
+    cdef list added = []
+    cdef Branch branch
+    cdef int code, result = E_NO_BRANCH
+    cdef int sent = 0
+    cdef bint restore = t.on_branch is not None or bool(msg.facets)
+    targets = list(msg.branches)
+    msg.branches.clear()
+    uri, dst_uri, path, sock, flags = msg.uri, msg.dst_uri, msg.path, msg.send_sock, msg.bflags
+    edits = msg.edits_snapshot() if restore else None
+    if msg.uri_fresh:
+        msg.uri_fresh = False
+        code = _add(layer, t, msg, uri, dst_uri, path, sock, flags, None, destination, added)
+        result = min(code, result) if code < 0 else result
+        if restore:
+            msg.edits_restore(edits)
+    for target in targets:
+        if restore:
+            msg.set_uri(target.uri)
+            msg.dst_uri = target.dst_uri
+            msg.path = target.path
+            msg.send_sock = target.sock
+            msg.bflags = target.flags
+        code = _add(layer, t, msg, target.uri, target.dst_uri, target.path, target.sock or sock, target.flags, target, destination, added)
+        if code < 0:
+            result = code
+        if restore:
+            msg.edits_restore(edits)
+    if restore:
+        msg.set_uri(uri)
+        msg.dst_uri = dst_uri
+        msg.path = path
+        msg.send_sock = sock
+        msg.bflags = flags
+        msg.uri_fresh = False
+    if not added:
+        return result
+    # What a failure route will find: the request as it was forwarded.
+    t.saved = save(msg)
+    for branch in added:
+        branch.answered = False
+        if t.cancelled:
+            branch.answered = True
+            branch.status = 487
+        elif layer.send_branch(branch):
+            sent += 1
+        else:
+            branch.answered = True
+            branch.status = 503
+            log.info("can't send to %s:%d", branch.address.ip, branch.address.port)
+    if t.cancelled:
+        layer.conclude(t)
+        return len(added)
+    if not sent:
+        return E_SEND
+    return sent
+
+
+cpdef tuple save(Message msg):
+    """The state of a message that later routes of its transaction start from."""
+    return (msg.edits_snapshot(), msg.uri if msg.uri_changed else None, msg.dst_uri, msg.path, msg.send_sock,
+            msg.flags, msg.bflags, msg.sflags)
+
+
+cpdef restore(Message msg, tuple saved):
+    """Put back what `save` kept."""
+    edits, uri, dst_uri, path, sock, flags, bflags, sflags = saved
+    msg.edits_restore(edits)
+    msg.set_uri(uri)
+    msg.dst_uri = dst_uri
+    msg.path = path
+    msg.send_sock = sock
+    msg.flags = flags
+    msg.bflags = bflags
+    msg.sflags = sflags

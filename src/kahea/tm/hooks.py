@@ -1,0 +1,59 @@
+"""What the transaction layer asks of the room above: routes to run, destinations to find, greenlets to run in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kahea.net.address import Address, Listener
+    from kahea.sip.message import Message
+    from kahea.tm.transaction import Branch, Transaction
+
+
+class Destination(NamedTuple):
+    """Where bytes go: from which listener, to which address, on which connection (0: any)."""
+
+    listener: Listener
+    address: Address
+    connection_id: int = 0
+
+
+class Hooks(Protocol):
+    """Implemented by the node. Routes run synchronously in the caller's greenlet and never raise."""
+
+    def run_branch_route(self, name: str, t: Transaction, branch: Branch) -> bool:
+        """False drops the branch."""
+
+    def run_reply_route(self, name: str, t: Transaction, branch: Branch, reply: Message) -> bool:
+        """False drops the reply (provisional ones only)."""
+
+    def run_failure_route(self, name: str, t: Transaction, branch: Branch) -> None:
+        """`branch` holds the winning failure."""
+
+    def run_branch_failure_route(self, name: str, t: Transaction, branch: Branch) -> None:
+        """One branch failed; others may be pending."""
+
+    def destinations(
+        self, uri: bytes, send_sock: object | None, connection_id: int, received_on: object | None
+    ) -> Sequence[Destination]:
+        """Targets in order (RFC 3263); empty if there are none. May wait.
+
+        They are sent to from `send_sock`, else from the listener the request came on, if it fits, else the first.
+        """
+
+    def stream_instead(self, listener: Listener, address: Address) -> Destination | None:
+        """The stream destination for a request too large for a datagram, or None."""
+
+    def in_worker(self, work: Callable[..., object], *args: Any) -> bool:
+        """Run `work` where it may wait; False if there are too many runs."""
+
+    def forward_stateless(self, msg: Message) -> bool:
+        """Forward a request outside of any transaction (the ACK to a 2xx)."""
+
+    def reply_destination(self, msg: Message) -> Destination:
+        """Where replies to this request go (RFC 3261 §18.2.2, RFC 3581)."""
+
+    def transaction_event(self, name: str, t: Transaction, msg: Message) -> None:
+        """An event route of tm (`tm:local-response`, ...), if the script has one."""

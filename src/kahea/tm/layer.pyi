@@ -1,0 +1,88 @@
+"""Types of the transaction layer."""
+
+from collections.abc import Callable
+
+from kahea.sip.message import Message
+from kahea.tm.hooks import Hooks
+from kahea.tm.transaction import Branch, Transaction
+from kahea.tm.wheel import Wheel
+
+class Settings:
+    fr_timer: float
+    fr_inv_timer: float
+    max_inv_lifetime: float
+    max_noninv_lifetime: float
+    retr_timer1: float
+    retr_timer2: float
+    wt_timer: float
+    restart_fr_on_each_reply: bool
+    cancel_b_method: int
+    relay_100: bool
+    failure_reply_mode: int
+    failure_exec_mode: int
+    faked_reply_prio: int
+    disable_6xx_block: int
+    reply_408_code: int
+    reply_408_reason: bytes
+    aggregate_challenges: bool
+    remap_503_500: bool
+    local_cancel_reason: bool
+    e2e_cancel_reason: bool
+    local_ack_mode: int
+    failover_codes: frozenset[int]
+    use_dns_failover: bool
+    udp_mtu: int
+    max_transactions: int
+    max_branches: int
+    user_agent: bytes
+    server: bytes
+    ac_extra_hdrs: bytes
+
+class TransactionLayer:
+    wheel: Wheel
+    hooks: Hooks
+    settings: Settings
+    by_stem: dict[bytes, Transaction]
+    by_key: dict[bytes, Transaction]
+    by_dialog: dict[bytes, Transaction]
+    by_label: dict[int, Transaction]
+    created: int
+    created_local: int
+    rpl_received: int
+    rpl_sent: int
+    rpl_generated: int
+    rpl_relayed: int
+    waiting: int
+    refused: int
+    completed_2xx: int
+    completed_3xx: int
+    completed_4xx: int
+    completed_5xx: int
+    completed_6xx: int
+    def __init__(self, hooks: Hooks, wheel: Wheel, clock: Callable[[], float]) -> None: ...
+    def __len__(self) -> int: ...
+    def lookup(self, msg: Message) -> Transaction | None: ...
+    def lookup_invite(self, msg: Message) -> Transaction | None: ...
+    def lookup_answered(self, msg: Message) -> Transaction | None: ...
+    def lookup_callid(self, callid: bytes, cseq: bytes) -> Transaction | None: ...
+    def lookup_ident(self, hash_index: int, label: int) -> Transaction | None: ...
+    def new_transaction(self, msg: Message) -> Transaction | None: ...
+    def new_local(
+        self, msg: Message, on_complete: Callable[[Transaction, Branch, int, Message | None], object] | None
+    ) -> Transaction | None: ...
+    def free(self, t: Transaction) -> None: ...
+    def send_branch(self, branch: Branch) -> bool: ...
+    def branch_timer(self, branch: Branch, now: float) -> None: ...
+    def send_failed(self, branch: Branch) -> None: ...
+    def match(self, msg: Message) -> Branch | None: ...
+    def receive_response(self, msg: Message, branch: Branch | None = None) -> bool: ...
+    def transaction_timer(self, t: Transaction, now: float) -> None: ...
+    def reply(
+        self, t: Transaction, code: int, reason: bytes, extra: bytes = b"", body: bytes = b""
+    ) -> bool: ...
+    def repeat_reply(self, t: Transaction) -> None: ...
+    def take_ack(self, t: Transaction) -> None: ...
+    def cancel_branches(self, t: Transaction, but: Branch | None = None, reason: bytes = b"") -> None: ...
+    def cancel_branch(self, branch: Branch, reason: bytes = b"") -> None: ...
+    def conclude(self, t: Transaction) -> None: ...
+    def drop_replies(self, t: Transaction, mode: str) -> None: ...

@@ -1,0 +1,790 @@
+# cython: language_level=3
+"""The transaction layer: the table, matching, and the path that every request and response takes through it.
+
+Rules of this room:
+
+1. What a branch does on an event is read from the tables in `states.py`; this file carries it out.
+2. Anything that may run a script runs in a worker greenlet (`hooks.in_worker`) and may wait there. After each such
+   call the transaction is looked at afresh: it may have been answered, or freed, meanwhile.
+3. While a failure route of a transaction runs, its other responses wait in `queue` (Kamailio holds a lock there).
+4. Nothing here raises for what the network sent.
+"""
+
+from kahea.net.address cimport Address, Listener
+from kahea.sip.message cimport Message
+from kahea.tm.transaction cimport Branch, Resender, Transaction
+from kahea.tm.wheel cimport Wheel
+
+import logging
+import os
+
+from kahea.tm import choice, local, states
+from kahea.tm.hooks import Destination
+
+log = logging.getLogger("kahea.tm")
+
+DEF M_INVITE = 1
+DEF M_CANCEL = 2
+DEF M_ACK = 4
+DEF NEVER = 1e18
+DEF EVENTS = 6
+DEF RESEND = 1 << 4
+DEF STOP = 1 << 5
+DEF SLOW = 1 << 6
+DEF WAIT_INV = 1 << 7
+DEF PASS = 1 << 8
+DEF ACK = 1 << 9
+DEF GIVE_UP = 1 << 10
+DEF FAIL = 1 << 11
+
+cdef int invite_table[30]
+cdef int other_table[30]
+for _i, _cell in enumerate(states.packed(states.INVITE_CLIENT)):
+    invite_table[_i] = _cell
+for _i, _cell in enumerate(states.packed(states.NON_INVITE_CLIENT)):
+    other_table[_i] = _cell
+
+
+cdef inline int cell_of(bint invite, int state, int event) noexcept:
+    """The table's cell: next state and actions, or -1."""
+    if invite:
+        return invite_table[state * EVENTS + event]
+    return other_table[state * EVENTS + event]
+
+
+class Settings:
+    """What the `tm` module's parameters of the same names say; times in seconds."""
+
+    fr_timer = 30.0
+    fr_inv_timer = 120.0
+    max_inv_lifetime = 180.0
+    max_noninv_lifetime = 32.0
+    retr_timer1 = 0.5
+    retr_timer2 = 4.0
+    wt_timer = 5.0
+    restart_fr_on_each_reply = True
+    cancel_b_method = 1
+    relay_100 = False
+    failure_reply_mode = 3
+    failure_exec_mode = 0
+    faked_reply_prio = 0
+    disable_6xx_block = 0
+    reply_408_code = 408
+    reply_408_reason = b"Request Timeout"
+    aggregate_challenges = True
+    remap_503_500 = True
+    local_cancel_reason = True
+    e2e_cancel_reason = True
+    local_ack_mode = 0
+    failover_codes = frozenset()
+    use_dns_failover = False
+    udp_mtu = 0
+    max_transactions = 200_000
+    max_branches = 30
+    user_agent = b""
+    server = b""
+    ac_extra_hdrs = b""
+
+
+cdef class TransactionLayer:
+    """All transactions of a node. `hooks` is the node; see `tm.hooks.Hooks`."""
+
+    cdef readonly Wheel wheel
+    cdef readonly object hooks
+    cdef public object settings
+    cdef readonly dict by_stem
+    cdef readonly dict by_key
+    cdef readonly dict by_dialog
+    cdef readonly dict by_label
+    cdef unsigned int _label
+    cdef bytes _nonces
+    cdef int _nonce_at
+    cdef double _now
+    cdef object _clock
+    # Statistics, as Kamailio's tm.stats names them.
+    cdef readonly long created, rpl_received, rpl_sent, rpl_generated, rpl_relayed, waiting, created_local
+    cdef readonly long completed_3xx, completed_4xx, completed_5xx, completed_6xx, completed_2xx
+    cdef readonly long refused
+    # The server key of the message last looked up: a script asks several times.
+    cdef Message _key_msg
+    cdef bytes _key
+
+    def __init__(self, hooks, Wheel wheel, clock):
+        self.hooks = hooks
+        self.wheel = wheel
+        self._clock = clock
+        self.settings = Settings()
+        self.by_stem = {}
+        self.by_key = {}
+        self.by_dialog = {}
+        self.by_label = {}
+        self._label = int.from_bytes(os.urandom(3), "big")
+        self._nonces = b""
+        self._nonce_at = 0
+
+    def __len__(self):
+        return len(self.by_stem)
+
+    # ---- keys and look-ups -------------------------------------------------------------------------------------
+
+    cdef bytes _server_key(self, Message msg):
+        """RFC 3261 §17.2.3: branch, sent-by and method; without the magic cookie, what RFC 2543 has."""
+        if msg is self._key_msg:
+            return self._key
+        via = msg.via1
+        branch = via.branch
+        if branch is not None and len(branch) > 7 and branch[:7] == b"z9hG4bK":
+            key = b"%b;%b:%d" % (branch, via.host, via.port)
+        else:
+            to_tag = msg.to.tag if msg.method_id != M_ACK else None
+            key = b"\0%b\0%b\0%d\0%b\0%b\0%b:%d" % (
+                msg.original_uri, msg.callid, msg.cseq, msg.from_.tag or b"", branch or b"", via.host, via.port,
+            )
+            if to_tag is not None:
+                # The ACK to a failure carries the To tag of our reply, the INVITE's retransmission does not.
+                key = key if msg.method_id == M_INVITE else key + b"\0" + to_tag
+        self._key_msg = msg
+        self._key = key
+        return key
+
+    cdef bytes _keyed(self, Message msg, int method_id):
+        if method_id == M_INVITE or method_id == M_ACK:
+            return b"I" + self._server_key(msg)
+        if method_id == M_CANCEL:
+            return b"C" + self._server_key(msg)
+        return b"O" + self._server_key(msg)
+
+    cpdef Transaction lookup(self, Message msg):
+        """The transaction that this request repeats (for an ACK: the INVITE that we answered with a failure)."""
+        return self.by_key.get(self._keyed(msg, msg.method_id))
+
+    cpdef Transaction lookup_invite(self, Message msg):
+        """For a CANCEL: the INVITE that it is for."""
+        return self.by_key.get(b"I" + self._server_key(msg))
+
+    cpdef Transaction lookup_answered(self, Message msg):
+        """For an ACK to a 2xx: the INVITE's transaction, if it still stands."""
+        cdef Transaction t = self.by_dialog.get(self._dialog_key(msg))
+        if t is not None and 200 <= t.status < 300:
+            return t
+        return None
+
+    cdef bytes _dialog_key(self, Message msg):
+        return b"%b\0%d\0%b" % (msg.callid, msg.cseq, msg.from_.tag or b"")
+
+    def lookup_callid(self, bytes callid, bytes cseq):
+        """A transaction by Call-ID and CSeq number (t_cancel_callid and the like), or None. Walks the table."""
+        cdef Transaction t
+        for t in self.by_stem.values():
+            if t.request.callid == callid and (b"%d" % t.request.cseq) == cseq:
+                return t
+        return None
+
+    def lookup_ident(self, int hash_index, unsigned int label):
+        """A transaction by `$T(id_index)` and `$T(id_label)`, or None."""
+        cdef Transaction t = self.by_label.get(label)
+        return t if t is not None and t.hash_index == hash_index else None
+
+    # ---- making ------------------------------------------------------------------------------------------------
+
+    cdef bytes _nonce(self):
+        if self._nonce_at >= len(self._nonces):
+            self._nonces = os.urandom(2048).hex().encode()
+            self._nonce_at = 0
+        self._nonce_at += 16
+        return self._nonces[self._nonce_at - 16:self._nonce_at]
+
+    cdef Transaction _create(self, Message msg):
+        cdef Transaction t
+        self._label = (self._label + 1) & 0x7FFFFFFF
+        cdef int index = self._label & 0xFFFF
+        cdef bytes nonce = self._nonce()
+        t = Transaction(self, msg, self._label, b"z9hG4bK%x.%b" % (index, nonce), index)
+        s = self.settings
+        t.fr = s.fr_timer
+        t.fr_inv = s.fr_inv_timer
+        t.retr1 = s.retr_timer1
+        t.retr2 = s.retr_timer2
+        t.end_of_life = self._clock() + (s.max_inv_lifetime if t.is_invite else s.max_noninv_lifetime)
+        t.no_6xx = bool(s.disable_6xx_block)
+        self.by_stem[t.stem] = t
+        self.by_label[t.label] = t
+        self.created += 1
+        return t
+
+    cpdef Transaction new_transaction(self, Message msg):
+        """A server transaction for a request that none exists for; None if the table is full."""
+        cdef Transaction t
+        if len(self.by_stem) >= self.settings.max_transactions:
+            self.refused += 1
+            return None
+        t = self._create(msg)
+        destination = self.hooks.reply_destination(msg)
+        t.listener = destination[0]
+        t.address = destination[1]
+        t.connection_id = destination[2]
+        t.key = self._keyed(msg, msg.method_id)
+        self.by_key[t.key] = t
+        if t.is_invite:
+            t.dialog_key = self._dialog_key(msg)
+            self.by_dialog[t.dialog_key] = t
+        # A transaction that nobody answers or forwards must end all the same.
+        self.wheel.schedule(t, t.end_of_life + t.fr)
+        return t
+
+    def new_local(self, Message msg, on_complete):
+        """A transaction for a request of our own; `on_complete(t, branch, status, reply)` for each response passed up."""
+        cdef Transaction t
+        if len(self.by_stem) >= self.settings.max_transactions:
+            self.refused += 1
+            return None
+        t = self._create(msg)
+        t.local = True
+        t.on_complete = on_complete
+        self.created_local += 1
+        self.wheel.schedule(t, t.end_of_life + t.fr)
+        return t
+
+    cpdef free(self, Transaction t):
+        """Remove a transaction from every table."""
+        if t.freed:
+            return
+        self.by_stem.pop(t.stem, None)
+        self.by_label.pop(t.label, None)
+        if t.key is not None and self.by_key.get(t.key) is t:
+            del self.by_key[t.key]
+        if t.dialog_key is not None and self.by_dialog.get(t.dialog_key) is t:
+            del self.by_dialog[t.dialog_key]
+        if t.waiting:
+            self.waiting -= 1
+        t.dismantle()
+        self._key_msg = None
+
+    cdef void _put_on_wait(self, Transaction t, double now):
+        """Keep an answered transaction for wt_timer, to absorb what is still under way."""
+        if not t.waiting:
+            t.waiting = True
+            self.waiting += 1
+        t.wait_at = now + <double>self.settings.wt_timer
+        t.retr_at = NEVER
+        self.wheel.schedule(t, t.wait_at)
+
+    # ---- sending a branch --------------------------------------------------------------------------------------
+
+    cpdef bint send_branch(self, Branch branch):
+        """Send a branch that is ready (`request`, `listener`, `address` set) and arm its timers."""
+        cdef Transaction t = branch.transaction
+        cdef double now = self._clock()
+        cdef bint sent = branch.listener.send(branch.request, branch.address, branch.connection_id)
+        if not sent:
+            return False
+        branch.fr_at = min(now + t.fr, max(t.end_of_life, now + 0.01))
+        if branch.listener.proto == 1:
+            branch.retr_interval = t.retr1
+            branch.retr_at = now + t.retr1
+        else:
+            branch.retr_at = NEVER
+        self.wheel.schedule(branch, min(branch.fr_at, branch.retr_at))
+        return True
+
+    cpdef branch_timer(self, Branch branch, double now):
+        """A branch's deadline: repeat the request, or give up on it."""
+        cdef Transaction t = branch.transaction
+        cdef int cell
+        if t.freed or branch.answered:
+            return
+        if now + 1e-6 >= branch.fr_at:
+            self._event(branch, 1, None, now)
+            return
+        cell = cell_of(t.is_invite, branch.state, 0)
+        if cell >= 0 and cell & RESEND and now + 1e-6 >= branch.retr_at:
+            branch.listener.send(branch.request, branch.address, branch.connection_id)
+            branch.retr_interval = min(branch.retr_interval * 2, t.retr2)
+            branch.retr_at = now + branch.retr_interval
+        self.wheel.schedule(branch, min(branch.fr_at, branch.retr_at))
+
+    cpdef send_failed(self, Branch branch):
+        """The transport could not deliver a branch's request (a refused connection, say)."""
+        if not branch.answered and branch.status == 0:
+            self._event(branch, 5, None, self._clock())
+
+    # ---- responses ---------------------------------------------------------------------------------------------
+
+    cpdef Branch match(self, Message msg):
+        """The branch that a response belongs to, by its top Via's branch (RFC 3261 §17.1.3), or None."""
+        cdef bytes branch_id, stem
+        cdef Py_ssize_t dot
+        cdef Transaction t
+        value = msg.via1.branch
+        if value is None:
+            return None
+        branch_id = value
+        dot = branch_id.rfind(b".")
+        if dot < 8 or len(branch_id) - dot > 4:
+            return None
+        stem = branch_id[:dot]
+        t = self.by_stem.get(stem)
+        if t is None:
+            return None
+        digits = branch_id[dot + 1:]
+        if not digits.isdigit():
+            return None
+        index = int(digits)
+        if index >= len(t.branches):
+            return None
+        if msg.method_id != t.method_id and not (msg.method_id == M_CANCEL and t.is_invite):
+            return None
+        return t.branches[index]
+
+    cpdef bint receive_response(self, Message msg, Branch branch=None):
+        """Take a response; False if it belongs to no transaction and is to be forwarded without one."""
+        cdef int event
+        if branch is None:
+            branch = self.match(msg)
+            if branch is None:
+                return False
+        self.rpl_received += 1
+        if msg.method_id == M_CANCEL and branch.transaction.is_invite:
+            self._cancel_response(branch, msg)
+            return True
+        if branch.blind or branch.request is None:
+            return True
+        event = 2 if msg.status < 200 else 3 if msg.status < 300 else 4
+        self._event(branch, event, msg, self._clock())
+        return True
+
+    cdef void _cancel_response(self, Branch branch, Message msg):
+        if msg.status >= 200 and branch.cancel_sender is not None:
+            branch.cancel_sender.cancel()
+            branch.cancel_sender = None
+
+    cdef void _event(self, Branch branch, int event, Message msg, double now):
+        """Do what the table says of `event`."""
+        cdef Transaction t = branch.transaction
+        cdef int cell = cell_of(t.is_invite, branch.state, event)
+        if cell < 0 or t.freed:
+            return
+        branch.state = cell & 15
+        if cell & STOP:
+            branch.retr_at = NEVER
+            branch.cancel()
+        if cell & SLOW:
+            branch.retr_interval = t.retr2
+        if cell & WAIT_INV:
+            self._wait_for_answer(branch, now)
+        if cell & ACK:
+            self._acknowledge(branch, msg)
+        if cell & PASS:
+            if t.on_reply is not None or branch.on_reply is not None or t.on_failure is not None \
+                    or t.on_branch_failure is not None or branch.on_failure is not None or t.on_complete is not None:
+                if not self.hooks.in_worker(self._pass_up, branch, msg):
+                    self._pass_plain(branch, msg)
+            else:
+                self._pass_plain(branch, msg)
+        elif cell & (GIVE_UP | FAIL):
+            t.timed_out = t.timed_out or (cell & GIVE_UP) != 0
+            self._fail(branch, (cell & GIVE_UP) != 0)
+
+    cdef void _wait_for_answer(self, Branch branch, double now):
+        cdef Transaction t = branch.transaction
+        if branch.status < 100 or self.settings.restart_fr_on_each_reply:
+            branch.fr_at = now + (t.fr if branch.cancelled else t.fr_inv)
+            if branch.fr_at > t.end_of_life:
+                branch.fr_at = max(t.end_of_life, now + 0.01)
+        self.wheel.schedule(branch, branch.fr_at)
+
+    cdef void _acknowledge(self, Branch branch, Message msg):
+        """The ACK to a failure is ours to send, hop by hop (RFC 3261 §17.1.1.3)."""
+        if branch.transaction.no_auto_ack or branch.request is None:
+            return
+        try:
+            if branch.ack is None:
+                branch.ack = local.build_ack(branch.request, msg)
+            branch.listener.send(branch.ack, branch.address, branch.connection_id)
+        except ValueError as error:
+            log.warning("no ACK for a response to %s: %s", branch.uri, error)
+
+    def _pass_up(self, Branch branch, Message msg):
+        """A response, through the reply routes, to the transaction's decision. In a worker."""
+        cdef Transaction t = branch.transaction
+        cdef bint keep = True
+        branch.status = msg.status
+        name = branch.on_reply if branch.on_reply is not None else t.on_reply
+        if name is not None:
+            keep = self.hooks.run_reply_route(name, t, branch, msg)
+            if t.freed or (not keep and msg.status < 200):
+                return
+        self._pass_plain(branch, msg)
+
+    cdef void _pass_plain(self, Branch branch, Message msg):
+        cdef Transaction t = branch.transaction
+        branch.status = msg.status
+        if t.busy:
+            if len(t.queue) < 64:
+                t.queue.append((branch, msg))
+            return
+        self._decide(branch, msg)
+
+    cdef void _decide(self, Branch branch, Message msg):
+        """RFC 3261 §16.7 steps 4 to 10 for one response."""
+        cdef Transaction t = branch.transaction
+        cdef int code = msg.status
+        if code < 200:
+            if branch.cancel_wanted:
+                branch.cancel_wanted = False
+                self.cancel_branch(branch)
+            if t.status < 200 and (code > 100 or self.settings.relay_100 or t.local):
+                self._relay(branch, msg)
+            return
+        if code < 300:
+            branch.answered = True
+            branch.reply = msg
+            if t.is_invite or t.status < 200:
+                self._relay(branch, msg)
+            return
+        if branch.answered:
+            return
+        branch.answered = True
+        branch.reply = msg
+        self._branch_failed(branch)
+
+    cdef void _fail(self, Branch branch, bint timeout):
+        """A branch ends without a response: as if 408 had come (Kamailio's faked reply), or 503 for a dead transport."""
+        cdef Transaction t = branch.transaction
+        if branch.answered:
+            return
+        if timeout and t.is_invite and branch.status >= 100 and not branch.cancelled:
+            self._send_cancel(branch, b"")
+        branch.answered = True
+        branch.status = 408 if timeout else 503
+        branch.reply = None
+        if t.on_failure is not None or t.on_branch_failure is not None or branch.on_failure is not None \
+                or branch.spare or t.on_complete is not None:
+            if self.hooks.in_worker(self._failed_in_worker, branch):
+                return
+        self._failed_in_worker(branch)
+
+    def _failed_in_worker(self, Branch branch):
+        cdef Transaction t = branch.transaction
+        if t.busy:
+            if len(t.queue) < 64:
+                t.queue.append((branch, None))
+            return
+        self._branch_failed(branch)
+
+    cdef void _branch_failed(self, Branch branch):
+        """A branch has a final failure: fail over, stop the rest on a 6xx, and answer if it was the last."""
+        cdef Transaction t = branch.transaction
+        s = self.settings
+        if (branch.spare and not t.cancelled and not t.no_failover and t.status < 200
+                and (branch.reply is None or branch.status == 503 or branch.status in s.failover_codes)):
+            if self._next_destination(branch):
+                return
+        if branch.status >= 600 and not t.no_6xx:
+            self.cancel_branches(t, branch)
+        if t.status >= 200:
+            return
+        name = branch.on_failure if branch.on_failure is not None else t.on_branch_failure
+        if name is not None and t.request is not None and not t.local:
+            self._run_busy(t, self.hooks.run_branch_failure_route, name, branch)
+            if t.freed:
+                return
+        self._conclude(t)
+
+    cdef bint _next_destination(self, Branch failed):
+        """The same request to the next address of its name (RFC 3263 §4.3), as a branch of its own."""
+        cdef Transaction t = failed.transaction
+        cdef Branch branch
+        cdef list rest = list(failed.spare)
+        while rest:
+            target = rest.pop(0)
+            branch = self._copy_branch(failed, target)
+            if branch is None:
+                return False
+            branch.spare = rest
+            failed.spare = None
+            if self.send_branch(branch):
+                if t.pick_from <= failed.index:
+                    failed.reply = None
+                    failed.status = 408
+                return True
+            branch.answered = True
+            branch.status = 503
+        return False
+
+    cdef Branch _copy_branch(self, Branch failed, target):
+        cdef Transaction t = failed.transaction
+        cdef Branch branch
+        if len(t.branches) >= self.settings.max_branches:
+            return None
+        branch = t.new_branch()
+        branch.uri = failed.uri
+        branch.dst_uri = failed.dst_uri
+        branch.path = failed.path
+        branch.flags = failed.flags
+        branch.ruid = failed.ruid
+        branch.instance = failed.instance
+        branch.location_ua = failed.location_ua
+        branch.on_reply = failed.on_reply
+        branch.on_failure = failed.on_failure
+        branch.listener = target[0]
+        branch.address = target[1]
+        branch.connection_id = target[2]
+        branch.request = local.with_new_via(failed.request, branch.id, branch.listener)
+        return branch
+
+    cdef void _run_busy(self, Transaction t, run, name, Branch branch):
+        """Run a route during which this transaction's other responses wait."""
+        t.busy = True
+        if t.queue is None:
+            t.queue = []
+        try:
+            run(name, t, branch)
+        finally:
+            t.busy = False
+
+    cdef void _drain(self, Transaction t):
+        while t.queue and not t.busy and not t.freed:
+            branch, msg = t.queue.pop(0)
+            if msg is None:
+                self._branch_failed(branch)
+            else:
+                self._decide(branch, msg)
+
+    cdef void _conclude(self, Transaction t):
+        """Answer upstream if every branch has failed, after the failure route had its say."""
+        cdef Branch best
+        cdef int known
+        if t.status >= 200 or t.pending():
+            self._drain(t)
+            return
+        best = choice.best(t, self.settings)
+        if best is None:
+            self._drain(t)
+            return
+        if t.on_failure is not None and not t.local:
+            name = t.on_failure
+            t.on_failure = None
+            known = len(t.branches)
+            self._run_busy(t, self.hooks.run_failure_route, name, best)
+            if t.freed:
+                return
+            if len(t.branches) > known and self.settings.failure_reply_mode & 1:
+                t.pick_from = known
+            if t.status >= 200 or t.pending():
+                self._drain(t)
+                return
+            if len(t.branches) > known:
+                # A branch that the route added failed at once.
+                self._conclude(t)
+                return
+            best = choice.best(t, self.settings)
+            if best is None:
+                self.reply(t, 500, b"Server Internal Error")
+                return
+        self._answer(t, best)
+        self._drain(t)
+
+    cdef void _answer(self, Transaction t, Branch best):
+        s = self.settings
+        if best.reply is None:
+            if best.status == 408 and not t.local:
+                self.reply(t, s.reply_408_code, s.reply_408_reason)
+            elif t.local:
+                self._complete_local(t, best, best.status, None)
+            else:
+                self.reply(t, best.status if best.status != 503 else 500, local.reason_of(best.status))
+            return
+        if s.aggregate_challenges and best.status in (401, 407) and len(t.branches) > 1:
+            choice.aggregate_challenges(t, best)
+        if best.status == 503 and s.remap_503_500 and not t.local:
+            # RFC 3261 §16.7: a 503 speaks of that server, not of us.
+            self.reply(t, 500, best.reply.reason)
+            return
+        self._relay(best, best.reply)
+
+    cdef void _relay(self, Branch branch, Message msg):
+        """Send a received response upstream, and do what a final one calls for."""
+        cdef Transaction t = branch.transaction
+        cdef int code = msg.status
+        cdef bint first_final = code >= 200 and t.status < 200
+        cdef bytes data
+        if t.local:
+            self._complete_local(t, branch, code, msg)
+            return
+        try:
+            data = msg.build_response(t.listener.proto != 1)
+        except ValueError as error:
+            log.warning("a response to %s can't be relayed: %s", branch.uri, error)
+            return
+        if first_final or code < 200:
+            t.status = code
+            t.response = data
+        elif 200 <= code < 300 and t.status >= 300:
+            t.status = code
+        self.rpl_sent += 1
+        self.rpl_relayed += 1
+        t.listener.send(data, t.address, t.connection_id)
+        if first_final:
+            self._finish(t, branch)
+
+    cdef void _complete_local(self, Transaction t, Branch branch, int code, msg):
+        cdef bint first_final = code >= 200 and t.status < 200
+        t.status = code
+        on_complete = t.on_complete
+        if first_final:
+            self._finish(t, branch)
+        if on_complete is not None:
+            on_complete(t, branch, code, msg)
+
+    cdef void _finish(self, Transaction t, Branch branch):
+        """The final answer went out: end the other branches, keep the answer for those who ask again."""
+        cdef double now = self._clock()
+        cdef int code = t.status
+        if code < 300:
+            self.completed_2xx += 1
+        elif code < 400:
+            self.completed_3xx += 1
+        elif code < 500:
+            self.completed_4xx += 1
+        elif code < 600:
+            self.completed_5xx += 1
+        else:
+            self.completed_6xx += 1
+        self.cancel_branches(t, branch)
+        if t.is_invite and code >= 300 and not t.local and t.listener.proto == 1:
+            # Timers G and H: repeat the failure until its ACK comes.
+            t.retr_interval = t.retr1
+            t.retr_at = now + t.retr1
+            t.wait_at = now + t.fr
+            self.wheel.schedule(t, min(t.retr_at, t.wait_at))
+        else:
+            self._put_on_wait(t, now)
+
+    cpdef transaction_timer(self, Transaction t, double now):
+        """Repeat a failure that has no ACK yet, or end."""
+        if t.freed:
+            return
+        if t.status < 200 and not t.waiting and (t.pending() or t.busy or t.suspended):
+            # Beyond its life, yet something is still open: each branch has its own deadline, so look again later.
+            if now < t.end_of_life + t.fr + 600.0:
+                self.wheel.schedule(t, now + max(t.fr, 1.0))
+                return
+        if t.busy and not t.waiting:
+            self.wheel.schedule(t, now + 1.0)
+            return
+        if now + 1e-6 >= t.wait_at or t.waiting or t.status < 200:
+            if t.waiting or t.status < 200:
+                self.free(t)
+            else:
+                self._put_on_wait(t, now)
+            return
+        t.listener.send(t.response, t.address, t.connection_id)
+        t.retr_interval = min(t.retr_interval * 2, t.retr2)
+        t.retr_at = now + t.retr_interval
+        self.wheel.schedule(t, min(t.retr_at, t.wait_at))
+
+    # ---- what scripts and the server itself ask for ---------------------------------------------------------------
+
+    cpdef bint reply(self, Transaction t, int code, bytes reason, bytes extra=b"", bytes body=b""):
+        """Answer the transaction's request from here (t_reply); False if it has its final answer already."""
+        cdef bint final = code >= 200
+        cdef bytes tag
+        if t.freed or t.local or t.status >= 200:
+            return False
+        if not t.to_tag:
+            t.to_tag = self._nonce()
+        tag = t.to_tag if code > 100 else b""
+        data = t.request.build_reply(code, reason, tag, extra, body, self.settings.server)
+        t.status = code
+        t.response = data
+        self.rpl_sent += 1
+        self.rpl_generated += 1
+        t.listener.send(data, t.address, t.connection_id)
+        if final:
+            self._finish(t, None)
+        return True
+
+    cpdef repeat_reply(self, Transaction t):
+        """A retransmitted request: send the last reply again, if there is one."""
+        if t.response is not None:
+            t.listener.send(t.response, t.address, t.connection_id)
+
+    cpdef take_ack(self, Transaction t):
+        """The ACK to our failure: no more retransmissions of it (RFC 3261 §17.2.1, Confirmed)."""
+        if t.acked or t.status < 300:
+            return
+        t.acked = True
+        if not t.waiting:
+            self._put_on_wait(t, self._clock())
+
+    cpdef cancel_branches(self, Transaction t, Branch but=None, bytes reason=b""):
+        """CANCEL every branch that has no final response."""
+        cdef Branch branch
+        for branch in list(t.branches):
+            if branch is not but and not branch.answered:
+                self.cancel_branch(branch, reason)
+
+    cpdef cancel_branch(self, Branch branch, bytes reason=b""):
+        """End one branch: by CANCEL for an INVITE that is proceeding, else by not waiting for it."""
+        cdef Transaction t = branch.transaction
+        if branch.answered or branch.cancelled:
+            return
+        if branch.blind or branch.request is None:
+            branch.answered = True
+            branch.status = 487
+            return
+        if not t.is_invite:
+            branch.answered = True
+            branch.status = branch.status if branch.status >= 200 else 487
+            branch.cancel()
+            return
+        if branch.status < 100:
+            method = self.settings.cancel_b_method
+            if method == 1 and not branch.cancel_wanted:
+                branch.cancel_wanted = True
+                return
+            if method == 0:
+                branch.cancel()
+                branch.answered = True
+                branch.status = 487
+                return
+            if method == 1:
+                return
+        self._send_cancel(branch, reason)
+        if branch.state == 0:
+            branch.retr_at = NEVER
+        now = self._clock()
+        branch.fr_at = now + t.fr
+        self.wheel.schedule(branch, branch.fr_at)
+
+    cdef void _send_cancel(self, Branch branch, bytes reason):
+        cdef Transaction t = branch.transaction
+        cdef double now = self._clock()
+        branch.cancelled = True
+        try:
+            data = local.build_cancel(branch.request, reason, self.settings.ac_extra_hdrs)
+        except ValueError as error:
+            log.warning("no CANCEL for %s: %s", branch.uri, error)
+            return
+        branch.listener.send(data, branch.address, branch.connection_id)
+        if branch.listener.proto == 1:
+            branch.cancel_sender = Resender(
+                self.wheel, data, branch.listener, branch.address, branch.connection_id,
+                now, t.retr1, t.retr2, now + t.fr,
+            )
+
+    cpdef conclude(self, Transaction t):
+        """Look whether a transaction is complete, after something outside ended a branch of it."""
+        if not t.freed and not t.busy:
+            self._conclude(t)
+
+    def drop_replies(self, Transaction t, str mode):
+        """t_drop_replies: `l` the last branches' failures, `n` none, else all, count no more in the choice."""
+        cdef Branch branch
+        if mode == "n":
+            return
+        for branch in t.branches:
+            if branch.answered and branch.status >= 300 and (mode != "l" or branch.index >= t.pick_from):
+                branch.reply = None
+                branch.status = 0
