@@ -1,0 +1,157 @@
+"""The servers that are measured: how each is started, found ready and ended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+HOST = "127.0.0.1"
+
+
+class BenchError(Exception):
+    """The measurement could not be made; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A server and how it is configured: `config` is a cfg, a script, or nothing for the relay."""
+
+    label: str
+    program: str
+    config: str = ""
+
+    def command(self, port: int, callee: int, scratch: Path) -> list[str]:
+        """The command line that serves on a port of the loopback address."""
+        listen = ["-l", f"udp:{HOST}:{port}"]
+        if self.program == "kahea":
+            return [sys.executable, "-m", "kahea", "run", str(HERE / self.config), *listen]
+        if self.program == "relay":
+            return [str(build_relay()), str(port), str(callee)]
+        common = ["-DD", "-E", "-x", "fm", "-m", "1024", "-Y", str(scratch), "-w", str(scratch), *listen]
+        if self.config.endswith(".py"):
+            script = f'--substdef=!SCRIPT!"{HERE / self.config}"!g'
+            return ["kamailio", "-f", str(HERE / "kamailio/python.cfg"), script, *common]
+        return ["kamailio", "-f", str(HERE / self.config), *common]
+
+    def missing(self) -> str:
+        """Why this server can't be measured on this machine, or ""."""
+        if self.program == "kamailio" and shutil.which("kamailio") is None:
+            return "kamailio is not installed"
+        if self.program == "relay" and shutil.which("gcc") is None:
+            return "gcc is not installed"
+        return ""
+
+
+def build_relay() -> Path:
+    """Compile the bare relay, once, beside its source."""
+    source, program = HERE / "relay.c", HERE.parent / "build/bench-relay"
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        program.parent.mkdir(exist_ok=True)
+        subprocess.run(["gcc", "-O2", "-Wall", "-o", str(program), str(source)], check=True)
+    return program
+
+
+def free_port() -> int:
+    """A UDP port of the loopback address that nobody has now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind((HOST, 0))
+        port: int = s.getsockname()[1]
+        return port
+
+
+class Server:
+    """A running server: a context that starts it, waits until it answers, and ends it."""
+
+    def __init__(self, kind: Kind, callee: int) -> None:
+        self.kind = kind
+        self.port = free_port()
+        self._callee = callee
+        self._scratch = Path(tempfile.mkdtemp(prefix="kahea-bench-"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Server:
+        log = (self._scratch / "log").open("wb")
+        command = self.kind.command(self.port, self._callee, self._scratch)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=os.environ | {"KAHEA_STATE": str(self._scratch)},
+        )
+        try:
+            self._wait_ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    @property
+    def pid(self) -> int:
+        """The first process; its descendants belong to the server too."""
+        assert self._process is not None
+        return self._process.pid
+
+    def _wait_ready(self) -> None:
+        assert self._process is not None
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            if self._process.poll() is not None:
+                break
+            if self.kind.program == "relay" or ask(self.port, "OPTIONS") == 200:
+                time.sleep(0.5)  # the last workers come up
+                return
+        raise BenchError(f"{self.kind.label} did not start:\n{self.log()[-2000:]}")
+
+    def log(self) -> str:
+        """What the server has printed."""
+        return (self._scratch / "log").read_text(errors="replace")
+
+    def alive(self) -> bool:
+        """Whether the first process still runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def __exit__(self, *_: object) -> None:
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def ask(port: int, method: str, user: str = "", headers: str = "", timeout: float = 0.5) -> int:
+    """Send one request to the server itself; the final status, or 0 for no answer in time."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind((HOST, 0))
+        s.settimeout(timeout)
+        me = f"{HOST}:{s.getsockname()[1]}"
+        tag = os.urandom(6).hex()
+        to = f"sip:{user}@{HOST}:{port}" if user else f"sip:{HOST}:{port}"
+        request = (
+            f"{method} sip:{HOST}:{port} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{tag};rport\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:bench@{me}>;tag={tag}\r\nTo: <{to}>\r\nCall-ID: {tag}\r\n"
+            f"CSeq: 1 {method}\r\n{headers}Content-Length: 0\r\n\r\n"
+        )
+        try:
+            s.sendto(request.encode(), (HOST, port))
+            while True:
+                status = int(s.recv(65535).split(b" ", 2)[1])
+                if status >= 200:
+                    return status
+        except OSError:
+            time.sleep(0.1)
+            return 0

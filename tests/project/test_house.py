@@ -1,0 +1,53 @@
+"""Rules of the house that no linter knows: every file says why it exists, and can be read."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+COMPILED = sorted((ROOT / "src").rglob("*.pyx"))
+LIMIT = 600
+
+#: Longer files, each with the reason why its room can't be divided.
+LONG: dict[str, str] = {}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *COMPILED], ids=name)
+def test_a_file_can_be_read(path: Path) -> None:
+    lines = path.read_text().count("\n")
+    assert lines <= LIMIT or LONG.get(name(path)), f"{lines} lines: divide it, or give a reason in LONG"
+
+
+def test_reasons_are_still_needed() -> None:
+    for entry in LONG:
+        assert (ROOT / entry).read_text().count("\n") > LIMIT, f"{entry} is short again: take it out of LONG"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_a_file_says_why_it_exists(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text())), "no docstring"
+
+
+@pytest.mark.parametrize("path", COMPILED, ids=name)
+def test_compiled_parts_have_types(path: Path) -> None:
+    assert path.with_suffix(".pyi").exists(), "a compiled part states its types in a .pyi"
+
+
+@pytest.mark.timeout(300)
+def test_types_agree_with_the_compiled_parts() -> None:
+    pytest.importorskip("mypy")
+    modules = [".".join(path.relative_to(ROOT / "src").with_suffix("").parts) for path in COMPILED]
+    command = [sys.executable, "-m", "mypy.stubtest", "--concise", "--ignore-disjoint-bases", *modules]
+    command += ["--allowlist", str(Path(__file__).with_name("stubtest_allowlist.txt"))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
