@@ -191,6 +191,12 @@ class Message:
     @property
     def uri_changed(self) -> bool: ...
     def set_uri(self, uri: bytes | None) -> None: ...
+    uri_fresh: bool  # the Request-URI or destination URI was set since the request was last forked to it
+    def set_origin(
+        self, src_ip: bytes, src_port: int, dst_ip: bytes, dst_port: int, proto: int, source: object,
+        listener: object, connection_id: int, received_at: float, number: int,
+    ) -> None:
+        """Say at once where the message came from."""
 
     # Reading. Headers are as received; edits do not show.
     def header(self, kind: int, nth: int = 0) -> Header | None:
