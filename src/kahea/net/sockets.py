@@ -1,0 +1,153 @@
+"""Making and binding sockets: the options that Kamailio's global parameters name, set in one place."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from dataclasses import dataclass
+
+from kahea.net.address import Address
+
+# Linux values that the socket module does not name.
+_IP_MTU_DISCOVER = 10
+_IP_PMTUDISC_DONT = 0
+_IP_PMTUDISC_DO = 2
+_IP_FREEBIND = 15
+_IPV6_MTU_DISCOVER = 23
+_SO_RCVBUFFORCE = 33
+_SO_SNDBUFFORCE = 32
+
+LOW_DELAY = 0x10
+
+
+class BindError(Exception):
+    """An address that can't be listened on; the message is for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketOptions:
+    """How sockets are made; the names are those of Kamailio's global parameters where it has one.
+
+    `tos`: the IP type of service (traffic class for IPv6), 0..255. `pmtu_discovery`: 1 sets "don't fragment" on
+    datagrams, which then fail when larger than the path's MTU; 0 lets routers fragment. `ip_free_bind`: bind
+    addresses that the host does not have (yet). `reuse_port`: several processes share the port, and the kernel
+    spreads peers over them (`tcp_reuse_port`). `receive_buffer` and `send_buffer`: bytes asked of the kernel per
+    datagram socket; it may grant less (`net.core.rmem_max`). `backlog`: `tcp_listen_backlog`. `vrf`: the device
+    of a Linux VRF that the socket belongs to, "" for none.
+    """
+
+    tos: int = LOW_DELAY
+    pmtu_discovery: int = 0
+    ip_free_bind: int = 0
+    reuse_port: bool = False
+    receive_buffer: int = 4 << 20
+    send_buffer: int = 4 << 20
+    backlog: int = 1024
+    vrf: str = ""
+
+
+def datagram_socket(address: Address, options: SocketOptions) -> socket.socket:
+    """A bound, non-blocking UDP socket; raises BindError.
+
+    SO_REUSEADDR is left off: on UDP it would let a second server take the port without anyone noticing.
+    """
+    sock = _make(address, socket.SOCK_DGRAM, options)
+    try:
+        _enlarge(sock, socket.SO_RCVBUF, _SO_RCVBUFFORCE, options.receive_buffer)
+        _enlarge(sock, socket.SO_SNDBUF, _SO_SNDBUFFORCE, options.send_buffer)
+        mode = _IP_PMTUDISC_DO if options.pmtu_discovery else _IP_PMTUDISC_DONT
+        if address.family == 4:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, mode)
+        else:
+            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, mode)
+        _bind(sock, address, "udp")
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def stream_server_socket(address: Address, options: SocketOptions, proto: str = "tcp") -> socket.socket:
+    """A bound TCP socket, not yet listening; raises BindError, whose text names `proto`."""
+    sock = _make(address, socket.SOCK_STREAM, options)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _bind(sock, address, proto)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def stream_client_socket(family: int, options: SocketOptions, source: Address | None = None) -> socket.socket:
+    """A non-blocking TCP socket to connect with, from `source`'s IP address if given. Raises OSError."""
+    sock = socket.socket(_family(family), socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        _common(sock, family, options)
+        if source is not None:
+            sock.bind((source.ip, 0))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def local_address(sock: socket.socket) -> Address:
+    """Where a socket is bound, with the real port."""
+    name = sock.getsockname()
+    return Address.of(name[0].partition("%")[0], name[1])
+
+
+def _family(family: int) -> socket.AddressFamily:
+    return socket.AF_INET if family == 4 else socket.AF_INET6
+
+
+def _make(address: Address, kind: socket.SocketKind, options: SocketOptions) -> socket.socket:
+    sock = socket.socket(_family(address.family), kind)
+    try:
+        sock.setblocking(False)
+        _common(sock, address.family, options)
+        if options.ip_free_bind:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        if options.reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    except OSError as error:
+        sock.close()
+        raise BindError(f"cannot prepare a socket for {address}: {error.strerror}") from error
+    return sock
+
+
+def _common(sock: socket.socket, family: int, options: SocketOptions) -> None:
+    if family == 6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, options.tos)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, options.tos)
+    if options.vrf:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, options.vrf.encode())
+
+
+def _bind(sock: socket.socket, address: Address, proto: str) -> None:
+    try:
+        sock.bind((address.ip, address.port))
+    except OSError as error:
+        why = {
+            errno.EADDRINUSE: "the port is in use",
+            errno.EADDRNOTAVAIL: "this host has no such address",
+            errno.EACCES: "not permitted",
+        }.get(error.errno or 0, os.strerror(error.errno or 0))
+        raise BindError(f"cannot listen on {proto}:{address}: {why}") from error
+
+
+def _enlarge(sock: socket.socket, option: int, forced: int, size: int) -> None:
+    """Ask for a large buffer: beyond the system's limit where we may, else up to it."""
+    if size <= 0:
+        return
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, forced, size)
+    except OSError:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, option, size)
