@@ -1,0 +1,1 @@
+"""What may stand in braces after a variable: `$(ru{uri.user}{s.len})`."""
