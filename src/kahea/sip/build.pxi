@@ -21,7 +21,7 @@ cdef int length_op(Message m, bint stream, char* room, Op* op) except -1:
             return 0
         set_op(op, s.body, s.body_end - s.body, room, put_number(room, size))
         return 1
-    if not stream and not m._body_edited:
+    if not stream and m._body_edited != BODY_SET:
         return 0
     memcpy(room, b"Content-Length: ", 16)
     i = 16 + put_number(room + 16, size)
@@ -34,9 +34,11 @@ cdef bytes request_of(Message m, bytes uri, bytes via, bytes extra, bint stream)
     cdef Op own[OWN_OPS]
     cdef char length_room[48]
     cdef int n = 0, size, place = m.line_end
-    cdef bytes mark
+    cdef Mark mark
     if not m.is_request:
         raise ValueError("not a request")
+    if uri is None or via is None or extra is None:
+        raise TypeError("bytes expected, not None")
     size = m.uri_end - m.uri_start
     if PyBytes_GET_SIZE(uri) != size or memcmp(PyBytes_AS_STRING(uri), m.p + m.uri_start, size) != 0:
         set_op(&own[n], m.uri_start, size, PyBytes_AS_STRING(uri), PyBytes_GET_SIZE(uri))
@@ -48,29 +50,18 @@ cdef bytes request_of(Message m, bytes uri, bytes via, bytes extra, bint stream)
     if PyBytes_GET_SIZE(extra):
         set_op(&own[n], place, 0, PyBytes_AS_STRING(extra), PyBytes_GET_SIZE(extra))
         n += 1
-    mark = received_mark(m)
-    if mark is not None:
-        n += mark_ops(m, mark, &own[n])
+    if mark_sender(m, &mark):
+        n += mark_ops(m, &mark, m._via1.span.sent_by_end, &own[n])
     n += length_op(m, stream, length_room, &own[n])
     return assemble(m, own, n, 0)
 
 
-cdef bytes received_mark(Message m):
-    """What to say of the sender in its Via: `;received=..` and `;rport=..` (RFC 3261 §18.2.1, RFC 3581); or None."""
-    cdef Via via
-    cdef bytes mark
-    cdef bint ask
-    if m.first[H_VIA] < 0 or PyBytes_GET_SIZE(m.src_ip) == 0:
-        return None
-    try:
-        via = m.get_via1()
-    except ParseError:
-        return None
-    ask = via.span.rport >= 0 or m.force_rport
-    if not ask and via.span.received < 0 and same_host(m.p + via.span.host, via.span.host_len, m.src_ip):
-        return None
-    mark = b";received=" + m.src_ip
-    return mark + b";rport=%d" % m.src_port if ask else mark
+# What is said of the sender in its Via (RFC 3261 §18.2.1, RFC 3581); sizes are 0 for what is not said.
+cdef struct Mark:
+    char received[96]
+    int received_size
+    char rport[24]
+    int rport_size
 
 
 cdef bint same_host(chars host, int n, bytes ip) noexcept:
@@ -81,16 +72,48 @@ cdef bint same_host(chars host, int n, bytes ip) noexcept:
     return n == PyBytes_GET_SIZE(ip) and same_text(host, <chars>PyBytes_AS_STRING(ip), n)
 
 
-cdef int mark_ops(Message m, bytes mark, Op* ops) noexcept:
-    """Put the mark behind host and port of the top Via, in place of earlier ones; returns how many."""
-    cdef Via via = m._via1
-    cdef int n = 1
-    set_op(&ops[0], via.span.sent_by_end, 0, PyBytes_AS_STRING(mark), PyBytes_GET_SIZE(mark))
-    if via.span.received >= 0:
-        set_op(&ops[n], via.span.received_start, via.span.received_end - via.span.received_start, b"", 0)
+cdef bint mark_sender(Message m, Mark* mark) except -1:
+    """Work out the mark; False if there is nothing to say, or no Via to say it in."""
+    cdef Via via
+    cdef bint ask
+    cdef Py_ssize_t size = 0 if m.src_ip is None else PyBytes_GET_SIZE(m.src_ip)
+    mark.received_size = mark.rport_size = 0
+    if m.first[H_VIA] < 0 or size == 0 or size > 80 or is_deleted(m, m.slots[m.first[H_VIA]].start):
+        return False
+    try:
+        via = m.get_via1()
+    except ParseError:
+        return False
+    ask = via.span.rport >= 0 or m.force_rport
+    if (
+        via.span.rport >= 0
+        or via.span.received >= 0
+        or not same_host(m.p + via.span.host, via.span.host_len, m.src_ip)
+    ):
+        memcpy(mark.received, b";received=", 10)
+        memcpy(mark.received + 10, PyBytes_AS_STRING(m.src_ip), size)
+        mark.received_size = 10 + <int>size
+    if ask and 0 <= m.src_port <= 65535:
+        memcpy(mark.rport, b";rport=", 7)
+        mark.rport_size = 7 + put_number(mark.rport + 7, m.src_port)
+    return mark.received_size > 0 or mark.rport_size > 0
+
+
+cdef int mark_ops(Message m, Mark* mark, int place, Op* ops) noexcept:
+    """Write the mark into the top Via: over what it already says, else at `place`; returns how many operations."""
+    cdef ViaSpan* via = &m._via1.span
+    cdef int n = 0
+    if mark.rport_size:
+        if via.rport >= 0:
+            set_op(&ops[n], via.rport_start, via.rport_end - via.rport_start, mark.rport, mark.rport_size)
+        else:
+            set_op(&ops[n], place, 0, mark.rport, mark.rport_size)
         n += 1
-    if via.span.rport >= 0:
-        set_op(&ops[n], via.span.rport_start, via.span.rport_end - via.span.rport_start, b"", 0)
+    if mark.received_size:
+        if via.received >= 0:
+            set_op(&ops[n], via.received_start, via.received_end - via.received_start, mark.received, mark.received_size)
+        else:
+            set_op(&ops[n], place, 0, mark.received, mark.received_size)
         n += 1
     return n
 
@@ -98,11 +121,12 @@ cdef int mark_ops(Message m, bytes mark, Op* ops) noexcept:
 cdef bytes response_of(Message m, bint stream):
     cdef Op own[OWN_OPS]
     cdef char length_room[48]
-    cdef int n = 1
+    cdef int n
     cdef Slot* s
-    cdef Via top = m.get_via1()
+    cdef Via top
     if m.is_request:
         raise ValueError("not a response")
+    top = m.get_via1()
     s = &m.slots[m.first[H_VIA]]
     if top.span.next >= 0:
         n = skip_ws(m.p, top.span.next, s.body_end)

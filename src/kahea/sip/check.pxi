@@ -94,7 +94,7 @@ cdef const char* check_party(Message m, int kind) noexcept nogil:
     """From or To: one address, with a scheme."""
     cdef AddrSpan addr
     cdef Slot* s = &m.slots[m.first[kind]]
-    cdef const char* wrong = scan_addr(m.p, s.body, s.body_end, &addr)
+    cdef const char* wrong = scan_addr(m.p, s.body, s.body_end, True, &addr)
     if wrong != NULL:
         return wrong
     if addr.next >= 0:

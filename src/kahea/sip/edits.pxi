@@ -12,6 +12,8 @@ cdef struct Op:
 cdef enum:
     OWN_OPS = 8  # the most that a builder adds to the script's edits
     OPS_ON_STACK = 48
+    BODY_EDITED = 1
+    BODY_SET = 2
 
 
 cdef int add_edit(Message m, int start, int length, bytes data) except -1:
@@ -29,7 +31,7 @@ cdef int add_edit(Message m, int start, int length, bytes data) except -1:
     else:
         start = min(start, m.body_end)
         length = min(length, m.body_end - start)
-        m._body_edited = True
+        m._body_edited = max(m._body_edited, BODY_EDITED)
     edit = Edit.__new__(Edit)
     edit.offset = start
     edit.length = length
@@ -99,11 +101,9 @@ cdef int merge_ops(Message m, Op* own, int n_own, Op* out) except -1:
 
 cdef Py_ssize_t apply_ops(Message m, Op* ops, int n, int start, char* out) noexcept nogil:
     """Write raw[start:body_end] with the operations applied; returns the size. With no `out`, only counts."""
-    cdef int i, here = start, last = -1, stop = m.body_end
+    cdef int i, here = start, stop = m.body_end
     cdef Py_ssize_t size = 0
     for i in range(n):
-        if ops[i].offset < here and ops[i].offset != last:
-            continue  # inside of what is already deleted
         if ops[i].offset < start or ops[i].offset > stop:
             continue
         if ops[i].offset > here:
@@ -111,7 +111,6 @@ cdef Py_ssize_t apply_ops(Message m, Op* ops, int n, int start, char* out) noexc
                 memcpy(out + size, m.p + here, ops[i].offset - here)
             size += ops[i].offset - here
             here = ops[i].offset
-        last = ops[i].offset
         if out != NULL:
             memcpy(out + size, ops[i].data, ops[i].size)
         size += ops[i].size

@@ -231,7 +231,7 @@ cdef NameAddr single_addr(Message m, int kind, const char* missing):
     cdef NameAddr addr
     if i < 0:
         raise bad(missing, -1)
-    addr = addr_at(m.raw, m.slots[i].body, m.slots[i].body_end)
+    addr = addr_at(m.raw, m.slots[i].body, m.slots[i].body_end, True)
     if addr.span.next >= 0:
         raise bad(b"More Than One Address", addr.span.next)
     return addr

@@ -136,7 +136,7 @@ cdef class Message:
     cdef NameAddr _from
     cdef NameAddr _to
     cdef list _edits
-    cdef bint _body_edited
+    cdef int _body_edited  # 1 by edits, 2 by set_body
     cdef bint _unsorted  # the edits stand in order of calls, not yet of offsets
     cdef list _branches
     cdef list _reply_edits

@@ -1,6 +1,6 @@
 """Types of the compiled message. Everything here is bytes; offsets count from the start of `Message.raw`."""
 
-from typing import Final, Literal
+from typing import Final
 
 # Methods, with the bit values that Kamailio's `$rmid` shows.
 M_INVITE: Final = 1
@@ -283,5 +283,3 @@ def parse_name_addr(data: bytes) -> NameAddr: ...
 def parse_name_addrs(data: bytes) -> list[NameAddr]: ...
 def split_list(data: bytes) -> list[bytes]:
     """Split a comma list, minding quotes and angle brackets; values trimmed."""
-
-Kind = Literal["request", "reply"]

@@ -4,7 +4,8 @@ Rules of this room:
 
 1. `raw` is never changed and never copied; what accessors return is cut from it on demand.
 2. `parse` refuses only what can't be indexed. `check` refuses what RFC 3261 forbids, so that a reply can be built.
-3. Edits are kept in order of offset, and of the calls at one offset; one that starts inside a deleted part is void.
+3. Edits apply in order of offset, and of the calls at one offset. Deletions join where they overlap; what is
+   inserted always shows, even inside a deleted part (as Kamailio's lumps do).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -469,7 +470,7 @@ cdef class Message:
     def set_body(self, bytes body not None):
         drop_body_edits(self)
         add_edit(self, self.body_start, self.body_end - self.body_start, body)
-        self._body_edited = True
+        self._body_edited = BODY_SET
 
     def edited_body(self):
         return edited_body_of(self)

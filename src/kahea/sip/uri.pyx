@@ -142,21 +142,32 @@ cdef const char* scan_uri(chars p, int n, UriSpan* u) noexcept nogil:
             u.has_user = True
             u.user = i
             colon = find(p, i, sign, 58)
-            if colon >= 0:
+            if colon < 0:
+                u.user_len = sign - i
+            else:
                 u.password = colon + 1
                 u.password_len = sign - colon - 1
                 u.user_len = colon - i
-            else:
-                u.user_len = sign - i
+                if find(p, u.password, sign, 58) >= 0:
+                    return b"Bad Password in URI"
+            if u.user_len == 0:
+                return b"Empty User in URI"
             i = sign + 1
         return scan_hostport(p, i, n, u)
-    # tel: the number; others: all up to the first parameter.
+    # tel: the number; urn: its namespace; others: all up to the first parameter.
     u.user = i
     while i < n and p[i] != 59 and p[i] != 63:
         i += 1
     u.user_len = i - u.user
     if u.user_len == 0:
         return b"Empty URI"
+    if u.scheme == S_URN:
+        colon = find(p, u.user, i, 58)
+        if colon <= u.user or colon + 1 == i:
+            return b"Bad URN"
+        u.host = colon + 1
+        u.host_len = i - u.host
+        u.user_len = colon - u.user
     scan_tail(p, i, n, u)
     return NULL
 
@@ -218,7 +229,7 @@ cdef class Uri:
         """Scheme, user, host and port alone."""
         cdef bytes text = self.scheme + b":"
         if not self.is_sip:
-            return text + self.user
+            return text + self.user + b":" + self.host if self.host else text + self.user
         if self.has_user:
             text += self.user + b"@"
         text += self.host
@@ -252,7 +263,9 @@ cdef class Uri:
         if not 0 <= number_of_port <= 65535:
             raise ValueError("a port is a number from 0 to 65535")
         out = [scheme, b":", user]
-        if host:
+        if host and scheme.lower() == b"urn":
+            out += [b":", host]
+        elif host:
             if user and password:
                 out += [b":", password]
             if user:

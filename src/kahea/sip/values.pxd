@@ -43,9 +43,9 @@ cdef struct AddrSpan:
 
 # These return NULL, or what is wrong with the value, fit for a reason phrase.
 cdef const char* scan_via(chars p, int pos, int end, ViaSpan* v) noexcept nogil
-cdef const char* scan_addr(chars p, int pos, int end, AddrSpan* a) noexcept nogil
+cdef const char* scan_addr(chars p, int pos, int end, bint single, AddrSpan* a) noexcept nogil
 
-# None where the parameter is absent. `found[0]` is set when not NULL.
+# None where the parameter is absent, b"" where it is bare.
 cdef bytes param_value(bytes owner, int pos, int end, bytes name)
 
 
@@ -81,6 +81,6 @@ cdef class Target:
 
 
 cdef Via via_at(bytes owner, int pos, int end)
-cdef NameAddr addr_at(bytes owner, int pos, int end)
+cdef NameAddr addr_at(bytes owner, int pos, int end, bint single)
 cdef list addrs_in(bytes owner, int pos, int end, list into)
 cdef object bad(const char* reason, int offset)

@@ -147,9 +147,14 @@ cdef const char* scan_via(chars p, int pos, int end, ViaSpan* v) noexcept nogil:
     return NULL
 
 
-cdef const char* scan_addr(chars p, int pos, int end, AddrSpan* a) noexcept nogil:
-    """Read one name-addr or addr-spec with its header parameters from pos."""
+cdef const char* scan_addr(chars p, int pos, int end, bint single, AddrSpan* a) noexcept nogil:
+    """Read one name-addr or addr-spec with its header parameters from pos.
+
+    `single`: the header has no list (From, To), so a comma may stand in a display name that lacks its quotes,
+    as long as what is before it can't be read as an address.
+    """
     cdef int i, c, got
+    cdef bint comma_fits = single
     cdef Param par
     a.tag = -1
     a.tag_len = 0
@@ -171,8 +176,10 @@ cdef const char* scan_addr(chars p, int pos, int end, AddrSpan* a) noexcept nogi
     else:
         while True:
             c = at(p, i, end)
-            if c < 0 or c == 60 or c == 59 or c == 44 or c == 34 or c == 62:
+            if c < 0 or c == 60 or c == 59 or (c == 44 and not comma_fits) or c == 34 or c == 62:
                 break
+            if c == 58 or c == 64:
+                comma_fits = False
             i += 1
         if c == 34 or c == 62:
             return b"Bad Address"
@@ -400,10 +407,10 @@ cdef Via via_at(bytes owner, int pos, int end):
     return via
 
 
-cdef NameAddr addr_at(bytes owner, int pos, int end):
+cdef NameAddr addr_at(bytes owner, int pos, int end, bint single):
     """The address at pos; raises ParseError."""
     cdef NameAddr addr = NameAddr.__new__(NameAddr)
-    cdef const char* wrong = scan_addr(text_of(owner), pos, end, &addr.span)
+    cdef const char* wrong = scan_addr(text_of(owner), pos, end, single, &addr.span)
     if wrong != NULL:
         raise bad(wrong, pos)
     addr.owner = owner
@@ -414,7 +421,7 @@ cdef list addrs_in(bytes owner, int pos, int end, list into):
     """Append every address of the comma list in [pos, end) to `into`."""
     cdef NameAddr addr
     while pos >= 0:
-        addr = addr_at(owner, pos, end)
+        addr = addr_at(owner, pos, end, False)
         into.append(addr)
         pos = addr.span.next
     return into
@@ -428,7 +435,7 @@ def parse_via(bytes data not None):
 
 
 def parse_name_addr(bytes data not None):
-    cdef NameAddr addr = addr_at(data, 0, size_of(data))
+    cdef NameAddr addr = addr_at(data, 0, size_of(data), True)
     if addr.span.next >= 0:
         raise bad(b"More Than One Address", addr.span.next)
     return addr
