@@ -88,16 +88,17 @@ class Targeting(Module):
     @function(group="")
     def forward_uri(self, run: Run, uri: str) -> int:
         """Forward statelessly to the hop that `uri` names; the Request-URI stays."""
-        return self.node.forward(run, wire(uri))
+        return self.node.forward(run, uri)
 
     @function(group="")
     def route(self, run: Run, name: str) -> int:
         """Run another route of the script in place; -1 if there is none of this name, else its code."""
-        found = self.node.routes.find(name)
+        found = run.generation.find(name)
         if found is None:
+            self.node.log.error("there is no route %r", name)
             return -1
-        found.run(run)
-        return run.rc
+        code = found(run)
+        return code if isinstance(code, int) else 1
 
     @function(group="")
     def set_drop(self, run: Run) -> None:

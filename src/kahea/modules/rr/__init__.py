@@ -61,7 +61,7 @@ class RecordRouting(Module):
         """As record_route(), with URI parameters (";name=value") behind."""
         code = self._record(run, record.OWN)
         if code > 0 and params:
-            record.add_params(run.msg, wire(params))
+            record.add_params(run, wire(params))
         return code
 
     @function
@@ -85,18 +85,18 @@ class RecordRouting(Module):
     @function
     def add_rr_param(self, run: Run, params: str) -> int:
         """Append URI parameters (";name=value") to Record-Route, whether it is there yet or not."""
-        record.add_params(run.msg, wire(params))
+        record.add_params(run, wire(params))
         return 1
 
     @function
     def remove_record_route(self, run: Run) -> int:
         """Take back what record_route() and add_rr_param() did."""
-        run.msg.facets.pop(record.FACET, None)
+        record.note(run, record.RecordRoute())
         return 1
 
     def _record(self, run: Run, style: int, address: bytes = b"", inbound: bytes = b"") -> int:
         msg = run.msg
-        before = record.of(msg)
+        before = record.of(run)
         if before.style != record.NONE:
             self.node.log.error("the request is record-routed already")
             return -1
@@ -105,7 +105,7 @@ class RecordRouting(Module):
         lr = b";lr=on" if self.enable_full_lr else b";lr"
         ftag = self._ftag(msg)
         mine = style == record.OWN
-        msg.facets[record.FACET] = record.RecordRoute(
+        state = record.RecordRoute(
             style=style,
             double=self.enable_double_rr,
             head=self._head(run),
@@ -116,6 +116,7 @@ class RecordRouting(Module):
             params=before.params,
             names=bool(self.sockname_mode),
         )
+        record.note(run, state)
         return 1
 
     def _head(self, run: Run) -> bytes:

@@ -1,9 +1,9 @@
 """The Record-Route lines of one request (RFC 3261 §16.6 item 4).
 
 What they say depends on the listener that the request leaves by, known only when it is sent, and once per
-branch. So record_route() leaves a `RecordRoute` in `msg.facets["record_route"]`, and whoever builds the
-outgoing request calls `lines()` and puts the result before its Via. The object is immutable: a change puts
-another one in its place, so what a branch route did to it is undone by restoring a reference.
+branch. So record_route() only notes what to write, as an immutable `RecordRoute` in the message's facets, and
+`complete()`, which forwarding calls through the facet "before_send", writes it. What a branch route notes
+holds for its branch alone.
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from kahea.net.address import Listener
+from kahea.routing.run import BRANCH_ROUTE
+
 if TYPE_CHECKING:
-    from kahea.net.address import Listener
+    from kahea.routing.run import Run
     from kahea.sip.message import Message
+    from kahea.tm.transaction import Branch
 
 FACET: Final = "record_route"
+FACET_BRANCH: Final = "record_route_branch"  # a branch route's `_Own`
 
 NONE: Final = 0  # parameters were added, but no record_route() yet
 OWN: Final = 1  # the listeners' own addresses
@@ -80,16 +85,54 @@ class RecordRoute:
         return head + leaves + b";r2=on" + tail + head + came + b";r2=on" + tail
 
 
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What a branch route decided for its branch."""
+
+    branch: Branch
+    state: RecordRoute
+
+
 _EMPTY = RecordRoute()
 
 
-def of(msg: Message) -> RecordRoute:
-    """What was decided for this message so far."""
-    found = msg.facets.get(FACET)
+def of(run: Run) -> RecordRoute:
+    """What was decided so far for the message, or for the branch whose route is running."""
+    facets = run.msg.facets
+    if run.kind == BRANCH_ROUTE:
+        own = facets.get(FACET_BRANCH)
+        if isinstance(own, _Own) and own.branch is run.branch:
+            return own.state
+    found = facets.get(FACET)
     return found if isinstance(found, RecordRoute) else _EMPTY
 
 
-def add_params(msg: Message, params: bytes) -> None:
+def note(run: Run, state: RecordRoute) -> None:
+    """Decide anew, and have it written when the request is sent."""
+    facets = run.msg.facets
+    if run.kind == BRANCH_ROUTE and run.branch is not None:
+        facets[FACET_BRANCH] = _Own(run.branch, state)
+    else:
+        facets[FACET] = state
+    waiting: list[object] = facets.setdefault("before_send", [])  # type: ignore[assignment]
+    if complete not in waiting:
+        waiting.append(complete)
+
+
+def add_params(run: Run, params: bytes) -> None:
     """Append URI parameters (`;name=value`) to the Record-Route that is, or is yet to be, there."""
-    state = of(msg)
-    msg.facets[FACET] = replace(state, params=state.params + params)
+    state = of(run)
+    note(run, replace(state, params=state.params + params))
+
+
+def complete(msg: Message, sending: Listener) -> None:
+    """Write the lines into a request that is about to leave by `sending`."""
+    facets = msg.facets
+    state = facets.get(FACET)
+    own = facets.pop(FACET_BRANCH, None)
+    # A branch that its route dropped has no listener: what was noted for it must not show on the next one.
+    if isinstance(own, _Own) and own.branch.listener is not None:
+        state = own.state
+    if isinstance(state, RecordRoute) and state.style != NONE:
+        received = msg.listener if isinstance(msg.listener, Listener) else sending
+        msg.prepend_header(state.lines(received, sending))
