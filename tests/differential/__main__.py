@@ -1,0 +1,60 @@
+"""Play flows by hand, from `tests/`: `python -m differential [--server kahea] [--record] [FLOW...]`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import difflib
+import sys
+import tempfile
+from pathlib import Path
+
+from . import all_flows
+from .servers import Kahea, Kamailio
+from .stages import FLOWS, perform_all
+
+TRACES = Path(__file__).parent / "traces"
+
+
+def main() -> int:
+    """Print each flow's trace, record it, or show how it differs from the record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--server", choices=["kamailio", "kahea"], default="kamailio")
+    parser.add_argument(
+        "--record", action="store_true", help="keep the traces as what must be (Kamailio only)"
+    )
+    parser.add_argument("--show", action="store_true", help="print the traces")
+    parser.add_argument("--log", action="store_true", help="print the server's log")
+    parser.add_argument("flows", nargs="*")
+    options = parser.parse_args()
+    all_flows.load()
+    chosen = [f for name, f in FLOWS.items() if not options.flows or name in options.flows]
+    kind = Kahea if options.server == "kahea" else Kamailio
+    with tempfile.TemporaryDirectory() as directory:
+        outcomes = asyncio.run(perform_all(kind, chosen, Path(directory)))
+        if options.log:
+            for log in Path(directory).glob("*/log"):
+                print(log.read_text(errors="replace"))
+    bad = 0
+    for name, outcome in outcomes.items():
+        record = TRACES / f"{name}.txt"
+        if options.show:
+            print(f"##### {name}\n{outcome.trace}")
+        if outcome.error:
+            print(f"FAILED {name}: {outcome.error}")
+            bad += 1
+        elif options.record and kind is Kamailio:
+            record.write_text(outcome.trace)
+        elif record.exists() and record.read_text() != outcome.trace:
+            bad += 1
+            print(f"DIFFERS {name}")
+            before, after = record.read_text().splitlines(), outcome.trace.splitlines()
+            print(
+                "\n".join(difflib.unified_diff(before, after, "recorded", options.server, lineterm="", n=4))
+            )
+    print(f"{len(outcomes)} flows, {bad} bad")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+"""The setups that flows play in: script, listeners and parameters."""
+
+from __future__ import annotations
+
+from .servers import Setup
+
+ROUTER = Setup("router", "script_router.py")
+TRICKS = Setup("tricks", "script_tricks.py")
+ADVERTISED = Setup(
+    "advertised", "script_tricks.py", listen={"udp": "192.0.2.8:5090", "tcp": "192.0.2.8:5091"}
+)
+DOUBLE_RR_OFF = Setup("double-rr-off", "script_tricks.py", parameters={"rr": {"enable_double_rr": 0}})

@@ -1,0 +1,99 @@
+"""Plays flows: each against a running server, some at a time, giving the normalised trace or the failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .normal import trace
+from .peers import FlowError, Stage
+from .servers import Server, Setup
+
+Play = Callable[[Stage], Awaitable[None]]
+
+#: Flows in progress at once: enough to overlap their timers, few enough for a small machine.
+AT_ONCE = 6
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A flow: its name, which setup it plays in, and how it goes."""
+
+    name: str
+    setup: Setup
+    play: Play
+
+
+@dataclass
+class Outcome:
+    """What a flow gave: a trace, or an error text (and the trace so far)."""
+
+    trace: str = ""
+    error: str = ""
+
+
+FLOWS: dict[str, Flow] = {}
+
+
+def flow(setup: Setup) -> Callable[[Play], Play]:
+    """Register a flow under its function's name."""
+
+    def register(play: Play) -> Play:
+        name = play.__name__.replace("_", "-")
+        if name in FLOWS:
+            raise ValueError(f"two flows are called {name}")
+        FLOWS[name] = Flow(name, setup, play)
+        return play
+
+    return register
+
+
+async def perform(one: Flow, server: Server) -> Outcome:
+    """Play one flow."""
+    stage = Stage(one.name, server.addresses)
+    outcome = Outcome()
+    try:
+        await one.play(stage)
+        await stage.settle()
+    except FlowError as error:
+        outcome.error = str(error)
+    finally:
+        stage.close()
+    outcome.trace = trace(stage)
+    return outcome
+
+
+async def perform_all(kind: type[Server], flows: Iterable[Flow], directory: Path) -> dict[str, Outcome]:
+    """Play flows, each in the setup it asks for, with one server per setup."""
+    outcomes: dict[str, Outcome] = {}
+    by_setup: dict[str, list[Flow]] = {}
+    for one in flows:
+        by_setup.setdefault(one.setup.name, []).append(one)
+    for name, group in by_setup.items():
+        place = directory / f"{kind.kind}-{name}"
+        place.mkdir(parents=True, exist_ok=True)
+        try:
+            async with kind(group[0].setup, place) as server:
+                await _some_at_once(group, server, outcomes)
+                if server.process is not None and server.process.returncode is not None:
+                    _fail(outcomes, group, f"{kind.kind} ended during the flows:\n{server.log[-3000:]}")
+        except (RuntimeError, OSError) as error:
+            _fail(outcomes, group, str(error))
+    return outcomes
+
+
+def _fail(outcomes: dict[str, Outcome], group: list[Flow], text: str) -> None:
+    for one in group:
+        outcomes[one.name] = Outcome(error=text)
+
+
+async def _some_at_once(group: list[Flow], server: Server, outcomes: dict[str, Outcome]) -> None:
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one_of(one: Flow) -> None:
+        async with gate:
+            outcomes[one.name] = await perform(one, server)
+
+    await asyncio.gather(*(one_of(one) for one in group))

@@ -1,0 +1,69 @@
+"""Kamailio and Kahea under the same script and traffic must send the same messages.
+
+`traces/` holds what Kamailio 5.6.3 sent in each flow, normalised. One test compares Kahea with the record;
+another, where Kamailio is installed, says whether the record is still what Kamailio does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from . import all_flows
+from .known import KNOWN
+from .servers import Kahea, Kamailio, Server
+from .stages import FLOWS, Outcome, perform_all
+
+all_flows.load()
+TRACES = Path(__file__).parent / "traces"
+
+
+def _play(
+    kind: type[Server], request: pytest.FixtureRequest, factory: pytest.TempPathFactory
+) -> dict[str, Outcome]:
+    """Play the flows of the collected tests that use this server, all in one go: their timers overlap."""
+    prefix = f"test_{kind.kind}"
+    calls = [
+        item.callspec
+        for item in request.session.items
+        if item.name.startswith(prefix) and hasattr(item, "callspec")
+    ]
+    flows = [FLOWS[call.params["flow"]] for call in calls]
+    return asyncio.run(perform_all(kind, flows, factory.mktemp(kind.kind)))
+
+
+@pytest.fixture(scope="session")
+def of_kahea(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    return _play(Kahea, request, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def of_kamailio(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Outcome]:
+    if Kamailio.missing():
+        pytest.skip(Kamailio.missing())
+    return _play(Kamailio, request, tmp_path_factory)
+
+
+def _agrees(outcome: Outcome, flow: str) -> None:
+    assert not outcome.error, f"{outcome.error}\n{outcome.trace}"
+    assert outcome.trace == (TRACES / f"{flow}.txt").read_text()
+
+
+@pytest.mark.parametrize("flow", sorted(FLOWS))
+def test_kahea_sends_what_kamailio_sends(flow: str, of_kahea: dict[str, Outcome]) -> None:
+    if flow in KNOWN:
+        pytest.xfail(KNOWN[flow])
+    _agrees(of_kahea[flow], flow)
+
+
+@pytest.mark.parametrize("flow", sorted(FLOWS))
+def test_kamailio_still_sends_it(flow: str, of_kamailio: dict[str, Outcome]) -> None:
+    _agrees(of_kamailio[flow], flow)
+
+
+def test_every_record_has_its_flow() -> None:
+    assert {path.stem for path in TRACES.glob("*.txt")} == set(FLOWS)
