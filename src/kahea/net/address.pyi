@@ -52,7 +52,7 @@ class Listener:
     def uri(self) -> str:
         """As "udp:127.0.0.1:5060"."""
     def send(self, data: bytes, to: Address, connection_id: int = 0) -> bool:
-        """Queue for sending; False if it can't be (closed, too large, queue full). Never raises, never waits."""
+        """Queue for sending; False if it can't be (closed, too large, queue full). Never raises or waits."""
     def flush(self) -> None: ...
 
 def is_ip(text: bytes | str) -> int:

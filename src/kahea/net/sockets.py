@@ -15,6 +15,7 @@ _IP_MTU_DISCOVER = 10
 _IP_PMTUDISC_DONT = 0
 _IP_PMTUDISC_DO = 2
 _IP_FREEBIND = 15
+_IP_BIND_ADDRESS_NO_PORT = 24
 _IPV6_MTU_DISCOVER = 23
 _SO_RCVBUFFORCE = 33
 _SO_SNDBUFFORCE = 32
@@ -30,12 +31,12 @@ class BindError(Exception):
 class SocketOptions:
     """How sockets are made; the names are those of Kamailio's global parameters where it has one.
 
-    `tos`: the IP type of service (traffic class for IPv6), 0..255. `pmtu_discovery`: 1 sets "don't fragment" on
-    datagrams, which then fail when larger than the path's MTU; 0 lets routers fragment. `ip_free_bind`: bind
-    addresses that the host does not have (yet). `reuse_port`: several processes share the port, and the kernel
-    spreads peers over them (`tcp_reuse_port`). `receive_buffer` and `send_buffer`: bytes asked of the kernel per
-    datagram socket; it may grant less (`net.core.rmem_max`). `backlog`: `tcp_listen_backlog`. `vrf`: the device
-    of a Linux VRF that the socket belongs to, "" for none.
+    `tos`: the IP type of service (traffic class for IPv6), 0..255. `pmtu_discovery`: 1 sets "don't
+    fragment" on datagrams, which then fail when larger than the path's MTU; 0 lets routers fragment.
+    `ip_free_bind`: bind addresses that the host does not have (yet). `reuse_port`: several processes share
+    the port, and the kernel spreads peers over them (`tcp_reuse_port`). `receive_buffer` and `send_buffer`:
+    bytes asked of the kernel per datagram socket; it may grant less (`net.core.rmem_max`). `vrf`: the
+    device of a Linux VRF that the socket belongs to, "" for none.
     """
 
     tos: int = LOW_DELAY
@@ -44,7 +45,6 @@ class SocketOptions:
     reuse_port: bool = False
     receive_buffer: int = 4 << 20
     send_buffer: int = 4 << 20
-    backlog: int = 1024
     vrf: str = ""
 
 
@@ -81,14 +81,23 @@ def stream_server_socket(address: Address, options: SocketOptions, proto: str = 
     return sock
 
 
-def stream_client_socket(family: int, options: SocketOptions, source: Address | None = None) -> socket.socket:
-    """A non-blocking TCP socket to connect with, from `source`'s IP address if given. Raises OSError."""
+def stream_client_socket(
+    family: int, options: SocketOptions, source: Address, share_port: bool = False
+) -> socket.socket:
+    """A non-blocking TCP socket to connect from `source`, whose port 0 leaves the port to the kernel.
+
+    `share_port` lets the port be one that a listener has (SO_REUSEPORT on both). Raises OSError.
+    """
     sock = socket.socket(_family(family), socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
         _common(sock, family, options)
-        if source is not None:
-            sock.bind((source.ip, 0))
+        if share_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if source.port == 0:
+            # The port is chosen on connecting, by the whole 4-tuple, so that they last longer.
+            sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+        sock.bind((source.ip, source.port))
     except BaseException:
         sock.close()
         raise

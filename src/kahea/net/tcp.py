@@ -1,0 +1,231 @@
+"""TCP as a listener: `send` finds a connection or makes one, and returns at once.
+
+A transport over TCP is a subclass: it says its `PROTO`, may give an SSL context for either direction, and may
+frame otherwise (`make_framer`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from dataclasses import replace
+from typing import ClassVar
+
+from kahea.net.address import P_TCP, Address, Listener
+from kahea.net.connection import Connection
+from kahea.net.connections import ConnectionTable
+from kahea.net.framer import Framer
+from kahea.net.receiver import Receiver
+from kahea.net.sockets import (
+    BindError,
+    SocketOptions,
+    local_address,
+    stream_client_socket,
+    stream_server_socket,
+)
+
+log = logging.getLogger("kahea.net")
+
+
+class TcpListener(Listener):
+    """A listening TCP socket, and the connections made from its address."""
+
+    PROTO: ClassVar[int] = P_TCP
+
+    def __init__(
+        self,
+        address: Address,
+        table: ConnectionTable,
+        *,
+        name: str = "",
+        advertised_host: bytes = b"",
+        advertised_port: int = 0,
+        agname: str = "",
+        options: SocketOptions | None = None,
+    ) -> None:
+        """`table` is shared by the stream listeners of a node, since its limits count over all of them."""
+        super().__init__(self.PROTO, address, name, advertised_host, advertised_port, agname)
+        self.table = table
+        self.options = options or SocketOptions()
+        self.send_errors = 0  # messages accepted and then lost
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._receiver: Receiver | None = None
+        self._server: asyncio.Server | None = None
+        self._sock: socket.socket | None = None
+        self._starting: asyncio.Task[None] | None = None
+
+    # Life.
+
+    def open(self, loop: asyncio.AbstractEventLoop, receiver: Receiver) -> None:
+        """Bind, listen, and give messages to `receiver`. Raises BindError."""
+        if self._loop is not None:
+            raise RuntimeError(f"{self.uri} is open already")
+        limits = self.table.limits
+        options = replace(self.options, reuse_port=self.options.reuse_port or limits.tcp_reuse_port)
+        sock = stream_server_socket(self.address, options, self.proto_name)
+        try:
+            limits.apply(sock)
+            sock.listen(limits.tcp_listen_backlog)
+        except OSError as error:
+            sock.close()
+            raise BindError(f"cannot listen on {self.uri}: {error.strerror}") from error
+        self.address = local_address(sock)
+        self._sock = sock
+        self._loop = loop
+        self._receiver = receiver
+        # The kernel queues connections until the server has been made.
+        self._starting = loop.create_task(self._serve(sock))
+        self.table.attach(loop)
+
+    async def _serve(self, sock: socket.socket) -> None:
+        assert self._loop is not None
+        backlog = self.table.limits.tcp_listen_backlog
+        self._server = await self._loop.create_server(
+            lambda: Connection(self), sock=sock, backlog=backlog, ssl=self.server_ssl()
+        )
+        self._starting = None
+
+    def close(self) -> None:
+        """Stop listening and close this listener's connections. Safe to call twice."""
+        if self._loop is None:
+            return
+        if self._starting is not None:
+            self._starting.cancel()
+        if self._server is not None:
+            self._server.close()
+        elif self._sock is not None:
+            self._sock.close()
+        for connection in self.table:
+            if connection.listener is self:
+                connection.close("shutting down")
+        self.table.detach()
+        self._loop = self._server = self._sock = self._starting = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is bound."""
+        return self._loop is not None
+
+    # What subclasses change.
+
+    def make_framer(self) -> Framer:
+        """The framer of a new connection."""
+        limits = self.table.limits
+        return Framer(max_message=limits.msg_recv_max_size, accept_no_cl=limits.tcp_accept_no_cl)
+
+    def server_ssl(self) -> ssl.SSLContext | None:
+        """The context of accepted connections; None for none."""
+        return None
+
+    def client_ssl(self, peer: Address) -> tuple[ssl.SSLContext | None, str | None]:  # noqa: ARG002
+        """The context of a connection that we make, and the server name to ask for."""
+        return None, None
+
+    # Sending.
+
+    def send(self, data: bytes, to: Address, connection_id: int = 0, *, no_connect: bool = False) -> bool:
+        """Send on connection `connection_id` if it is still there, else on one with `to`, made if need be.
+
+        `no_connect` only uses what exists. False if nothing may be made, or a queue is full; whatever fails
+        after True is told to the receiver's `on_send_error`.
+        """
+        if self._loop is None:
+            return False
+        if connection_id:
+            connection = self.table.get(connection_id)
+            if connection is not None and connection.listener.proto == self.proto:
+                return connection.send(data)
+        connection = self.table.find(self.proto, to, self)
+        if connection is not None:
+            return connection.send(data)
+        if no_connect or self.table.limits.tcp_no_connect:
+            return False
+        return self._send_connecting(data, to)
+
+    def _send_connecting(self, data: bytes, to: Address) -> bool:
+        assert self._loop is not None
+        if to.port == 0 or to.family != self.address.family:
+            return False
+        refusal = self.table.refusal(to, self.proto, accepted=False)
+        if refusal:
+            self.table.refused += 1
+            log.warning("%s: no connection to %s: %s", self.uri, to, refusal)
+            return False
+        connection = Connection(self, to)
+        self.table.add(connection)
+        connection.send(data)
+        connection.start(self._loop)
+        return True
+
+    async def connect(self, connection: Connection) -> None:
+        """Make the connection that `connection` is to be. Raises OSError."""
+        assert self._loop is not None
+        loop = self._loop
+        limits = self.table.limits
+        peer = connection.peer
+        context, server_name = self.client_ssl(peer)
+        sock = stream_client_socket(peer.family, self.options, self._source(peer), limits.tcp_reuse_port)
+        try:
+            limits.apply(sock)
+            await loop.sock_connect(sock, (peer.ip, peer.port))
+            await loop.create_connection(
+                lambda: connection, sock=sock, ssl=context, server_hostname=server_name
+            )
+        except BaseException:
+            sock.close()
+            raise
+
+    def _source(self, peer: Address) -> Address:
+        """Where to connect from: our own address, unless the settings name another."""
+        limits = self.table.limits
+        ip = limits.tcp_source_ipv4 if peer.family == 4 else limits.tcp_source_ipv6
+        port = self.address.port if limits.tcp_reuse_port else 0
+        return Address.of(ip or self.address.ip, port)
+
+    # What connections tell; nothing that the receiver raises goes further than here.
+
+    def deliver(self, data: bytes, peer: Address, connection_id: int) -> None:
+        """Hand a message to the receiver."""
+        assert self._receiver is not None
+        try:
+            self._receiver.on_datagram(self, data, peer, connection_id)
+        except Exception:
+            log.exception("%s: a message of %s failed", self.uri, peer)
+
+    def batch_end(self) -> None:
+        """All that one read brought was delivered."""
+        assert self._receiver is not None
+        try:
+            self._receiver.on_batch_end()
+        except Exception:
+            log.exception("%s: the end of a batch failed", self.uri)
+
+    def told_lost(self, peer: Address, data: bytes, reason: str) -> None:
+        """A message that `send` accepted won't arrive."""
+        self.send_errors += 1
+        if self._loop is None or self._receiver is None:
+            return
+        # From the loop: a script may have closed the connection, and the answer may be another send.
+        self._loop.call_soon(self._tell, "on_send_error", self, peer, data, reason)
+
+    def told_open(self, connection: Connection) -> None:
+        """A connection is established."""
+        self._tell("on_connection_open", self, connection.id, connection.peer)
+
+    def told_closed(self, connection: Connection, reason: str) -> None:
+        """An established connection is gone."""
+        if self._loop is not None:
+            self._loop.call_soon(
+                self._tell, "on_connection_closed", self, connection.id, connection.peer, reason
+            )
+
+    def _tell(self, what: str, *args: object) -> None:
+        method = getattr(self._receiver, what, None)
+        if method is None:
+            return
+        try:
+            method(*args)
+        except Exception:
+            log.exception("%s: %s failed", self.uri, what)
