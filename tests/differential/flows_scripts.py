@@ -205,8 +205,8 @@ async def return_codes(s: Stage) -> None:
     alice, bob = await s.pair()
     do = [
         "?loose", "?maxfwd 5", "?check_trans", "?lookup_cancel", "?next_contacts", "?load_contacts", "?rr",
-        "?rr", "?header X-H: 1", "?user new", "?newtran", "?newtran", "?tm_send 180 Ringing", "?branch", "?failure",
-        "?rport", "?noduri", "?append sip:x", "?fr_inv 500", "relay",
+        "?rr", "?header X-H: 1", "?user new", "?newtran", "?newtran", "?tm_send 180 Ringing", "?branch",
+        "?failure", "?rport", "?noduri", "?append sip:x", "?fr_inv 500", "relay",
     ]  # fmt: skip
     invite = alice.send(alice.request("INVITE", bob.contact, do=do))
     arrived = await bob.expect("INVITE")

@@ -201,6 +201,7 @@ class Peer:
             stream.transport.write_eof()
         await self._until(lambda: all(s.transport.is_closing() for s in self.streams), "the server's FIN")
         self.streams.clear()
+        self._default = None
 
     def hang_up(self) -> None:
         """Close what is bound and connected, as a peer that goes away."""

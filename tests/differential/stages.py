@@ -57,8 +57,8 @@ async def perform(one: Flow, server: Server) -> Outcome:
     try:
         await one.play(stage)
         await stage.settle()
-    except FlowError as error:
-        outcome.error = str(error)
+    except (FlowError, RuntimeError, LookupError, ValueError, OSError) as error:
+        outcome.error = f"{type(error).__name__}: {error}"
     finally:
         stage.close()
     outcome.trace = trace(stage)
