@@ -5,7 +5,7 @@ from __future__ import annotations
 from .flows_calls import SDP, establish, in_dialog
 from .flows_forks import finish
 from .peers import Peer, Sip, Stage
-from .setups import ADVERTISED, DOUBLE_RR_OFF, ROUTER, TRICKS
+from .setups import ADVERTISED, DOUBLE_RR_OFF, RESOLVING, ROUTER, TRICKS
 from .stages import flow
 
 
@@ -422,7 +422,7 @@ async def uri_edits(s: Stage) -> None:
     )
 
 
-@flow(TRICKS)
+@flow(RESOLVING)
 async def unresolvable(s: Stage) -> None:
     """A host name that can't be resolved."""
     alice = await s.peer("alice")

@@ -10,3 +10,9 @@ ADVERTISED = Setup(
     "advertised", "script_tricks.py", listen={"udp": "192.0.2.8:5090", "tcp": "192.0.2.8:5091"}
 )
 DOUBLE_RR_OFF = Setup("double-rr-off", "script_tricks.py", parameters={"rr": {"enable_double_rr": 0}})
+#: For what asks the DNS: Kamailio's worker stands still meanwhile, so other flows keep away.
+RESOLVING = Setup(
+    "resolving",
+    "script_tricks.py",
+    settings={"dns_retr_time": 1, "dns_retr_no": 1, "dns_use_search_list": "no"},
+)
