@@ -20,6 +20,7 @@ import greenlet
 from kahea.routing.module import Value
 
 if TYPE_CHECKING:
+    from kahea.routing.generation import Generation
     from kahea.routing.node import Node
     from kahea.sip.message import Message
     from kahea.tm.transaction import Branch, Transaction
@@ -55,7 +56,10 @@ class Run:
     `rc` is the return code of the last function (`$rc`), `drop` what `set_drop()` said, `vars` the `$var`s.
     """
 
-    __slots__ = ("branch", "drop", "kind", "msg", "name", "node", "rc", "reply", "status", "transaction", "vars")
+    __slots__ = (
+        "branch", "drop", "failed", "generation", "kind", "msg", "name", "node", "on_end", "rc", "reply", "status",
+        "tm", "transaction", "vars",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -80,6 +84,19 @@ class Run:
         self.rc = 1
         self.drop = False
         self.vars: dict[str, Value] = {}
+        #: The routes this run belongs to: a reload does not change them under it.
+        self.generation: Generation = node.routes
+        #: Whether the script raised.
+        self.failed = False
+        #: Called with the run when its request route is over.
+        self.on_end: tuple[Callable[[Run], None], ...] = ()
+        #: What the tm module keeps for the transaction to come.
+        self.tm: Any = None
+
+    def where(self) -> str:
+        """The route's kind and name, for the log."""
+        kind = ROUTE_NAMES.get(self.kind, "route")
+        return f"{kind}[{self.name}]" if self.name else kind
 
 
 class _Current:

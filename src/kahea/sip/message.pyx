@@ -36,7 +36,13 @@ from kahea.sip.uri cimport S_OTHER, UriSpan, scan_uri
 from kahea.sip.values cimport AddrSpan, NameAddr, Target, Via, ViaSpan, addr_at, addrs_in, bad, scan_addr, scan_via, via_at
 
 from kahea.sip.errors import ParseError
-from kahea.sip.values import NameAddr, Target, Via, parse_name_addr, parse_name_addrs, parse_via, split_list
+from kahea.sip.values import parse_name_addr, parse_name_addrs, parse_via, split_list
+
+import kahea.sip.values as _values
+
+# A cimported class is no attribute of this module by itself.
+for _name in ("NameAddr", "Target", "Via"):
+    globals()[_name] = getattr(_values, _name)
 
 MAX_MESSAGE = 65535
 MAX_HEADERS = 256

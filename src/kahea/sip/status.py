@@ -1,4 +1,4 @@
-"""Status codes and the reason phrases that go with them (RFC 3261 §21 and IANA's registry of response codes)."""
+"""Reason phrases of status codes (RFC 3261 §21 and IANA's registry of response codes)."""
 
 from __future__ import annotations
 
@@ -94,5 +94,5 @@ _CLASSES: Final[dict[int, bytes]] = {
 
 
 def reason(status: int) -> bytes:
-    """The usual reason phrase of a status code; for an unknown code that of its class, b"Unknown" beyond 1xx-6xx."""
+    """The usual reason phrase of a status code; for an unknown code that of its class."""
     return REASONS.get(status) or _CLASSES.get(status // 100, b"Unknown")

@@ -84,6 +84,7 @@ class Settings:
     user_agent = b""
     server = b""
     ac_extra_hdrs = b""
+    on_local_reply = None
 
 
 cdef class TransactionLayer:
@@ -686,6 +687,32 @@ cdef class TransactionLayer:
 
     # ---- what scripts and the server itself ask for ---------------------------------------------------------------
 
+    def to_tag(self, Transaction t):
+        """The To tag of replies that we make for a transaction."""
+        if not t.to_tag:
+            t.to_tag = self._nonce()
+        return t.to_tag
+
+    def release(self, Transaction t):
+        """Let go of a transaction that nobody will answer any more: it ends after wt_timer."""
+        if not t.freed and not t.waiting and not t.pending():
+            self._put_on_wait(t, self._clock())
+
+    def arm(self, Branch branch, double seconds):
+        """Give a branch that was not sent (a suspended transaction's) its deadline."""
+        branch.fr_at = self._clock() + seconds
+        branch.retr_at = NEVER
+        self.wheel.schedule(branch, branch.fr_at)
+
+    def set_timers(self, Transaction t):
+        """New fr times of a transaction apply to the branches that wait already."""
+        cdef Branch branch
+        cdef double now = self._clock()
+        for branch in t.branches:
+            if not branch.answered and branch.armed:
+                branch.fr_at = min(now + (t.fr_inv if branch.status >= 100 and t.is_invite else t.fr), t.end_of_life)
+                self.wheel.schedule(branch, min(branch.fr_at, branch.retr_at))
+
     cpdef bint reply(self, Transaction t, int code, bytes reason, bytes extra=b"", bytes body=b""):
         """Answer the transaction's request from here (t_reply); False if it has its final answer already."""
         cdef bint final = code >= 200
@@ -703,6 +730,8 @@ cdef class TransactionLayer:
         t.listener.send(data, t.address, t.connection_id)
         if final:
             self._finish(t, None)
+        if self.settings.on_local_reply is not None:
+            self.settings.on_local_reply(t, code)
         return True
 
     cpdef repeat_reply(self, Transaction t):

@@ -19,8 +19,7 @@ _SHARED = frozenset({m.H_FROM, m.H_TO, m.H_CALLID, m.H_ROUTE, m.H_MAXFORWARDS})
 
 def reason_of(status: int) -> bytes:
     """The usual reason phrase of a status."""
-    text = reason_text(status)
-    return text if isinstance(text, bytes) else text.encode()
+    return reason_text(status)
 
 
 def _derive(request: bytes, method: bytes, to_line: bytes | None, extra: bytes) -> bytes:

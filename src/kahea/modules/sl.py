@@ -1,0 +1,131 @@
+"""Module `sl`: stateless replies, and replies that are stateful where a transaction exists."""
+
+from __future__ import annotations
+
+from kahea.routing.module import Module, Param, Value, function, variable
+from kahea.routing.run import FAILURE_ROUTE, ONREPLY_ROUTE, REQUEST_ROUTE, Run
+from kahea.routing.text import text, wire
+from kahea.sip.errors import ParseError
+from kahea.sip.message import M_ACK, Message
+from kahea.sip.status import reason as reason_phrase
+
+
+class Sl(Module):
+    """Replies made here (RFC 3261 §8.2.6, §8.2.7)."""
+
+    name = "sl"
+
+    default_code = Param(500, "Status of a reply whose own is not a number.")
+    default_reason = Param("Internal Server Error", "Reason phrase where none fits.")
+    bind_tm = Param(1, "Reply through the transaction where one exists.")
+    rich_redirect = Param(
+        0, "In a 3xx's Contacts: 1 also for branches of own q, 2 for their flags and path, 3 both.",
+        check=lambda v: _only(v, (0,), "redirect contacts beyond URI and q"),
+    )  # fmt: skip
+    event_callback_fl_ack = Param("", "Script function for `sl:filtered-ack`.")
+    event_callback_lres_sent = Param("", "Script function for `sl:local-response`.")
+
+    def start(self) -> None:
+        """Bind the events of the script."""
+        if self.event_callback_fl_ack:
+            self.node.on_sl_ack = lambda msg: self._call(self.event_callback_fl_ack, "sl:filtered-ack", msg)
+        else:
+            self.node.on_sl_ack = lambda msg: self.node.run_event("sl:filtered-ack", msg)
+
+    @function
+    def sl_send_reply(self, run: Run, code: int, reason: str) -> int:
+        """Reply without a transaction."""
+        if not run.msg.is_request or run.msg.method_id == M_ACK:
+            return -1
+        if 300 <= code < 400:
+            self._add_contacts(run.msg)
+        sent = self.node.reply(run.msg, self._status(code), reason or None)
+        if sent > 0 and self.event_callback_lres_sent:
+            self._call(self.event_callback_lres_sent, "sl:local-response", run.msg)
+        return sent
+
+    @function
+    def send_reply(self, run: Run, code: int, reason: str) -> int:
+        """Reply through the transaction if there is one, else without."""
+        t = run.transaction
+        if self.bind_tm and t is not None and run.kind & (REQUEST_ROUTE | FAILURE_ROUTE | ONREPLY_ROUTE):
+            if 300 <= code < 400:
+                self._add_contacts(t.request)
+            code = self._status(code)
+            phrase = wire(reason) if reason else reason_phrase(code)
+            return 1 if self.node.layer.reply(t, code, phrase) else -1
+        return self.sl_send_reply(run, code, reason)
+
+    @function
+    def send_reply_mode(self, run: Run, code: int, reason: str, mode: int) -> int:
+        """As send_reply; mode 1 forces a stateless reply."""
+        return self.sl_send_reply(run, code, reason) if mode & 1 else self.send_reply(run, code, reason)
+
+    @function
+    def sl_reply_error(self, run: Run) -> int:
+        """A stateless reply that tells of the last failure to forward."""
+        code, reason = self._error(run)
+        return self.sl_send_reply(run, code, f"{reason} ({7 if code == 500 else code}/SL)")
+
+    @function
+    def send_reply_error(self, run: Run) -> int:
+        """As sl_reply_error, through the transaction if there is one."""
+        code, reason = self._error(run)
+        return self.send_reply(run, code, reason)
+
+    @function
+    def sl_forward_reply(self, run: Run, code: str, reason: str) -> int:
+        """Forward the reply in hand without a transaction, with another status of its class and reason if given."""
+        msg = run.msg
+        if msg.is_request:
+            return -1
+        if code:
+            if not (code.isascii() and code.isdigit()) or int(code) // 100 != msg.status // 100:
+                return -1
+            end = msg.raw.index(b"\n")
+            line = msg.raw[:end].rstrip(b"\r")
+            phrase = wire(reason) if reason else msg.reason
+            msg.replace(0, len(line), b"SIP/2.0 %d %b" % (int(code), phrase))
+        try:
+            return 1 if self.node.forward_reply(msg) else -1
+        except ParseError:
+            return -1
+
+    @variable("ltt", takes_name=True)
+    def local_to_tag(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+        """The To tag of our replies: `x` the one of the kind in force, `s` stateless, `t` of the transaction."""
+        t = run.transaction
+        if name != "s" and t is not None:
+            return text(self.node.layer.to_tag(t))
+        return None if name == "t" else text(self.node.sl_tag(run.msg))
+
+    def _status(self, code: int) -> int:
+        return code if 100 <= code <= 699 else self.default_code
+
+    def _error(self, run: Run) -> tuple[int, str]:
+        """What to say of the failure that the tm module noted, in Kamailio's words."""
+        error = getattr(run.tm, "error", None)
+        return error if error is not None else (500, "I'm terribly sorry, server error occurred")
+
+    def _call(self, name: str, event: str, msg: Message) -> None:
+        self.node.call_route(name, event, msg)
+
+    @staticmethod
+    def _add_contacts(msg: Message) -> None:
+        """A redirect carries the destination set as Contacts (RFC 3261 §8.3)."""
+        contacts = []
+        if msg.uri_changed:
+            contacts.append(b"<%b>" % msg.uri if msg.q < 0 else b"<%b>;q=%.3g" % (msg.uri, msg.q / 1000))
+        for target in msg.branches:
+            contacts.append(b"<%b>" % target.uri if target.q < 0 else b"<%b>;q=%.3g" % (target.uri, target.q / 1000))
+        if contacts:
+            msg.reply_edits.append(b"Contact: " + b", ".join(contacts) + b"\r\n")
+
+
+def _only(value: object, allowed: tuple[object, ...], what: str) -> object:
+    if value not in allowed:
+        raise ValueError(f"{value!r}: {what} are not supported yet")
+    return value
+
+
+MODULE = Sl

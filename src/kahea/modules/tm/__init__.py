@@ -1,0 +1,186 @@
+"""Module `tm`: stateful processing. The machinery is `kahea.tm`; here are its parameters and script functions."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from kahea.modules.tm.contacts import Contacts
+from kahea.modules.tm.control import Control
+from kahea.modules.tm.relay import Relay
+from kahea.modules.tm.uac import Uac
+from kahea.routing.module import ConfigError, Param, rpc
+from kahea.routing.text import wire
+from kahea.tm.transaction import Transaction
+
+
+def _unless(default: object, why: str) -> Any:
+    """A check for a parameter that nothing here heeds: any other value than the default is refused."""
+
+    def check(value: object) -> object:
+        if value != default:
+            raise ValueError(f"{value!r} is not supported yet: {why}")
+        return value
+
+    return check
+
+
+def _range(low: int, high: int) -> Any:
+    def check(value: int) -> int:
+        if not low <= value <= high:
+            raise ValueError(f"{value} is not between {low} and {high}")
+        return value
+
+    return check
+
+
+_MS = _range(1, 2**31 - 1)
+
+
+class Tm(Relay, Control, Contacts, Uac):
+    """Transactions (RFC 3261 §16-17)."""
+
+    name = "tm"
+
+    fr_timer = Param(30000, "Milliseconds to wait for a final response when none at all came.", check=_MS)
+    fr_inv_timer = Param(120000, "Milliseconds to wait for an INVITE's final response after a provisional one.", check=_MS)
+    max_inv_lifetime = Param(180000, "Milliseconds that an INVITE's transaction may live.", check=_MS)
+    max_noninv_lifetime = Param(32000, "Milliseconds that any other transaction may live.", check=_MS)
+    wt_timer = Param(5000, "Milliseconds that an answered transaction absorbs retransmissions.", check=_MS)
+    retr_timer1 = Param(500, "Milliseconds until the first retransmission.", check=_MS)
+    retr_timer2 = Param(4000, "The longest time between retransmissions, in milliseconds.", check=_MS)
+    restart_fr_on_each_reply = Param(1, "Each provisional response starts fr_inv_timer anew.")
+    auto_inv_100 = Param(1, "Answer an INVITE with 100 before it is forwarded.")
+    auto_inv_100_reason = Param("trying -- your call is important to us", "Reason phrase of that 100.")
+    relay_100 = Param(0, "Pass 100 responses on.")
+    cancel_b_method = Param(
+        1, "A branch without provisional response that is cancelled: 0 is given up, 1 waits for one, 2 is sent a "
+        "CANCEL at once.", check=_range(0, 2),
+    )  # fmt: skip
+    unmatched_cancel = Param(
+        0, "A CANCEL without INVITE is forwarded: 0 statefully, 1 statelessly, 2 not at all.", check=_range(0, 2)
+    )
+    e2e_cancel_reason = Param(1, "A received CANCEL's Reason headers go into ours.")
+    local_cancel_reason = Param(1, "A CANCEL of our own says why in a Reason header.")
+    failure_reply_mode = Param(
+        3, "Failures of earlier branches, once a failure route made new ones: 0 count on, 1 to 3 count no more.",
+        check=_range(0, 3),
+    )  # fmt: skip
+    failure_exec_mode = Param(0, "", check=_unless(0, "failures of forwarding reach the script as return codes"))
+    faked_reply_prio = Param(0, "Added to the rank of failures made here when the best is chosen.")
+    disable_6xx_block = Param(0, "Treat a 6xx as any other failure.")
+    aggregate_challenges = Param(1, "Merge the challenges of all 401 and 407 into the one passed on.")
+    remap_503_500 = Param(1, "Pass a 503 on as 500 (RFC 3261 §16.7 step 6).")
+    reply_408_code = Param(408, "Status told upstream for a timeout.", check=_range(300, 699))
+    reply_408_reason = Param("Request Timeout", "Its reason phrase.")
+    default_code = Param(500, "Status of a reply whose own is none.", check=_range(300, 699))
+    default_reason = Param("Server Internal Error", "Its reason phrase.")
+    delayed_reply = Param(1, "A failure of t_relay is answered at the end of the route, unless the script did.")
+    failover_reply_codes = Param("", "Statuses besides 503 that move on to the next DNS answer: `code=404;code=480`.")
+    ac_extra_hdrs = Param("", "Headers that begin so are copied from the INVITE to its local ACK and CANCEL.",
+                          check=_unless("", "local ACK and CANCEL carry the RFC's headers only"))  # fmt: skip
+    contacts_avp = Param("", "", check=_unless("", "contacts are put aside with the message, not in an AVP"))
+    contact_flows_avp = Param("", "", check=_unless("", "contacts are put aside with the message, not in an AVP"))
+    xavp_contact = Param("", "", check=_unless("", "branch XAVPs of contacts"))
+    event_callback = Param("", "Script function for tm's events.")
+    event_callback_lres_sent = Param("", "Script function for `tm:local-response`.")
+    evcb_local_ack_sent = Param("", "", check=_unless("", "the event of a local ACK"))
+    fr_timer_avp = Param("", "", check=_unless("", "use t_set_fr()"))
+    fr_inv_timer_avp = Param("", "", check=_unless("", "use t_set_fr()"))
+    on_sl_reply = Param("", "", check=_unless("", "use the reply route"))
+    tw_append = Param("", "", check=_unless("", "t_write_* functions"))
+    unix_tx_timeout = Param(500, "", check=_unless(500, "t_write_unix()"))
+    rich_redirect = Param(0, "", check=_unless(0, "redirect contacts beyond URI and q"))
+    blst_503 = Param(0, "", check=_unless(0, "destinations are not blocklisted"))
+    blst_503_def_timeout = Param(0, "", check=_unless(0, "destinations are not blocklisted"))
+    blst_503_max_timeout = Param(3600, "", check=_unless(3600, "destinations are not blocklisted"))
+    blst_503_min_timeout = Param(0, "", check=_unless(0, "destinations are not blocklisted"))
+    blst_methods_add = Param(1, "", check=_unless(1, "destinations are not blocklisted"))
+    blst_methods_lookup = Param(4294967287, "", check=_unless(4294967287, "destinations are not blocklisted"))
+    ruri_matching = Param(1, "", check=_unless(1, "RFC 2543 matching always looks at the Request-URI"))
+    via1_matching = Param(1, "", check=_unless(1, "RFC 2543 matching always looks at the top Via"))
+    callid_matching = Param(0, "", check=_unless(0, "matching is by branch (RFC 3261 §17.2.3)"))
+    callid_cseq_matching = Param(0, "", check=_unless(0, "matching is by branch (RFC 3261 §17.2.3)"))
+    reply_matching = Param(1, "", check=_unless(1, "matching is by branch (RFC 3261 §17.1.3)"))
+    pass_provisional_replies = Param(0, "", check=_unless(0, "local requests always see them"))
+    reparse_invite = Param(1, "", check=_unless(1, "local ACK and CANCEL are made from the INVITE as sent"))
+    reparse_on_dns_failover = Param(1, "", check=_unless(1, "the request is always re-read for its new Via"))
+    dns_reuse_rcv_socket = Param(0, "", check=_unless(0, "the socket follows from protocol and family"))
+    e2e_cancel_hop_by_hop = Param(1, "", check=_unless(1, "CANCEL is hop by hop (RFC 3261 §9.2)"))
+    enable_uac_fr = Param(0, "", check=_unless(0, "local requests use fr_timer"))
+    evlreq_mode = Param(0, "", check=_unless(0, "tm:local-request always runs"))
+    exec_time_check = Param(5000, "", check=_unless(5000, "a route may wait: its time says nothing"))
+    headers_mode = Param(0, "", check=_unless(0, "the From and To of a failure are the request's"))
+    local_ack_mode = Param(0, "", check=_unless(0, "the ACK goes where its INVITE went"))
+    local_ack_branch_mode = Param(0, "", check=_unless(0, "local ACKs of 2xx"))
+    noisy_ctimer = Param(1, "", check=_unless(1, "a timer C that fires is always answered (RFC 3261 §16.8)"))
+    reply_relay_mode = Param(1, "", check=_unless(1, "what cannot be relayed is never tried again"))
+
+    def start(self) -> None:
+        """Hand the parameters to the transaction layer."""
+        s = self.node.layer.settings
+        for name in ("fr_timer", "fr_inv_timer", "max_inv_lifetime", "max_noninv_lifetime", "wt_timer",
+                     "retr_timer1", "retr_timer2"):  # fmt: skip
+            setattr(s, name, getattr(self, name) / 1000.0)
+        s.restart_fr_on_each_reply = bool(self.restart_fr_on_each_reply)
+        s.relay_100 = bool(self.relay_100)
+        s.cancel_b_method = self.cancel_b_method
+        s.failure_reply_mode = self.failure_reply_mode
+        s.faked_reply_prio = self.faked_reply_prio
+        s.disable_6xx_block = self.disable_6xx_block
+        s.aggregate_challenges = bool(self.aggregate_challenges)
+        s.remap_503_500 = bool(self.remap_503_500)
+        s.reply_408_code = self.reply_408_code
+        s.reply_408_reason = wire(self.reply_408_reason)
+        s.local_cancel_reason = bool(self.local_cancel_reason)
+        s.failover_codes = _codes(self.failover_reply_codes)
+        settings = self.node.settings
+        s.use_dns_failover = bool(settings.use_dns_failover)
+        s.max_branches = min(max(settings.max_branches, 1), 30)
+        s.udp_mtu = settings.udp_mtu if settings.udp_mtu_try_proto else 0
+        if settings.server_signature:
+            s.server = wire(settings.server_header) + b"\r\n"
+        if self.event_callback_lres_sent:
+            s.on_local_reply = self._local_reply_sent
+
+    def _local_reply_sent(self, t: Transaction, code: int) -> None:
+        """`tm:local-response`, for scripts that want it."""
+        del code
+        self.node.call_route(self.event_callback_lres_sent, "tm:local-response", t.request, transaction=t)
+
+    @rpc("tm.stats")
+    def stats(self) -> dict[str, int]:
+        """How many transactions there are, and what came of those that were."""
+        layer = self.node.layer
+        return {
+            "current": len(layer),
+            "waiting": layer.waiting,
+            "total": layer.created,
+            "total_local": layer.created_local,
+            "rpl_received": layer.rpl_received,
+            "rpl_generated": layer.rpl_generated,
+            "rpl_sent": layer.rpl_sent,
+            "6xx": layer.completed_6xx,
+            "5xx": layer.completed_5xx,
+            "4xx": layer.completed_4xx,
+            "3xx": layer.completed_3xx,
+            "2xx": layer.completed_2xx,
+            "created": layer.created,
+            "freed": layer.created - len(layer),
+            "refused": layer.refused,
+        }
+
+
+def _codes(value: str) -> frozenset[int]:
+    """`code=404;code=480` or `404,480` as numbers. Raises ConfigError."""
+    found = re.split(r"[;,\s]+", value.strip()) if value.strip() else []
+    out = set()
+    for item in found:
+        digits = item.removeprefix("code=").removesuffix(";")
+        if not re.fullmatch(r"[3-6]\d\d", digits):
+            raise ConfigError(f"parameter tm.failover_reply_codes: {item!r} is no failure status")
+        out.add(int(digits))
+    return frozenset(out)
+
+
+MODULE = Tm

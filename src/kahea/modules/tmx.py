@@ -1,0 +1,351 @@
+"""Module `tmx`: suspended transactions, cancelling by Call-ID, the `$T_...` variables, and where a route is running."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+
+from kahea.routing.module import Module, Param, Value, function, variable
+from kahea.routing.run import (
+    BRANCH_ROUTE,
+    FAILURE_ROUTE,
+    ONREPLY_ROUTE,
+    REQUEST_ROUTE,
+    Run,
+)
+from kahea.routing.text import text, wire
+from kahea.sip.message import M_ACK, M_CANCEL, Message
+from kahea.tm.forward import restore
+from kahea.tm.transaction import Branch, Transaction
+
+log = logging.getLogger("kahea.tmx")
+
+
+class Tmx(Module):
+    """Extensions of tm."""
+
+    name = "tmx"
+    needs = ("tm",)
+
+    precheck_trans = Param(1, "t_precheck_trans() looks for the request among those being processed.")
+
+    def start(self) -> None:
+        """Nothing is being processed yet."""
+        self._processing: set[tuple[bytes, bytes, int, bytes]] = set()
+
+    # ---- retransmissions of what is still being processed -----------------------------------------------------------------
+
+    @function
+    def t_precheck_trans(self, run: Run) -> int:
+        """1 if this request repeats one that is known, be it that its script is still waiting; else -1."""
+        msg = run.msg
+        if not self.precheck_trans or not msg.is_request:
+            return -1
+        if msg.method_id == M_ACK:
+            return -1
+        if self.node.layer.lookup(msg) is not None:
+            return 1
+        key = (msg.callid, msg.via1.branch or b"", msg.cseq, msg.method)
+        if key in self._processing:
+            return 1
+        self._processing.add(key)
+        run.on_end = (*run.on_end, lambda _run: self._processing.discard(key))
+        return -1
+
+    # ---- suspending -------------------------------------------------------------------------------------------------------
+
+    @function
+    def t_suspend(self, run: Run) -> int:
+        """Keep the transaction open when the route ends, until t_continue; `$T(id_index)`, `$T(id_label)` name it."""
+        if run.kind not in (REQUEST_ROUTE, FAILURE_ROUTE) or run.msg.method_id == M_ACK:
+            return -1
+        t = run.transaction
+        if t is None:
+            if self.node.layer.lookup(run.msg) is not None:
+                return -1
+            t = self.node.module("tm").new_transaction(run)
+            if t is None:
+                return -1
+        if t.status >= 200:
+            return -1
+        branch = t.add_branch()
+        branch.blind = True
+        branch.uri = run.msg.uri
+        t.suspended = True
+        self.node.save_message(run)
+        self.node.layer.arm(branch, t.fr_inv if t.is_invite else t.fr)
+        return 1
+
+    @function
+    def t_continue(self, run: Run, index: int, label: int, route: str) -> int:
+        """Run `route` on the suspended transaction's request, in a worker of its own."""
+        del run
+        t = self.node.layer.lookup_ident(index, label)
+        return 1 if t is not None and self.resume(t, route) else -1
+
+    def resume(self, t: Transaction, route: str) -> bool:
+        """As t_continue, for other modules; False if it can't be continued."""
+        blind = next((b for b in t.branches if b.blind and not b.answered), None)
+        found = (t.generation or self.node.routes).find(route)
+        if found is None:
+            log.error("t_continue: the script has no route %s", route)
+        if blind is None or not t.suspended or found is None:
+            return False
+        return self.node.pool.run(self._resumed, t, blind, route)
+
+    def _resumed(self, t: Transaction, blind: Branch, name: str) -> None:
+        t.suspended = False
+        blind.answered = True
+        blind.cancel()
+        msg = t.request
+        if t.saved is not None:
+            restore(msg, t.saved)
+        msg.uri_fresh = True
+        run = Run(self.node, msg, REQUEST_ROUTE, name, t)
+        run.generation = t.generation or self.node.routes
+        route = run.generation.find(name)
+        if route is None or t.freed:
+            return
+        self.node.execute(run, route)
+        if t.freed or t.status >= 200 or t.is_pending or t.suspended:
+            return
+        error = run.tm.error if run.tm is not None else None
+        code, reason = error if error is not None else (500, "Server Internal Error")
+        if t.cancelled:
+            code, reason = 487, "Request Terminated"
+        self.node.layer.reply(t, code, wire(reason))
+
+    # ---- other transactions -------------------------------------------------------------------------------------------------
+
+    @function
+    def t_cancel_branches(self, run: Run, which: str) -> int:
+        """In a reply route: cancel `all` branches, the `others`, or `this` one."""
+        t = run.transaction
+        if t is None or which not in ("all", "others", "this"):
+            return -1
+        layer = self.node.layer
+        if which == "this":
+            if run.branch is None:
+                return -1
+            layer.cancel_branch(run.branch)
+        else:
+            layer.cancel_branches(t, run.branch if which == "others" else None)
+        return 1
+
+    @function
+    def t_cancel_callid(self, run: Run, callid: str, cseq: str, flags: int) -> int:
+        """Cancel the branches of the INVITE with this Call-ID and CSeq."""
+        return self.t_cancel_callid_reason(run, callid, cseq, flags, 0)
+
+    @function
+    def t_cancel_callid_reason(self, run: Run, callid: str, cseq: str, flags: int, code: int) -> int:
+        """As t_cancel_callid, with a Reason header of this status (200 to 699)."""
+        del run, flags
+        t = self.node.layer.lookup_callid(wire(callid), wire(cseq))
+        if t is None or not t.is_invite or t.status >= 200:
+            return -1
+        reason = b"Reason: SIP;cause=%d\r\n" % code if 200 <= code <= 699 else b""
+        t.cancelled = True
+        self.node.layer.cancel_branches(t, None, reason)
+        self.node.layer.conclude(t)
+        return 1
+
+    @function
+    def t_reply_callid(self, run: Run, callid: str, cseq: str, code: int, reason: str) -> int:
+        """Answer the request with this Call-ID and CSeq."""
+        del run
+        t = self.node.layer.lookup_callid(wire(callid), wire(cseq))
+        if t is None or not 100 <= code <= 699:
+            return -1
+        return 1 if self.node.layer.reply(t, code, wire(reason)) else -1
+
+    @function
+    def t_uac_ack_local(self, run: Run, callid: str, cseq: str, headers: str, body: str) -> int:
+        """Not supported yet: the ACK to a 2xx of an INVITE of our own."""
+        del run, callid, cseq, headers, body
+        log.error("t_uac_ack_local is not supported yet: local INVITEs are acknowledged by their sender")
+        return -1
+
+    # ---- flags ----------------------------------------------------------------------------------------------------------------
+
+    @function
+    def t_flush_flags(self, run: Run) -> int:
+        """The transaction takes over the message's flags as they are now."""
+        if run.transaction is None:
+            return -1
+        self.node.save_message(run)
+        return 1
+
+    @function
+    def t_flush_xflags(self, run: Run) -> int:
+        """As t_flush_flags for the extended flags, which a message shares with its transaction."""
+        return self.t_flush_flags(run)
+
+    @function
+    def t_drop(self, run: Run) -> int:
+        """Let the transaction go without a word upstream, and cancel its branches."""
+        return self.t_drop_rcode(run, 0)
+
+    @function
+    def t_drop_rcode(self, run: Run, rcode: int) -> int:
+        """As t_drop; the transaction keeps `rcode` as its status."""
+        t = run.transaction
+        if t is None:
+            return -1
+        self.node.layer.cancel_branches(t)
+        if rcode >= 300:
+            t.status = rcode
+        self.node.layer.release(t)
+        return 1
+
+    @function
+    def t_reuse_branch(self, run: Run) -> int:
+        """In a branch failure route: relay again on a branch with the same identity (RFC 5626 registrations)."""
+        t, failed = run.transaction, run.branch
+        if t is None or failed is None or not failed.ruid:
+            return -1
+        msg = run.msg
+        msg.ruid, msg.instance, msg.reg_id = failed.ruid, failed.instance, failed.reg_id
+        msg.uri_fresh = True
+        return 1
+
+    # ---- where we are -------------------------------------------------------------------------------------------------------------
+
+    @function
+    def t_is_request_route(self, run: Run) -> int:
+        """Whether this is the request route."""
+        return 1 if run.kind == REQUEST_ROUTE else -1
+
+    @function
+    def t_is_failure_route(self, run: Run) -> int:
+        """Whether this is a failure route."""
+        return 1 if run.kind == FAILURE_ROUTE else -1
+
+    @function
+    def t_is_branch_route(self, run: Run) -> int:
+        """Whether this is a branch route."""
+        return 1 if run.kind == BRANCH_ROUTE else -1
+
+    @function
+    def t_is_reply_route(self, run: Run) -> int:
+        """Whether this is a reply route of a transaction."""
+        return 1 if run.kind == ONREPLY_ROUTE else -1
+
+    # ---- variables ----------------------------------------------------------------------------------------------------------------
+
+    def _of(self, run: Run) -> Transaction | None:
+        if run.transaction is not None:
+            return run.transaction
+        return self.node.layer.lookup(run.msg) if run.msg.is_request else None
+
+    @variable("T", takes_name=True)
+    def transaction(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+        """The transaction: `id_index`, `id_label`, `id_label_n`, `id_index_n`, `reply_code`, `reply_type`,
+        `reply_reason`, `branch_index`, `ruid`, `reply_last`, `id_n`."""
+        t = self._of(run)
+        if t is None:
+            return None
+        getter = _TRANSACTION.get(name)
+        if getter is None:
+            near = difflib.get_close_matches(name, list(_TRANSACTION), 1)
+            log.error("$T(%s) is unknown%s", name, f"; did you mean $T({near[0]})?" if near else "")
+            return None
+        return getter(run, t)
+
+    @variable("T_branch_idx")
+    def branch_index(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+        """The index of the branch in hand; the number of branches in a failure route."""
+        return _branch_index(run, run.transaction)
+
+    @variable("T_reply_code")
+    def reply_code(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+        """The status of the reply in hand, of the failure in a failure route, or the last one sent."""
+        return _reply_code(run, run.transaction)
+
+    @variable("T_reply_reason")
+    def reply_reason(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+        """Its reason phrase."""
+        return _reply_reason(run, run.transaction)
+
+    @variable("T_reply_last")
+    def reply_last(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+        """The status last received on the branch in hand."""
+        return run.branch.status if run.branch is not None else None
+
+    @variable("T_reply_ruid")
+    def reply_ruid(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+        """The ruid of the branch in hand."""
+        return text(run.branch.ruid) if run.branch is not None and run.branch.ruid else None
+
+    @variable("T_branch", takes_name=True)
+    def branch_field(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+        """The branch in hand: `flags`, `uri`."""
+        b = run.branch
+        if b is None:
+            return None
+        return {"flags": b.flags, "uri": text(b.uri)}.get(name)
+
+    def _on(self, run: Run, msg: Message | None, expression: str) -> Value:
+        """A variable's value on another message of the transaction."""
+        if msg is None:
+            return None
+        other = Run(self.node, msg, run.kind, run.name, run.transaction, run.branch, run.status)
+        other.vars = run.vars
+        value: Value = self.node.variables.compile("$" + expression).get(other)
+        return value
+
+    @variable("T_req", takes_name=True)
+    def on_request(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+        """In a reply route: a variable of the request, `$T_req($ru)`."""
+        t = run.transaction
+        return self._on(run, t.request if t is not None else None, name.lstrip("$"))
+
+    @variable("T_rpl", takes_name=True)
+    def on_reply(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+        """In a failure route: a variable of the winning reply, `$T_rpl($rs)`."""
+        return self._on(run, run.reply, name.lstrip("$"))
+
+    @variable("T_inv", takes_name=True)
+    def on_invite(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+        """For a CANCEL: a variable of its INVITE, `$T_inv($ru)`."""
+        if run.msg.method_id != M_CANCEL or not run.msg.is_request:
+            return None
+        t = self.node.layer.lookup_invite(run.msg)
+        return self._on(run, t.request if t is not None else None, name.lstrip("$"))
+
+
+def _branch_index(run: Run, t: Transaction | None) -> Value:
+    if run.branch is not None:
+        return run.branch.index
+    return len(t.branches) if t is not None else None
+
+
+def _reply_code(run: Run, t: Transaction | None) -> Value:
+    if run.kind == FAILURE_ROUTE:
+        return run.status
+    if not run.msg.is_request:
+        return run.msg.status
+    return t.status if t is not None else 0
+
+
+def _reply_reason(run: Run, t: Transaction | None) -> Value:
+    del t
+    reply = run.reply if run.msg.is_request else run.msg
+    return text(reply.reason) if reply is not None else None
+
+
+_TRANSACTION = {
+    "id_index": lambda _run, t: t.hash_index,
+    "id_index_n": lambda _run, t: t.hash_index,
+    "id_label": lambda _run, t: t.label,
+    "id_label_n": lambda _run, t: t.label,
+    "id_n": lambda _run, t: t.label,
+    "reply_code": _reply_code,
+    "reply_reason": _reply_reason,
+    "reply_type": lambda run, _t: None if run.kind != FAILURE_ROUTE else int(run.reply is None),
+    "reply_last": lambda run, _t: run.branch.status if run.branch is not None else None,
+    "branch_index": _branch_index,
+    "ruid": lambda run, _t: text(run.branch.ruid) if run.branch is not None and run.branch.ruid else None,
+}
+
+MODULE = Tmx

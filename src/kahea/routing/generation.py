@@ -1,0 +1,84 @@
+"""A generation: one compiled set of routes. A reload makes the next one and swaps a single reference."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING
+
+from kahea.sip.message import Message, parse
+
+if TYPE_CHECKING:
+    from kahea.routing.run import Run
+
+#: A route: called with its run; its value is the return code, if the language has one.
+Route = Callable[["Run"], object]
+
+_numbers = count(1)
+
+
+class Generation:
+    """The routes of a script: the fixed ones as attributes, the named ones by `find`."""
+
+    def __init__(
+        self,
+        find: Callable[[str], Route | None],
+        *,
+        request: Route | None = None,
+        reply: Route | None = None,
+        onsend: Route | None = None,
+        pre_routing: Route | None = None,
+        events: Callable[[str], Route | None] = lambda _name: None,
+        source: bytes = b"",
+    ) -> None:
+        self.number = next(_numbers)
+        self.hash = hashlib.sha256(source).hexdigest()[:12]
+        self.request = request
+        self.reply = reply
+        self.onsend = onsend
+        self.pre_routing = pre_routing
+        self._find = find
+        self._events = events
+        self._named: dict[str, Route | None] = {}
+
+    @classmethod
+    def empty(cls) -> Generation:
+        """No routes at all: what a node has before its script."""
+        return cls(lambda _name: None)
+
+    def find(self, name: str) -> Route | None:
+        """A route by name, or None."""
+        try:
+            return self._named[name]
+        except KeyError:
+            found = self._find(name)
+            if len(self._named) < 10_000:
+                self._named[name] = found
+            return found
+
+    def event(self, name: str) -> Route | None:
+        """The route of an event such as `tm:local-request`, or None."""
+        return self._events(name)
+
+
+_EVENT_MESSAGE = (
+    b"OPTIONS sip:you@kahea.invalid SIP/2.0\r\n"
+    b"Via: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKevent\r\n"
+    b"From: <sip:you@kahea.invalid>;tag=event\r\n"
+    b"To: <sip:you@kahea.invalid>\r\n"
+    b"Call-ID: event-%d@127.0.0.1\r\n"
+    b"CSeq: 1 OPTIONS\r\n"
+    b"Content-Length: 0\r\n\r\n"
+)
+_events = count(1)
+
+
+def event_message() -> Message:
+    """The made-up request that event routes get which concern no message."""
+    msg = parse(_EVENT_MESSAGE % next(_events))
+    msg.src_ip = msg.dst_ip = b"127.0.0.1"
+    msg.src_port = msg.dst_port = 5060
+    msg.proto = 1
+    msg.faked = True
+    return msg

@@ -1,0 +1,87 @@
+"""What counts as this node: its listeners, what they advertise, and the aliases (Kamailio's `myself`)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING
+
+from kahea.net.address import P_TLS, P_WSS, PROTO_IDS, is_ip
+from kahea.routing.module import ConfigError
+
+if TYPE_CHECKING:
+    from kahea.routing.node import Node
+
+_ALIAS = re.compile(r"^(?:(udp|tcp|tls|sctp|ws|wss):)?(\[[^\]]+\]|[^:\s]+)(?::(\d{1,5}|\*))?$", re.IGNORECASE)
+
+
+def default_port(proto: int) -> int:
+    """5061 for TLS, else 5060."""
+    return 5061 if proto in (P_TLS, P_WSS) else 5060
+
+
+def parse_alias(spec: str) -> tuple[str, int, int]:
+    """`[proto:]host[:port]` as (host, port, proto), 0 for any. Raises ConfigError."""
+    found = _ALIAS.match(spec.strip())
+    if found is None:
+        raise ConfigError(f"alias {spec!r} is not [proto:]host[:port]")
+    proto, host, port = found.groups()
+    return canonical(host), int(port) if port and port != "*" else 0, PROTO_IDS[proto.lower()] if proto else 0
+
+
+def canonical(host: str) -> str:
+    """A host name in lower case; an IPv6 literal without brackets, in its shortest form."""
+    host = host.strip("[]").lower().rstrip(".")
+    if ":" in host and is_ip(host):
+        return ipaddress.IPv6Address(host).compressed
+    return host
+
+
+class Myself:
+    """Answers `check`; what was asked recently is remembered, since every request asks."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._entries: set[tuple[str, int, int]] | None = None
+        self._extra: set[tuple[str, int, int]] = set()
+        self._asked: dict[tuple[str | bytes, int, int], bool] = {}
+
+    def forget(self) -> None:
+        """Listeners or aliases changed."""
+        self._entries = None
+        self._asked.clear()
+
+    def add_alias(self, spec: str) -> None:
+        """One more alias. Raises ConfigError."""
+        self._extra.add(parse_alias(spec))
+        self.forget()
+
+    def _build(self) -> set[tuple[str, int, int]]:
+        entries = set(self._extra)
+        for spec in self._node.settings.alias:
+            entries.add(parse_alias(spec))
+        for listener in self._node.listeners:
+            entries.add((canonical(listener.address.ip), listener.address.port, listener.proto))
+            if listener.advertised_host:
+                port = listener.advertised_port or listener.address.port
+                entries.add((canonical(listener.advertised_host.decode("ascii", "replace")), port, listener.proto))
+        return entries
+
+    def check(self, host: str | bytes, port: int = 0, proto: int = 0) -> bool:
+        """Whether `host` is this node; a port or protocol of 0 matches any."""
+        key = (host, port, proto)
+        try:
+            return self._asked[key]
+        except KeyError:
+            pass
+        if self._entries is None:
+            self._entries = self._build()
+        name = canonical(host.decode("utf-8", "replace") if isinstance(host, bytes) else host)
+        answer = any(
+            name == h and (not p or not port or p == port) and (not q or not proto or q == proto)
+            for h, p, q in self._entries
+        )
+        if len(self._asked) > 10_000:
+            self._asked.clear()
+        self._asked[key] = answer
+        return answer

@@ -1,0 +1,535 @@
+"""The node: one engine of SIP routing, without sockets and without a clock of its own.
+
+It is told of datagrams and of time, runs the script's routes, and sends through its listeners. The process around it
+(`kahea run`) and the simulation around it (`kahea.testing`) differ only in what clock and what listeners they give it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kahea.net.address import P_UDP, Address, Listener
+from kahea.routing.generation import Generation, Route, event_message
+from kahea.routing.module import ConfigError, Module
+from kahea.routing.myself import Myself
+from kahea.routing.registry import Registry
+from kahea.routing.run import (
+    BRANCH_FAILURE_ROUTE,
+    BRANCH_ROUTE,
+    CORE_ONREPLY_ROUTE,
+    EVENT_ROUTE,
+    FAILURE_ROUTE,
+    ONREPLY_ROUTE,
+    REQUEST_ROUTE,
+    Pool,
+    Run,
+    current,
+)
+from kahea.routing.settings import Configuration
+from kahea.routing.targets import Targets
+from kahea.routing.pv import VariableTable
+from kahea.sip.errors import ParseError
+from kahea.sip.message import M_ACK, M_CANCEL, Message, parse
+from kahea.sip.status import reason as reason_phrase
+from kahea.tm.forward import restore, save, via_line
+from kahea.tm.hooks import Destination
+from kahea.tm.layer import TransactionLayer
+from kahea.tm.wheel import CallTimer, Wheel
+
+if TYPE_CHECKING:
+    from kahea.net.resolver import Resolver
+    from kahea.tm.transaction import Branch, Transaction
+
+log = logging.getLogger("kahea.node")
+script_log = logging.getLogger("kahea.script")
+
+#: What a keep-alive on UDP looks like; nothing else this short is SIP.
+SHORTEST = 16
+
+
+class Engine(Protocol):
+    """A script language: turns the node's script into a generation of routes."""
+
+    def load(self) -> Generation:
+        """Read the script anew. Raises ConfigError, leaving what runs as it is."""
+
+
+class EndRoute(BaseException):
+    """Ends the running route at once (`exit` in a script), not an error."""
+
+
+class Node:
+    """See the module's docstring; `docs/architecture.md` lists what modules use of it.
+
+    `clock()` gives seconds for intervals, `wall()` Unix time. Both are only ever called, never waited on.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        on_earlier: Callable[[], object] | None = None,
+    ) -> None:
+        self.configuration = configuration or Configuration()
+        self.settings = self.configuration.settings
+        self.now = clock
+        self.wall = wall
+        self.log = script_log
+        self.started = wall()
+        self.counters: Counter[tuple[str, str]] = Counter()
+        self.listeners: list[Listener] = []
+        self.resolver: Resolver | None = None
+        self.pool = Pool()
+        self.wheel = Wheel(clock(), on_earlier=on_earlier)
+        self.layer = TransactionLayer(self, self.wheel, clock)
+        self.variables = VariableTable()
+        self.myself = Myself(self)
+        self.targets = Targets(self)
+        self.routes = Generation.empty()
+        self.draining = False
+        #: Told of ACKs to our own stateless replies; the `sl` module sets it.
+        self.on_sl_ack: Callable[[Message], object] | None = None
+        self._messages = 0
+        self._sl_tag = ""
+        self.registry = Registry(self, self.configuration.load)
+        for module, given in self.configuration.modules.items():
+            for name, value in given:
+                self.registry.set_parameter(module, name, value)
+        for instance in self.registry.modules.values():
+            for variable in instance.variables():
+                self.variables.register(variable)
+
+    # ---- life -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the modules, in order of dependence. Raises ConfigError."""
+        for instance in self.registry.modules.values():
+            instance.start()
+
+    async def open(self) -> None:
+        """Let the modules connect and load."""
+        for instance in self.registry.modules.values():
+            await instance.open()
+
+    async def stop(self) -> None:
+        """Let the modules flush and release, last started first."""
+        for instance in reversed(self.registry.modules.values()):
+            try:
+                await instance.stop()
+            except Exception:
+                log.exception("module %s did not stop cleanly", instance.name)
+
+    def add_listener(self, listener: Listener) -> None:
+        """Make a bound socket known; the first of a protocol is the default for sending."""
+        self.listeners.append(listener)
+        self.myself.forget()
+        self.targets.forget()
+
+    def use(self, generation: Generation) -> None:
+        """Swap in a generation of routes; transactions under way keep the one they began with."""
+        self.routes = generation
+
+    # ---- looking things up ------------------------------------------------------------------------------------------
+
+    def module(self, name: str) -> Any:
+        """A loaded module's instance, or None."""
+        return self.registry.modules.get(name)
+
+    def need(self, name: str) -> Module:
+        """A module that must be loaded. Raises ConfigError."""
+        found = self.registry.modules.get(name)
+        if found is None:
+            raise ConfigError(f"module {name!r} is needed and not loaded")
+        return found
+
+    def listener(self, proto: int, family: int) -> Listener | None:
+        """The first listener of a protocol and address family, or None."""
+        return self.targets.default_listener(proto, family)
+
+    def find_listener(self, spec: str) -> Listener | None:
+        """A listener by `proto:host:port` (as declared or advertised) or by name, or None."""
+        return self.targets.find_listener(spec)
+
+    def is_myself(self, host: str | bytes, port: int = 0, proto: int = 0) -> bool:
+        """Whether a host is this node: a listener, an advertised address or an alias; 0 matches any."""
+        return self.myself.check(host, port, proto)
+
+    def count(self, group: str, name: str, by: int = 1) -> None:
+        """Add to a statistic."""
+        self.counters[group, name] += by
+
+    # ---- time -------------------------------------------------------------------------------------------------------
+
+    def call_later(self, seconds: float, callback: Callable[..., object], *args: Any) -> CallTimer:
+        """Call back on the node's clock, in the hub; an error of it is logged. The timer has `cancel()`."""
+        timer = CallTimer(self._guarded, (callback, args))
+        self.wheel.schedule(timer, self.now() + seconds)
+        return timer
+
+    def _guarded(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        try:
+            callback(*args)
+        except Exception:
+            log.exception("a timer failed")
+
+    def next_deadline(self) -> float | None:
+        """When `advance` is due next, on the node's clock, or None."""
+        return self.wheel.next_deadline()
+
+    def advance(self, now: float) -> int:
+        """Fire the timers that are due; returns how many."""
+        try:
+            return self.wheel.advance(now)
+        except Exception:
+            log.exception("a timer failed")
+            return 0
+
+    # ---- messages in ------------------------------------------------------------------------------------------------
+
+    def on_datagram(self, listener: Listener, data: bytes, source: Address, connection_id: int = 0) -> None:
+        """Take one message from the network. Never raises."""
+        if len(data) < SHORTEST:
+            return
+        try:
+            msg = parse(data)
+        except ParseError as error:
+            self.counters["core", "bad_msg_hdr"] += 1
+            log.info("not SIP from %s:%d: %s", source.ip, source.port, error)
+            return
+        at = listener.address
+        self._messages += 1
+        msg.set_origin(
+            source.ip_bytes, source.port, at.ip_bytes, at.port, listener.proto,
+            source, listener, connection_id, self.wall(), self._messages,
+        )  # fmt: skip
+        try:
+            if msg.is_request:
+                self._request(msg)
+            else:
+                self._response(msg)
+        except Exception:
+            log.exception("a message from %s:%d could not be handled", source.ip, source.port)
+
+    def on_batch_end(self) -> None:
+        """All datagrams of a batch were handed in."""
+
+    def on_send_error(self, listener: Listener, address: Address, data: object, reason: str) -> None:
+        """A stream could not deliver: branches that wait for that address try their next destination."""
+        log.info("can't send to %s:%d over %s: %s", address.ip, address.port, listener.proto_name, reason)
+        for t in list(self.layer.by_stem.values()):
+            for branch in list(t.branches):
+                if branch.listener is listener and branch.address == address and branch.request == data:
+                    self.layer.send_failed(branch)
+
+    def _request(self, msg: Message) -> None:
+        self.counters["core", "rcv_requests"] += 1
+        try:
+            msg.check()
+        except ParseError as error:
+            self._refuse(msg, error)
+            return
+        if msg.method_id == M_ACK and self._is_sl_ack(msg):
+            # It ends a stateless failure reply of ours (RFC 3261 §8.2.7) and concerns no script.
+            if self.on_sl_ack is not None:
+                self.on_sl_ack(msg)
+            return
+        if self.draining and self._is_new(msg):
+            self.reply(msg, 503, "Service Unavailable")
+            return
+        if not self.pool.run(self._route_request, msg):
+            self.counters["core", "overload"] += 1
+            if msg.method_id != M_ACK:
+                self.reply(msg, 503, "Service Unavailable")
+
+    def _is_new(self, msg: Message) -> bool:
+        return msg.method_id not in (M_ACK, M_CANCEL) and not msg.to.tag and self.layer.lookup(msg) is None
+
+    def _refuse(self, msg: Message, error: ParseError) -> None:
+        """Answer a malformed request, where what it has is enough for an answer."""
+        self.counters["core", "bad_msg_hdr"] += 1
+        log.info("malformed request from %s:%d: %s", msg.src_ip.decode(), msg.src_port, error)
+        if msg.method_id == M_ACK:
+            return
+        try:
+            data = msg.build_reply(error.status, error.reason.encode(), self.sl_tag(msg), b"", b"", self._server())
+        except ParseError:
+            return
+        destination = self.reply_destination(msg)
+        destination.listener.send(data, destination.address, destination.connection_id)
+
+    def _route_request(self, msg: Message) -> None:
+        """The request route, in a worker."""
+        run = Run(self, msg, REQUEST_ROUTE)
+        run.generation = self.routes
+        before = self.routes.pre_routing
+        if before is not None:
+            self.execute(run, before)
+            if run.drop or run.failed:
+                return
+        route = run.generation.request
+        if route is None:
+            return
+        self.execute(run, route)
+        t = run.transaction
+        if run.failed and msg.method_id != M_ACK:
+            if t is not None:
+                self.layer.reply(t, 500, b"Server Internal Error")
+            else:
+                self.reply(msg, 500, "Server Internal Error")
+        for callback in run.on_end:
+            callback(run)
+
+    def _response(self, msg: Message) -> None:
+        self.counters["core", "rcv_replies"] += 1
+        try:
+            msg.check()
+        except ParseError as error:
+            self.counters["core", "bad_msg_hdr"] += 1
+            log.info("malformed response from %s:%d: %s", msg.src_ip.decode(), msg.src_port, error)
+            return
+        if self.routes.reply is None:
+            self._take_response(msg)
+        else:
+            self.pool.run(self._route_response, msg)
+
+    def _route_response(self, msg: Message) -> None:
+        branch = self.layer.match(msg)
+        t = branch.transaction if branch is not None else None
+        if t is not None:
+            msg.facets = t.request.facets
+        run = Run(self, msg, CORE_ONREPLY_ROUTE, transaction=t, branch=branch)
+        run.generation = self.routes
+        route = self.routes.reply
+        if route is not None:
+            self.execute(run, route)
+            if run.drop:
+                return
+        self._take_response(msg)
+
+    def _take_response(self, msg: Message) -> None:
+        if not self.layer.receive_response(msg) and not self.forward_reply(msg):
+            self.counters["core", "drop_replies"] += 1
+
+    # ---- routes -----------------------------------------------------------------------------------------------------
+
+    def execute(self, run: Run, route: Route) -> int:
+        """Run a route; what it raises is logged with its traceback, and marks the run as failed."""
+        saved = current.run
+        current.run = run
+        try:
+            value = route(run)
+            return value if isinstance(value, int) else 1
+        except EndRoute:
+            return 0
+        except SystemExit:
+            return 0
+        except Exception:
+            run.failed = True
+            script_log.exception("the script failed in %s for %s", run.where(), _describe(run.msg))
+            return -1
+        finally:
+            current.run = saved
+
+    def run_event(self, name: str, msg: Message | None = None, **context: Any) -> Run | None:
+        """Run the event route of that name in a worker, if the script has one; its Run, or None.
+
+        Without a message it gets a made-up one (Kamailio's faked message).
+        """
+        route = self.routes.event(name)
+        if route is None:
+            return None
+        return self._run_event(route, name, msg, context)
+
+    def call_route(self, name: str, event: str, msg: Message | None = None, **context: Any) -> Run | None:
+        """Run a script function that a module's parameter names (`event_callback` and its kin) for an event."""
+        route = self.routes.find(name)
+        if route is None:
+            script_log.error("the script has no %s for %s", name, event)
+            return None
+        return self._run_event(route, event, msg, context)
+
+    def _run_event(self, route: Route, name: str, msg: Message | None, context: dict[str, Any]) -> Run:
+        run = Run(self, msg or event_message(), EVENT_ROUTE, name)
+        run.generation = self.routes
+        for key, value in context.items():
+            setattr(run, key, value)
+        self.pool.run(self.execute, run, route)
+        return run
+
+    # ---- tm.hooks.Hooks -----------------------------------------------------------------------------------------------
+
+    def in_worker(self, work: Callable[..., object], *args: Any) -> bool:
+        """Run `work` where it may wait; False if there are too many runs."""
+        return self.pool.run(work, *args)
+
+    def _generation(self, t: Transaction) -> Generation:
+        return t.generation if t.generation is not None else self.routes
+
+    def run_branch_route(self, name: str, t: Transaction, branch: Branch) -> bool:
+        """False drops the branch. The message has the branch's target already."""
+        msg = t.request
+        run = Run(self, msg, BRANCH_ROUTE, name, t, branch)
+        run.generation = self._generation(t)
+        route = run.generation.find(name)
+        if route is not None:
+            self.execute(run, route)
+        return not run.drop
+
+    def run_reply_route(self, name: str, t: Transaction, branch: Branch, reply: Message) -> bool:
+        """False drops the reply."""
+        reply.facets = t.request.facets
+        run = Run(self, reply, ONREPLY_ROUTE, name, t, branch, reply.status)
+        run.generation = self._generation(t)
+        route = run.generation.find(name)
+        if route is not None:
+            self.execute(run, route)
+        return not run.drop
+
+    def run_failure_route(self, name: str, t: Transaction, branch: Branch) -> None:
+        """The failure route, on the request as it was forwarded, with the failed branch's target."""
+        self._run_on_request(FAILURE_ROUTE, name, t, branch)
+
+    def run_branch_failure_route(self, name: str, t: Transaction, branch: Branch) -> None:
+        """`event_route[tm:branch-failure:NAME]` for one failed branch."""
+        self._run_on_request(BRANCH_FAILURE_ROUTE, name, t, branch)
+
+    def _run_on_request(self, kind: int, name: str, t: Transaction, branch: Branch) -> None:
+        generation = self._generation(t)
+        route = generation.find(name)
+        if route is None and kind == BRANCH_FAILURE_ROUTE:
+            route = generation.event(f"tm:branch-failure:{name}")
+        if route is None:
+            return
+        msg = t.request
+        if t.saved is not None:
+            restore(msg, t.saved)
+        if branch.uri:
+            msg.set_uri(branch.uri)
+        msg.dst_uri = branch.dst_uri
+        msg.path = branch.path
+        msg.bflags = branch.flags
+        msg.uri_fresh = False
+        msg.faked = True
+        run = Run(self, msg, kind, name, t, branch, branch.status)
+        run.generation = generation
+        run.reply = branch.reply
+        self.execute(run, route)
+        if run.failed and t.status < 200 and not t.is_pending:
+            self.layer.reply(t, 500, b"Server Internal Error")
+        if t.saved is not None:
+            # Flags set here stay; header edits were for the branches that this route made.
+            t.saved = (*t.saved[:5], msg.flags, *t.saved[6:])
+
+    def transaction_event(self, name: str, t: Transaction, msg: Message) -> None:
+        """An event route of tm, if the script has one."""
+        self.run_event(name, msg, transaction=t)
+
+    def destinations(
+        self, uri: bytes, send_sock: object | None, connection_id: int, received_on: object | None
+    ) -> Sequence[Destination]:
+        """Where a URI is sent, in order (RFC 3263); empty if nowhere. May wait."""
+        return self.targets.of_uri(uri, send_sock, connection_id, received_on)
+
+    def stream_instead(self, listener: Listener, address: Address) -> Destination | None:
+        """The stream destination for a request too large for a datagram."""
+        stream = self.targets.default_listener(self.settings.udp_mtu_try_proto, address.family)
+        return None if stream is None else Destination(stream, address)
+
+    def forward_stateless(self, msg: Message) -> bool:
+        """Forward a request outside of any transaction."""
+        return self.forward_to(msg, None) > 0
+
+    def reply_destination(self, msg: Message) -> Destination:
+        """Where replies to a request go (RFC 3261 §18.2.2, RFC 3581)."""
+        return self.targets.of_reply_to(msg)
+
+    # ---- stateless ----------------------------------------------------------------------------------------------------
+
+    def forward(self, run: Run, uri: str | None = None) -> int:
+        """Stateless forwarding of the run's request to its target or `uri` (RFC 3261 §16.11); > 0 or < 0."""
+        return self.forward_to(run.msg, None if uri is None else uri.encode("utf-8", "surrogateescape"))
+
+    def forward_to(self, msg: Message, next_hop: bytes | None) -> int:
+        """As `forward`, for a message."""
+        hop = next_hop or msg.dst_uri or msg.uri
+        found = self.targets.of_uri(hop, msg.send_sock, 0, msg.listener)
+        if not found:
+            return -1
+        destination = found[0]
+        for complete in msg.facets.get("before_send", ()):  # type: ignore[attr-defined]
+            complete(msg, destination.listener)
+        via = via_line(destination.listener, self.targets.stateless_branch(msg), msg)
+        extra = b"" if msg.path is None else b"Route: " + msg.path + b"\r\n"
+        try:
+            data = msg.build_request(msg.uri, via, extra, destination.listener.proto != P_UDP)
+        except ParseError as error:
+            log.info("can't forward: %s", error)
+            return -1
+        self.counters["core", "fwd_requests"] += 1
+        return 1 if destination.listener.send(data, destination.address, destination.connection_id) else -1
+
+    def forward_reply(self, msg: Message) -> bool:
+        """Forward a response that belongs to no transaction by its second Via (RFC 3261 §16.11)."""
+        via = msg.via2
+        if via is None:
+            return False
+        destination = self.targets.of_via(via, msg.via1.param(b"i"))
+        if destination is None:
+            return False
+        data = msg.build_response(destination.listener.proto != P_UDP)
+        self.counters["core", "fwd_replies"] += 1
+        return destination.listener.send(data, destination.address, destination.connection_id)
+
+    def sl_tag(self, msg: Message) -> bytes:
+        """The To tag of stateless replies: the node's own, so that ACKs to them are known (see `_is_sl_ack`)."""
+        return self.targets.sl_tag(msg)
+
+    def _is_sl_ack(self, msg: Message) -> bool:
+        tag = msg.to.tag
+        return tag is not None and tag.startswith(self.targets.tag_prefix)
+
+    def _server(self) -> bytes:
+        return self.targets.server_line
+
+    def reply(self, msg: Message, status: int, reason: str | None = None) -> int:
+        """A stateless reply (RFC 3261 §8.2.7); > 0 if sent."""
+        phrase = reason.encode("utf-8", "surrogateescape") if reason else reason_phrase(status)
+        try:
+            data = msg.build_reply(status, phrase, self.sl_tag(msg), b"", b"", self._server())
+        except ParseError as error:
+            log.info("can't reply: %s", error)
+            return -1
+        destination = self.targets.of_reply_to(msg)
+        self.counters["sl", "sent_replies"] += 1
+        return 1 if destination.listener.send(data, destination.address, destination.connection_id) else -1
+
+    def send(self, listener: Listener, data: bytes, address: Address, connection_id: int = 0) -> bool:
+        """Send bytes."""
+        return listener.send(data, address, connection_id)
+
+    def resolve(self, uri: str | bytes, sock: Listener | None = None) -> Sequence[Destination]:
+        """The destinations of a URI in order; may wait."""
+        data = uri if isinstance(uri, bytes) else uri.encode("utf-8", "surrogateescape")
+        return self.targets.of_uri(data, sock, 0, None)
+
+    def save_message(self, run: Run) -> None:
+        """Keep the message as it is now for the later routes of its transaction (`t_flush_flags` and the like)."""
+        if run.transaction is not None and run.msg is run.transaction.request:
+            run.transaction.saved = save(run.msg)
+
+
+def _describe(msg: Message) -> str:
+    try:
+        what = msg.method.decode("ascii", "replace") if msg.is_request else str(msg.status)
+        return f"{what} {msg.callid.decode('ascii', 'replace')} from {msg.src_ip.decode()}:{msg.src_port}"
+    except ParseError:
+        return "a message without Call-ID"
+
+
+__all__ = ["EndRoute", "Engine", "Node"]
