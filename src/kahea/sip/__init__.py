@@ -1,1 +1,1 @@
-"""The wire format: messages, URIs, header bodies. Bytes in, bytes out; imports nothing of ours, does no I/O."""
+"""The wire format: messages, URIs, header bodies. Bytes in, bytes out; no I/O, nothing else of ours."""

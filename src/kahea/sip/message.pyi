@@ -98,7 +98,8 @@ class Via:
     start: int
     end: int
     def param(self, name: bytes) -> bytes | None:
-        """A parameter's value, b"" for a bare one, None if absent."""
+        """A parameter's value without quotes, b"" for a bare one, None if absent."""
+    def __bytes__(self) -> bytes: ...
 
 class NameAddr:
     """A name-addr or addr-spec with its header parameters (RFC 3261 §20.10)."""
@@ -112,7 +113,9 @@ class NameAddr:
     uri_end: int
     @property
     def tag(self) -> bytes | None: ...
-    def param(self, name: bytes) -> bytes | None: ...
+    def param(self, name: bytes) -> bytes | None:
+        """A header parameter's value without quotes, b"" for a bare one, None if absent."""
+    def __bytes__(self) -> bytes: ...
 
 class Target:
     """One more branch of the destination set (what `append_branch` adds)."""
@@ -128,10 +131,27 @@ class Target:
     location_ua: bytes
     reg_id: int
     connection_id: int
-    def __init__(self, uri: bytes, dst_uri: bytes | None = None, path: bytes | None = None, q: int = -1, flags: int = 0, sock: object | None = None, ruid: bytes = b"", instance: bytes = b"", location_ua: bytes = b"", reg_id: int = 0, connection_id: int = 0) -> None: ...
+    def __init__(
+        self,
+        uri: bytes,
+        dst_uri: bytes | None = None,
+        path: bytes | None = None,
+        q: int = -1,
+        flags: int = 0,
+        sock: object | None = None,
+        ruid: bytes = b"",
+        instance: bytes = b"",
+        location_ua: bytes = b"",
+        reg_id: int = 0,
+        connection_id: int = 0,
+    ) -> None: ...
 
 class Message:
-    """A SIP message: lazy offsets into `raw`, the edits a script made, and what it decided about the target."""
+    """A SIP message: offsets into `raw`, the edits of a script, and what it decided about the target.
+
+    Accessors raise ParseError where the header that they read is missing or malformed. `raw` is what was
+    received without the empty lines before it.
+    """
 
     raw: bytes
     is_request: bool
@@ -193,8 +213,17 @@ class Message:
     def set_uri(self, uri: bytes | None) -> None: ...
     uri_fresh: bool  # the Request-URI or destination URI was set since the request was last forked to it
     def set_origin(
-        self, src_ip: bytes, src_port: int, dst_ip: bytes, dst_port: int, proto: int, source: object,
-        listener: object, connection_id: int, received_at: float, number: int,
+        self,
+        src_ip: bytes,
+        src_port: int,
+        dst_ip: bytes,
+        dst_port: int,
+        proto: int,
+        source: object,
+        listener: object,
+        connection_id: int,
+        received_at: float,
+        number: int,
     ) -> None:
         """Say at once where the message came from."""
 
@@ -238,20 +267,25 @@ class Message:
         """Every value of a comma-separable name-addr header (Route, Record-Route, Contact, Path, ...).
         `Contact: *` is one NameAddr whose uri is b"*". Raises ParseError."""
     def check(self) -> None:
-        """Full RFC 3261 validity: mandatory headers, singletons, numbers, lengths. Raises ParseError."""
+        """Full RFC 3261 validity: first line, mandatory headers, headers that stand twice, numbers, Via, From
+        and To, lengths. Raises ParseError with the status that fits: 400, 414, 416 (a Request-URI of another
+        scheme than sip, sips, tel, urn), 505."""
 
-    # Editing: lumps in Kamailio's words. Seen only by build_*; offsets are into raw.
+    # Editing: lumps in Kamailio's words. Seen only by build_*; offsets are into raw. Deletions join where they
+    # overlap, and what is inserted shows even inside a deleted part. An edit belongs to the headers or to the
+    # body: one that crosses the empty line ends there. An offset outside of raw raises ValueError.
     def delete(self, start: int, length: int) -> None: ...
     def insert(self, offset: int, data: bytes) -> None:
         """Insert before the byte at offset; several at one offset stand in the order of the calls."""
     def replace(self, start: int, length: int, data: bytes) -> None: ...
-    def remove_header(self, header: Header) -> None: ...
+    def remove_header(self, header: Header) -> None:
+        """Delete a whole header field of this message; ValueError for one of another message."""
     def prepend_header(self, line: bytes) -> None:
         """Before the first header. `line` carries its CRLF."""
     def append_header(self, line: bytes) -> None:
         """After the last header. `line` carries its CRLF."""
     def set_body(self, body: bytes) -> None:
-        """Replace the body (Content-Length is mended when building)."""
+        """Replace the body, earlier edits of it included. Content-Length is mended, or added, when building."""
     def edited_body(self) -> bytes:
         """The body with the edits so far."""
     @property
@@ -263,23 +297,41 @@ class Message:
     def build_request(self, uri: bytes, via: bytes, extra: bytes = b"", stream: bool = False) -> bytes:
         """The request as forwarded: `via` (a whole line with CRLF, or b"") on top of the Via headers, `extra`
         header lines after it, received/rport on the received Via, edits applied, Content-Length right (and
-        added if absent when `stream`)."""
+        added if absent when `stream`). Bytes beyond Content-Length are left out (RFC 3261 §18.3).
+        Raises ValueError for a response."""
     def build_response(self, stream: bool = False) -> bytes:
-        """A received response without its top Via value, edits applied."""
-    def build_reply(self, status: int, reason: bytes, to_tag: bytes, extra: bytes = b"", body: bytes = b"", server: bytes = b"") -> bytes:
-        """A reply to this request (RFC 3261 §8.2.6): Vias with received/rport, From, To with `to_tag` if it has
-        none, Call-ID, CSeq, Record-Routes for 180-299, `extra` and reply_edits lines, `server` line,
-        Content-Length, body (or reply_body)."""
+        """A received response without its top Via value, edits applied. Raises ParseError without a Via."""
+    def build_reply(
+        self,
+        status: int,
+        reason: bytes,
+        to_tag: bytes,
+        extra: bytes = b"",
+        body: bytes = b"",
+        server: bytes = b"",
+    ) -> bytes:
+        """A reply to this request (RFC 3261 §8.2.6), its headers in the request's order: Vias with received and
+        rport, From, To with `to_tag` (b"": none) if it has no tag, Call-ID, CSeq, Record-Routes for 180-299;
+        then the lines of reply_edits, Content-Type of reply_body, `extra`, `server`, Content-Length; and `body`
+        (reply_body if it is b""). Headers that the request lacks are left out. Raises ValueError for a response."""
     def rebuild(self) -> bytes:
         """This message with its edits and current Request-URI, nothing else changed."""
     def clone(self, data: bytes | None = None) -> Message:
-        """A copy with its own edits and state; with `data`, that data parsed, keeping where it came from."""
+        """A copy with its own edits and lists; with `data`, that data parsed, without edits and Request-URI
+        change, but with the same origin and decisions. Both share their facets. Raises ParseError for `data`."""
 
 def parse(data: bytes) -> Message:
-    """Index a message: first line and header fields. Raises ParseError where not even that is there."""
+    """Index a message: first line and header fields. Raises ParseError where not even that is there (513 for too
+    much of it). Empty lines before the message are skipped, folding and bare LF line ends are accepted."""
 
-def parse_via(data: bytes) -> Via: ...
-def parse_name_addr(data: bytes) -> NameAddr: ...
-def parse_name_addrs(data: bytes) -> list[NameAddr]: ...
+def parse_via(data: bytes) -> Via:
+    """One Via value. Raises ParseError, also for a list."""
+
+def parse_name_addr(data: bytes) -> NameAddr:
+    """One address. Raises ParseError, also for a list."""
+
+def parse_name_addrs(data: bytes) -> list[NameAddr]:
+    """Every address of a comma list. Raises ParseError."""
+
 def split_list(data: bytes) -> list[bytes]:
-    """Split a comma list, minding quotes and angle brackets; values trimmed."""
+    """Split a comma list, minding quotes and angle brackets; values trimmed, empty ones left out."""

@@ -1,7 +1,8 @@
 """Types of the compiled URI parser (RFC 3261 §19, RFC 3966)."""
 
 class Uri:
-    """A parsed URI, as bytes. For `tel:`, the number is `user` and host is b"". Immutable."""
+    """A parsed URI, as bytes; immutable. For `tel:`, `user` is the number; for `urn:`, `user` is the namespace and
+    `host` the rest, as Kamailio's variables show them; for other schemes `user` is all up to the parameters."""
 
     raw: bytes
     scheme: bytes  # lower case: sip, sips, tel, tels, urn, or another
@@ -26,7 +27,17 @@ class Uri:
     @property
     def aor(self) -> bytes:
         """scheme:user@host[:port] without parameters."""
-    def replaced(self, *, scheme: bytes | None = None, user: bytes | None = None, password: bytes | None = None, host: bytes | None = None, port: int | None = None, params: bytes | None = None, headers: bytes | None = None) -> bytes:
+    def replaced(
+        self,
+        *,
+        scheme: bytes | None = None,
+        user: bytes | None = None,
+        password: bytes | None = None,
+        host: bytes | None = None,
+        port: int | None = None,
+        params: bytes | None = None,
+        headers: bytes | None = None,
+    ) -> bytes:
         """The URI text with some parts changed; b"" (0 for the port) removes a part."""
 
 def parse_uri(data: bytes) -> Uri:
