@@ -130,21 +130,31 @@ def test_explanations() -> None:
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("udp:127.0.0.1:5060", ("udp", "127.0.0.1", 5060, "", 0, "", False)),
-        ("127.0.0.1", ("", "127.0.0.1", 0, "", 0, "", False)),
-        ("tcp:[::1]:5070/192.0.2.1:99", ("tcp", "::1", 5070, "192.0.2.1", 99, "", False)),
-        ('udp:eth0 advertise h.example:5060 name "s1"', ("udp", "eth0", 0, "h.example", 5060, "s1", False)),
-        ("UDP:10.0.0.1:5060 virtual", ("udp", "10.0.0.1", 5060, "", 0, "", True)),
+        ("udp:127.0.0.1:5060", ("udp", "127.0.0.1", 5060, "", 0, "")),
+        ("127.0.0.1", ("", "127.0.0.1", 0, "", 0, "")),
+        ("tcp:[::1]:5070/192.0.2.1:99", ("tcp", "::1", 5070, "192.0.2.1", 99, "")),
+        ('udp:eth0 advertise h.example:5060 name "s1"', ("udp", "eth0", 0, "h.example", 5060, "s1")),
+        ("UDP:10.0.0.1:5060", ("udp", "10.0.0.1", 5060, "", 0, "")),
     ],
 )
 def test_listen(text: str, wanted: tuple[object, ...]) -> None:
     spec = parse_listen(text)
-    got = (spec.proto, spec.host, spec.port, spec.advertise, spec.advertise_port, spec.name, spec.virtual)
+    got = (spec.proto, spec.host, spec.port, spec.advertise, spec.advertise_port, spec.name)
     assert got == wanted
 
 
 @pytest.mark.parametrize(
-    "text", ["", "udp:", "x:y:z", "udp:1.2.3.4:99999", "udp:1.2.3.4 wrong", "tls:1.2.3.4:5061", "udp:a b"]
+    "text",
+    [
+        "",
+        "udp:",
+        "x:y:z",
+        "udp:1.2.3.4:99999",
+        "udp:1.2.3.4 wrong",
+        "tls:1.2.3.4:5061",
+        "udp:a b",
+        "udp:a virtual",
+    ],
 )
 def test_bad_listen(text: str) -> None:
     with pytest.raises(ConfigError):

@@ -51,3 +51,25 @@ def test_types_agree_with_the_compiled_parts() -> None:
     command += ["--allowlist", str(Path(__file__).with_name("stubtest_allowlist.txt"))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+CLOCKS = {"time", "monotonic", "perf_counter", "sleep", "now", "utcnow", "today"}
+CLOCK_MODULES = {"time", "datetime", "date"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in SOURCES if p.relative_to(ROOT / "src/kahea").parts[0] in ("sip", "tm", "routing")],
+    ids=name,
+)
+def test_the_core_reads_no_clock(path: Path) -> None:
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    read = [
+        ast.unparse(f)
+        for f in calls
+        if isinstance(f, ast.Attribute)
+        and f.attr in CLOCKS
+        and isinstance(f.value, ast.Name)
+        and f.value.id in CLOCK_MODULES
+    ]
+    assert not read, f"time is passed in: {read}"

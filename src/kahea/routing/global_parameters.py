@@ -100,8 +100,13 @@ class Settings:
         0, "Requests larger than this change to `udp_mtu_try_proto`; 0 for never (RFC 3261 §18.1.1)."
     )
     udp_mtu_try_proto: int = _setting(0, "The protocol for requests larger than `udp_mtu`: TCP; 0 keeps UDP.")
-    maxbuffer: int = _setting(262144, "The most that a UDP socket's receive buffer is raised to.")
-    maxsndbuffer: int = _setting(262144, "The most that a UDP socket's send buffer is raised to.")
+    maxbuffer: int = _setting(
+        4 << 20, "What a UDP socket's receive buffer is raised to, if the kernel lets us."
+    )
+    maxsndbuffer: int = _setting(
+        4 << 20, "What a UDP socket's send buffer is raised to, if the kernel lets us."
+    )
+    msg_recv_max_size: int = _setting(65535, "The largest message taken off a connection.")
     tos: int = _setting(0x10, "The IP type-of-service octet of what is sent.")
     pmtu_discovery: int = _setting(0, "Set the don't-fragment bit of UDP datagrams.")
 
@@ -113,9 +118,9 @@ class Settings:
     tcp_accept_no_cl: bool = _setting(
         False, "Accept messages without Content-Length on TCP, taking the body as empty."
     )
-    tcp_buf_write: bool = _setting(
-        True, "Queue what can't be written at once instead of failing.", "tcp_async"
-    )
+    tcp_accept_unique: int = _setting(0, "Refuse a second connection from the same address and port.")
+    tcp_close_rst: bool = _setting(False, "Close connections by RST.")
+    tcp_connection_match: int = _setting(0, "1: use only connections of the very listener sent from.")
     tcp_conn_wq_max: int = _setting(32768, "The most bytes queued for one connection.")
     tcp_connect_timeout: int = _setting(10, "Seconds until a connection attempt is given up.")
     tcp_connection_lifetime: int = _setting(120, "Seconds until an idle connection is closed.")
@@ -134,7 +139,6 @@ class Settings:
     tcp_msg_data_timeout: int = _setting(20, "Seconds for a message's bytes to arrive once it has begun.")
     tcp_msg_read_timeout: int = _setting(20, "Seconds for a message to be complete once it has begun.")
     tcp_no_connect: bool = _setting(False, "Open no connections; use only those that others opened.")
-    tcp_rd_buf_size: int = _setting(16384, "The largest message accepted on TCP.")
     tcp_reuse_port: bool = _setting(False, "Connect from the listener's own port.")
     tcp_send_timeout: int = _setting(10, "Seconds until a connection that takes no data is closed.")
     tcp_source_ipv4: str = _setting("", "The IPv4 address to connect from.")
@@ -285,6 +289,7 @@ _INERT_ALIASES: Final = {
     "rt_ftimer_policy": "rt_timer1_policy",
     "rt_ftimer_prio": "rt_timer1_prio",
     "rt_stimer_policy": "rt_timer2_policy",
+    "tcp_async": "tcp_buf_write",
     "rt_stimer_prio": "rt_timer2_prio",
     "shm_mem": "shm",
     "shm_mem_size": "shm",

@@ -252,7 +252,6 @@ class ListenSpec:
     advertise_port: int = 0
     name: str = ""
     agname: str = ""
-    virtual: bool = False
 
 
 _PROTOS: Final = ("udp", "tcp", "tls", "sctp")
@@ -262,7 +261,7 @@ _MODIFIER: Final = re.compile(
 
 
 def parse_listen(text: str) -> ListenSpec:
-    """Read `[proto:]host[:port][/advertised[:port]] [advertise a[:port]] [name "n"] [agname "n"] [virtual]`.
+    """Read `[proto:]host[:port][/advertised[:port]] [advertise a[:port]] [name "n"] [agname "n"]`.
 
     Raises ConfigError for what is none, and for a protocol that is not supported yet.
     """
@@ -283,10 +282,9 @@ def parse_listen(text: str) -> ListenSpec:
     adv_proto, adv_host, adv_port = split_socket(found["advertise"]) if found["advertise"] else ("", "", 0)
     if adv_proto:
         raise ConfigError(f"listen {text!r}: an advertised address has no protocol")
-    virtual = "virtual" in found
-    return ListenSpec(
-        proto, host, port, adv_host, adv_port, found.get("name", ""), found.get("agname", ""), virtual
-    )
+    if "virtual" in found:
+        raise ConfigError(f"listen {text!r}: virtual is not supported yet")
+    return ListenSpec(proto, host, port, adv_host, adv_port, found.get("name", ""), found.get("agname", ""))
 
 
 def split_socket(text: str) -> tuple[str, str, int]:

@@ -1,0 +1,105 @@
+"""From what `listen` says to addresses that can be bound: names, interfaces and defaults resolved."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import ifaddr
+
+from kahea.net.address import P_TCP, P_UDP, PROTO_IDS, Address, is_ip
+from kahea.routing.settings import ConfigError, ListenSpec, Settings, parse_listen
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """One socket to be made: its address, and what a script and the other side see of it."""
+
+    proto: int
+    address: Address
+    name: str
+    agname: str
+    advertised_host: bytes
+    advertised_port: int
+
+
+def binds(settings: Settings) -> list[Bind]:
+    """The sockets that the settings ask for, in order and each once. Raises ConfigError.
+
+    Without `listen`: UDP and TCP on every IPv4 address of this host, the loopback last, so that the first
+    listener is one that others can reach; with `auto_bind_ipv6` on the global IPv6 addresses, too.
+    """
+    specs = [parse_listen(text) for text in settings.listen] or list(_everywhere(settings))
+    found: dict[tuple[int, Address], Bind] = {}
+    for spec in specs:
+        for one in _binds_of(spec, settings):
+            found.setdefault((one.proto, one.address), one)
+    if not found:
+        raise ConfigError("there is nothing to listen on: give an address by -l or `listen`")
+    return list(found.values())
+
+
+def _everywhere(settings: Settings) -> Iterator[ListenSpec]:
+    addresses = [ipaddress.ip_address(text) for text in _host_addresses()]
+    for address in sorted(addresses, key=lambda a: (a.version, a.is_loopback)):
+        if address.version == 4 or (settings.auto_bind_ipv6 and address.is_global):
+            yield ListenSpec("", str(address))
+
+
+def _binds_of(spec: ListenSpec, settings: Settings) -> Iterator[Bind]:
+    advertised = spec.advertise or settings.advertised_address
+    host = f"[{advertised}]" if ":" in advertised else advertised
+    for proto in (PROTO_IDS[spec.proto],) if spec.proto else (P_UDP, P_TCP):
+        if proto == P_TCP and settings.disable_tcp:
+            continue
+        for ip in addresses_of(spec.host):
+            address = Address.of(ip, spec.port or settings.port)
+            port = spec.advertise_port or settings.advertised_port
+            yield Bind(proto, address, spec.name, spec.agname, host.encode(), port)
+
+
+def addresses_of(host: str) -> list[str]:
+    """The addresses of a host in `listen`: a literal, an interface or a name. Raises ConfigError."""
+    if is_ip(host):
+        return [host]
+    of_interface = _host_addresses(host)
+    if of_interface:
+        return of_interface
+    try:
+        answers = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        raise ConfigError(
+            f"can't listen on {host!r}: no interface of this host, and {error.strerror}"
+        ) from error
+    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+
+
+def _host_addresses(interface: str | None = None) -> list[str]:
+    """All addresses of this host, or those of one interface; link-local IPv6 ones left out."""
+    found = []
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            text = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
+            if (
+                interface in (None, adapter.name, ip.nice_name)
+                and not ipaddress.ip_address(text).is_link_local
+            ):
+                found.append(text)
+    return found
+
+
+def reverse_names(binds_: list[Bind]) -> list[str]:
+    """The names of the listeners' addresses by the hosts file or DNS, for `auto_aliases`."""
+    found = []
+    for one in binds_:
+        try:
+            name = socket.gethostbyaddr(one.address.ip)[0]
+        except OSError:
+            continue
+        found.append(f"{name}:{one.address.port}")
+    return list(dict.fromkeys(found))
+
+
+__all__ = ["Bind", "addresses_of", "binds", "reverse_names"]

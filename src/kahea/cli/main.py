@@ -1,0 +1,173 @@
+"""The command line: what the options mean and how errors end the process. Others do the work."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from kahea.routing.settings import ConfigError, Configuration, load, parse_listen
+from kahea.version import __version__
+
+if TYPE_CHECKING:
+    from kahea.cli.server import Server
+
+app = typer.Typer(
+    name="kahea",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+#: The exit code after a ConfigError; typer uses 2 for a wrong command line.
+BAD_CONFIGURATION: Final = 1
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kahea {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A SIP signalling server that runs Kamailio's routing scripts."""
+
+
+@app.command()
+def run(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="The routing script; the default script without one."),
+    ] = None,
+    script: Annotated[Path | None, typer.Option("-f", metavar="FILE", help="The same as FILE.")] = None,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option("-l", metavar="udp:ADDR:PORT", help="Listen here, in place of the file's listeners."),
+    ] = None,
+    define: Annotated[
+        list[str] | None,
+        typer.Option("-A", metavar="NAME[=VALUE]", help="Define a name for the script and its settings."),
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option("--settings", metavar="FILE", help="In place of kahea.toml beside the script."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Give a global parameter a value.")
+    ] = None,
+    modparam: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--modparam", metavar="MODULE:NAME:s|i:VALUE", help="Give a module's parameter a value."
+        ),
+    ] = None,
+) -> None:
+    """Run a routing script in the foreground, logging to stderr, until SIGTERM."""
+    if file is not None and script is not None:
+        raise typer.BadParameter("give the script as FILE or by -f, not both")
+    from kahea.cli import logs, server
+
+    try:
+        config = configure(file or script, listen or (), define or (), settings)
+        for text in set_ or ():
+            name, _, value = text.partition("=")
+            config.set_global(name, value)
+        for text in modparam or ():
+            _modparam(config, text)
+        for text in config.settings.listen:
+            parse_listen(text)
+        if config.settings.workdir:
+            os.chdir(config.settings.workdir)
+        logs.set_up(config.settings.debug, colour=config.settings.log_color)
+        code = server.run(config, announce)
+    except ConfigError as error:
+        typer.echo(f"kahea: {error}", err=True)
+        raise typer.Exit(BAD_CONFIGURATION) from None
+    raise typer.Exit(code)
+
+
+@app.command()
+def functions(
+    json: Annotated[bool, typer.Option("--json", help="As JSON, with types: a list of objects.")] = False,
+) -> None:
+    """Print every function that a script can call."""
+    from kahea.cli.functions import listing
+
+    typer.echo(listing(as_json=json))
+
+
+@app.command()
+def demo() -> None:
+    """Start the server and two user agents, place a call between them, and print it."""
+    from kahea.cli import demo as demonstration
+
+    raise typer.Exit(demonstration.run())
+
+
+def configure(
+    script: Path | None,
+    listen: tuple[str, ...] | list[str],
+    define: tuple[str, ...] | list[str],
+    toml: Path | None,
+) -> Configuration:
+    """The configuration that a command line asks for. Raises ConfigError."""
+    defines = {}
+    for text in define:
+        name, _, value = text.partition("=")
+        defines[name] = value
+    if script is None:
+        script = Path(str(files("kahea") / "default" / "kahea.py"))
+        defines.setdefault("KAHEA_STATE", str(state_directory()))
+    elif not script.is_file():
+        raise ConfigError(f"{script}: there is no such file")
+    return load(script.resolve(), toml, listen, defines)
+
+
+def state_directory() -> Path:
+    """Where the default script keeps its locations: `KAHEA_STATE`, or where the system's conventions say."""
+    if given := os.environ.get("KAHEA_STATE"):
+        path = Path(given)
+    elif os.geteuid() == 0:
+        path = Path("/var/lib/kahea")
+    else:
+        path = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "kahea"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; set KAHEA_STATE to another directory") from error
+    return path
+
+
+def _modparam(config: Configuration, text: str) -> None:
+    """One `--modparam`, in Kamailio's form."""
+    parts = text.split(":", 3)
+    if len(parts) != 4 or parts[2] not in ("s", "i"):
+        raise ConfigError(f"--modparam {text}: it is MODULE:NAME:TYPE:VALUE, with s or i for TYPE")
+    module, name, kind, value = parts
+    try:
+        config.set_module(module, name, int(value) if kind == "i" else value)
+    except ValueError:
+        raise ConfigError(f"--modparam {text}: {value!r} is no integer") from None
+
+
+def announce(server: Server) -> None:
+    """Say on stderr that the server answers, and where."""
+    listeners = " ".join(listener.uri for listener in server.listeners)
+    typer.echo(f"kahea {__version__} runs {server.configuration.script} on {listeners}", err=True)
+    for note in server.configuration.notes:
+        typer.echo(f"note: {note}", err=True)
+
+
+def main() -> int:
+    """Entry point of `kahea` and `python -m kahea`."""
+    app()
+    return 0

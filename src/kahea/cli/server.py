@@ -1,0 +1,248 @@
+"""The process around a node: its event loop, sockets, clock and signals. Nothing here knows SIP.
+
+Life of a server, in order:
+
+1. The node and its modules are made, given their parameters and started, and the script is read. What is
+   wrong with any of it raises ConfigError, before the first socket is bound.
+2. The modules open what they need (databases); then the listeners, and traffic flows.
+3. SIGTERM or SIGINT: new requests outside of dialogs are answered by 503, transactions get `exit_timeout`
+   seconds to finish, then everything is closed. A second signal ends the wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import resource
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+
+from kahea.cli.listening import Bind, binds, reverse_names
+from kahea.engines.python import PythonEngine
+from kahea.net.address import P_UDP, Listener
+from kahea.net.connections import ConnectionTable
+from kahea.net.sockets import BindError, SocketOptions
+from kahea.net.tcp import TcpListener
+from kahea.net.tcp_limits import TcpLimits
+from kahea.net.udp import UdpListener
+from kahea.routing.node import Engine, Node
+from kahea.routing.settings import ConfigError, Configuration, Settings
+
+log = logging.getLogger("kahea.server")
+
+#: How often a stopping server looks whether its transactions are done, in seconds.
+STOP_CHECK: Final = 0.05
+#: How long the reverse names of our addresses may take to be found.
+NAMES_TIMEOUT: Final = 2.0
+
+_NOT_YET: Final = {
+    ".cfg": "the native configuration language",
+    ".lua": "Lua",
+    ".js": "JavaScript",
+    ".sq": "Squirrel",
+    ".nut": "Squirrel",
+}
+
+
+def engine_for(node: Node, script: Path) -> Engine:
+    """The engine for a script, by its ending. Raises ConfigError."""
+    if script.suffix == ".py":
+        return PythonEngine(node, script)
+    language = _NOT_YET.get(script.suffix)
+    if language is not None:
+        raise ConfigError(f"{script}: {language} is not supported yet; a script in Python ends in .py")
+    raise ConfigError(f"{script}: can't tell the language by its ending; a script in Python ends in .py")
+
+
+class Ticker:
+    """Drives a node's timers by the event loop: one loop timer, always at the node's next deadline."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._handle: asyncio.TimerHandle | None = None
+        self._node: Node | None = None
+
+    def drive(self, node: Node) -> None:
+        """Begin with this node."""
+        self._node = node
+        self.rearm()
+
+    def rearm(self) -> None:
+        """The next deadline may have come nearer."""
+        if self._node is None:
+            return
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        deadline = self._node.next_deadline()
+        if deadline is not None:
+            self._handle = self._loop.call_later(max(deadline - self._node.now(), 0.0), self._fire)
+
+    def _fire(self) -> None:
+        assert self._node is not None
+        self._handle = None
+        self._node.advance(self._node.now())
+        self.rearm()
+
+    def stop(self) -> None:
+        """Fire no more."""
+        if self._handle is not None:
+            self._handle.cancel()
+        self._node = self._handle = None
+
+
+class Server:
+    """One node with its sockets. `start`, then `wait` for a signal, then `stop`."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        self.listeners: list[Listener] = []
+        self._loop = asyncio.get_running_loop()
+        self._ticker = Ticker(self._loop)
+        self._signals = 0
+        self._signalled = asyncio.Event()
+        self.node = Node(configuration, clock=time.monotonic, wall=time.time, on_earlier=self._ticker.rearm)
+
+    @property
+    def settings(self) -> Settings:
+        """The global parameters."""
+        return self.configuration.settings
+
+    async def start(self) -> None:
+        """Bring everything up. Raises ConfigError."""
+        script = self.configuration.script
+        if script is None:
+            raise ConfigError("there is no script to run")
+        engine = engine_for(self.node, script)
+        limit_open_files(self.settings.open_files_limit)
+        wanted = binds(self.settings)
+        for listener in make_listeners(self.settings, wanted):
+            self.listeners.append(listener)
+            self.node.add_listener(listener)
+        if self.settings.auto_aliases:
+            for name in await self._reverse_names(wanted):
+                self.node.myself.add_alias(name)
+        self.node.start()
+        self.node.use(engine.load())
+        await self.node.open()
+        self._ticker.drive(self.node)
+        for listener in self.listeners:
+            try:
+                listener.open(self._loop, self.node)  # type: ignore[attr-defined]
+            except BindError as error:
+                raise ConfigError(str(error)) from error
+
+    async def _reverse_names(self, wanted: list[Bind]) -> list[str]:
+        """The names of our addresses, unless the resolver keeps us waiting."""
+        work = self._loop.run_in_executor(None, reverse_names, wanted)
+        try:
+            return await asyncio.wait_for(work, NAMES_TIMEOUT)
+        except TimeoutError:
+            log.warning("auto_aliases: no answer for the names of our addresses in %g s", NAMES_TIMEOUT)
+            return []
+
+    def watch_signals(self) -> None:
+        """Take SIGTERM and SIGINT as the wish to stop."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._on_signal)
+
+    def _on_signal(self) -> None:
+        self._signals += 1
+        self._signalled.set()
+
+    async def wait(self) -> None:
+        """Serve until a signal asks to stop."""
+        await self._signalled.wait()
+
+    async def drain(self, limit: float) -> int:
+        """Take no new calls, and wait for those under way; how many transactions did not finish in time."""
+        self.node.draining = True
+        signals = self._signals
+        end = self._loop.time() + limit
+        while (left := self.unfinished()) and self._loop.time() < end and self._signals == signals:
+            await asyncio.sleep(STOP_CHECK)
+        return left
+
+    def unfinished(self) -> int:
+        """Transactions that still have something to do but absorb retransmissions."""
+        layer = self.node.layer
+        return len(layer) - layer.waiting
+
+    async def stop(self) -> None:
+        """Close sockets, timers and modules, whatever was reached of the start."""
+        for listener in self.listeners:
+            if listener.is_open:  # type: ignore[attr-defined]
+                listener.flush()
+                listener.close()  # type: ignore[attr-defined]
+        self._ticker.stop()
+        await self.node.stop()
+
+
+def make_listeners(settings: Settings, wanted: list[Bind]) -> list[Listener]:
+    """The listeners, unbound, with the options that the settings name."""
+    options = SocketOptions(
+        tos=settings.tos,
+        pmtu_discovery=settings.pmtu_discovery,
+        ip_free_bind=settings.ip_free_bind,
+        receive_buffer=settings.maxbuffer,
+        send_buffer=settings.maxsndbuffer,
+    )
+    limits = TcpLimits(**{f.name: getattr(settings, f.name) for f in fields(TcpLimits)})
+    table = ConnectionTable(limits)
+    made: list[Listener] = []
+    for one in wanted:
+        common: dict[str, Any] = {
+            "name": one.name,
+            "advertised_host": one.advertised_host,
+            "advertised_port": one.advertised_port,
+            "agname": one.agname,
+            "options": options,
+        }
+        if one.proto == P_UDP:
+            made.append(UdpListener(one.address, **common))
+        else:
+            made.append(TcpListener(one.address, table, **common))
+    return made
+
+
+def limit_open_files(limit: int) -> None:
+    """Raise the process's limit of open files to at least `limit`. Raises ConfigError."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit <= soft:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, max(limit, hard)))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"open_files_limit: can't be raised from {soft} to {limit}: {error}") from error
+
+
+async def serve(configuration: Configuration, announce: Callable[[Server], None]) -> int:
+    """Run a server until a signal; `announce` is called when it answers. Raises ConfigError."""
+    server = Server(configuration)
+    server.watch_signals()
+    try:
+        await server.start()
+        # What lives now lives on: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        announce(server)
+        await server.wait()
+        log.info("stopping")
+        left = await server.drain(server.settings.exit_timeout)
+        if left:
+            log.warning("stopped with %d transactions under way", left)
+    finally:
+        await server.stop()
+    return 0
+
+
+def run(configuration: Configuration, announce: Callable[[Server], None]) -> int:
+    """`serve` in an event loop of its own; the process's exit code."""
+    return uvloop.run(serve(configuration, announce))
