@@ -118,9 +118,19 @@ cdef int mark_ops(Message m, Mark* mark, int place, Op* ops) noexcept:
     return n
 
 
+cdef int status_op(Message m, char* room, Op* op) except -1:
+    """The operation that writes a status code which a script changed; returns how many (0 or 1)."""
+    cdef int place = m.method_len + 1
+    if m.is_request or number(m.p, place, place + 3, 699) == m.status:
+        return 0
+    set_op(op, place, 3, room, put_number(room, m.status))
+    return 1
+
+
 cdef bytes response_of(Message m, bint stream):
     cdef Op own[OWN_OPS]
     cdef char length_room[48]
+    cdef char status_room[24]
     cdef int n
     cdef Slot* s
     cdef Via top
@@ -133,16 +143,19 @@ cdef bytes response_of(Message m, bint stream):
         set_op(&own[0], top.span.start, n - top.span.start, b"", 0)
     else:
         set_op(&own[0], s.start, s.end - s.start, b"", 0)
-    n = 1 + length_op(m, stream, length_room, &own[1])
+    n = 1 + status_op(m, status_room, &own[1])
+    n += length_op(m, stream, length_room, &own[n])
     return assemble(m, own, n, 0)
 
 
 cdef bytes plain_of(Message m):
     cdef Op own[OWN_OPS]
     cdef char length_room[48]
+    cdef char status_room[24]
     cdef int n = 0
     if m._uri is not None and m.is_request:
         set_op(&own[0], m.uri_start, m.uri_end - m.uri_start, PyBytes_AS_STRING(m._uri), PyBytes_GET_SIZE(m._uri))
         n = 1
+    n += status_op(m, status_room, &own[n])
     n += length_op(m, False, length_room, &own[n])
     return assemble(m, own, n, 0)

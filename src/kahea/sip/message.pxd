@@ -108,7 +108,7 @@ cdef class Message:
     cdef readonly bytes raw
     cdef readonly bint is_request
     cdef readonly int method_id
-    cdef readonly int status
+    cdef public int status  # as received, or as the script changed it
     cdef readonly int header_count
     cdef readonly int headers_end
     cdef readonly int body_start
