@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kahea.modules.rr import loose, record
 from kahea.net.address import P_TLS, P_UDP, PROTO_IDS, Listener
 from kahea.routing.module import ConfigError, Module, Param, Value, function, variable
+from kahea.routing.pv.errors import PvError
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
 from kahea.sip.message import H_ROUTE
@@ -46,7 +47,7 @@ class RecordRouting(Module):
         if self.custom_user_avp:
             try:
                 self._user = self.node.variables.compile(self.custom_user_avp)
-            except ConfigError as error:
+            except PvError as error:
                 raise ConfigError(f"parameter rr.custom_user_avp: {error}") from error
 
     # Record-Route
@@ -178,15 +179,15 @@ class RecordRouting(Module):
 
     @function
     def check_route_param(self, run: Run, pattern: str) -> int:
-        """Whether a regular expression is found in the own Route's URI parameters; -2: bad pattern."""
-        uri = loose.own_route(self, run.msg)
-        if uri is None:
+        """Whether a regular expression is found in the own Route's URI parameters."""
+        route = loose.own_route(self, run.msg)
+        if route is None:
             return -1
         expression = _regex(pattern)
         if expression is None:
             self.node.log.error("check_route_param: bad regular expression %r", pattern)
-            return -2
-        return 1 if expression.search(text(b";" + uri.params)) else -1
+            return -1
+        return 1 if expression.search(text(route.params)) else -1
 
     @function
     def is_direction(self, run: Run, direction: str) -> int:
@@ -199,10 +200,10 @@ class RecordRouting(Module):
 
     def _direction(self, msg: Message) -> int:
         """UPSTREAM if the own Route's ftag is not the From tag; DOWNSTREAM also where there is none."""
-        uri = loose.own_route(self, msg)
-        if uri is None:
+        route = loose.own_route(self, msg)
+        if route is None:
             return DOWNSTREAM
-        ftag = uri.param(b"ftag")
+        ftag = route.uri.param(b"ftag")
         if not ftag:
             return DOWNSTREAM
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kahea.sip.errors import ParseError
 from kahea.sip.message import H_ROUTE
@@ -14,14 +14,20 @@ if TYPE_CHECKING:
     from kahea.modules.rr import RecordRouting
     from kahea.sip.message import Message, NameAddr
 
-#: The own Route URI (or the Request-URI, after a strict router) whose parameters scripts ask for.
-FACET: Final = "rr_route"
+FACET: Final = "rr_route"  # our own Route, an `Own`
 #: Set where the next hop was taken from a Route behind the own one.
 FACET_NEXT: Final = "rr_next_hop"
 
 DONE: Final = 1
 FAILED: Final = -1
 PRELOADED: Final = -3  # an initial request whose only Routes were ours
+
+
+class Own(NamedTuple):
+    """Our own Route URI (or the Request-URI, after a strict router), and its parameters as patterns see them."""
+
+    uri: Uri
+    params: bytes
 
 
 class _BadRoute(ParseError):
@@ -73,7 +79,7 @@ def _loose(rr: RecordRouting, msg: Message, values: list[NameAddr], *, initial: 
     used = 0
     hop = parse_uri(values[0].uri)
     if own(rr, hop):
-        msg.facets[FACET] = hop
+        msg.facets[FACET] = Own(hop, b";" + hop.params)
         used = 1
         double = rr.enable_double_rr and hop.param(b"r2") is not None
         if double and len(values) > 1:
@@ -90,8 +96,7 @@ def _loose(rr: RecordRouting, msg: Message, values: list[NameAddr], *, initial: 
         msg.dst_uri = hop.raw
     else:
         # The next hop is a strict router: it finds itself in the Request-URI, the target in the last Route.
-        line = b"Route: <" + msg.uri + b">\r\n"
-        msg.insert(msg.header(H_ROUTE, -1).end, line)  # type: ignore[union-attr]
+        msg.append_header(b"Route: <" + msg.uri + b">\r\n")
         msg.set_uri(hop.raw)
         used += 1
     if used:
@@ -101,15 +106,16 @@ def _loose(rr: RecordRouting, msg: Message, values: list[NameAddr], *, initial: 
 
 def _strict(rr: RecordRouting, msg: Message, values: list[NameAddr], target: Uri) -> int:
     """A strict router put this server's address, from its Record-Route, into the Request-URI."""
-    msg.facets[FACET] = target
+    hop = parse_uri(values[0].uri)
     used: set[int] = set()
-    if rr.enable_double_rr and target.param(b"r2") is not None and own(rr, parse_uri(values[0].uri)):
-        rr.force_socket(msg, parse_uri(values[0].uri), second=True)
+    if rr.enable_double_rr and hop.param(b"r2") is not None and own(rr, hop):
+        # The other of our two addresses: where the request is to leave.
+        rr.force_socket(msg, hop, second=True)
         used.add(0)
         if len(values) == 1:
             remove(msg, values, used)
             return FAILED
-    hop = parse_uri(values[len(used)].uri)
+        hop = parse_uri(values[1].uri)
     if hop.is_sip and hop.lr:
         msg.dst_uri = hop.raw
         last = len(values) - 1
@@ -119,6 +125,8 @@ def _strict(rr: RecordRouting, msg: Message, values: list[NameAddr], target: Uri
         msg.set_uri(hop.raw)
         used.add(len(used))
     remove(msg, values, used)
+    if target.params:
+        msg.facets[FACET] = Own(target, target.params)
     return DONE
 
 
@@ -142,10 +150,10 @@ def remove(msg: Message, values: list[NameAddr], used: Collection[int]) -> None:
             msg.delete(end, values[at - 1].end - end)
 
 
-def own_route(rr: RecordRouting, msg: Message) -> Uri | None:
-    """The own Route URI: as loose_route() found it, else the first Route if it is ours."""
+def own_route(rr: RecordRouting, msg: Message) -> Own | None:
+    """Our own Route: as loose_route() found it, else the first Route if it is ours."""
     found = msg.facets.get(FACET)
-    if isinstance(found, Uri):
+    if isinstance(found, Own):
         return found
     if msg.header(H_ROUTE) is None:
         return None
@@ -153,4 +161,4 @@ def own_route(rr: RecordRouting, msg: Message) -> Uri | None:
         uri = parse_uri(route_values(msg)[0].uri)
     except (ParseError, IndexError):
         return None
-    return uri if own(rr, uri) else None
+    return Own(uri, b";" + uri.params) if own(rr, uri) else None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kahea.modules.siputils.strings import is_e164
 from kahea.routing.module import ConfigError, Module, Param, function
+from kahea.routing.pv.errors import PvError
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
 from kahea.sip.uri import parse_uri
@@ -28,7 +29,7 @@ class RemoteParty(Module):
         """Compile `rpid_avp`."""
         try:
             self._rpid = self.node.variables.compile(self.rpid_avp) if self.rpid_avp else None
-        except ConfigError as error:
+        except PvError as error:
             raise ConfigError(f"parameter siputils.rpid_avp: {error}") from error
 
     def _caller(self, run: Run) -> str:
