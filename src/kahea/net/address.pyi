@@ -1,6 +1,6 @@
 """Types of addresses and listeners."""
 
-from typing import Final
+from typing import Final, Never, final
 
 P_NONE: Final = 0
 P_UDP: Final = 1
@@ -13,14 +13,16 @@ P_WSS: Final = 6
 PROTO_NAMES: dict[int, str]  # 1: "udp" ...
 PROTO_IDS: dict[str, int]
 
+@final
 class Address:
-    """An IP address and port, hashable, made once per peer (bounded cache)."""
+    """An IP address and port, hashable, made once per peer (bounded cache). Made by `of` only."""
 
     ip: str
     port: int
     family: int  # 4 or 6
     ip_bytes: bytes  # text, no brackets
     host: bytes  # text as it stands in a URI or Via: IPv6 in brackets
+    def __init__(self, *args: Never, **kwargs: Never) -> None: ...
     @staticmethod
     def of(ip: str | bytes, port: int) -> Address:
         """Raises ValueError for what is no IP literal (brackets allowed)."""

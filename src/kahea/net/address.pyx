@@ -166,6 +166,7 @@ cdef class Address:
         return f"{self.host.decode('ascii')}:{self.port}"
 
 
+@cython.auto_pickle(False)
 cdef class Listener:
     """A bound socket as a script sees it (Kamailio's socket info). Transports subclass it.
 

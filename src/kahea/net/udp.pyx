@@ -249,6 +249,8 @@ cdef class UdpListener(Listener):
         if <size_t>PyBytes_GET_SIZE(data) > self._longest:
             self.too_large += 1
             return False
+        if self._tail - self._head >= self.max_queue:
+            self._drop_oldest()
         if self._tail == self._room:
             self._make_room()
         cdef int i = self._tail
@@ -330,19 +332,18 @@ cdef class UdpListener(Listener):
             log.exception("%s: telling of a send error to %s (%s) failed", self.uri, to, reason)
 
     cdef int _make_room(self) except -1:
-        """Room for one more at the tail: move down, grow, or drop the oldest."""
-        cdef int count = self._tail - self._head
-        if count == self.max_queue:
-            self._forget(self._head, self._head + 1)
-            self._head += 1
-            count -= 1
-            self.dropped += 1
-        # Moving by a quarter at least keeps the cost per datagram constant.
-        if self._head * 4 >= self._room or self._room >= 2 * self.max_queue:
-            self._move_down(count)
+        """Room for one more at the tail: fewer than `max_queue` wait, so there is some to be had."""
+        # Moving by half of it at least keeps the cost per datagram constant.
+        if self._head * 2 >= self._room:
+            self._move_down(self._tail - self._head)
         else:
-            self._grow(min(self._room * 2, 2 * self.max_queue))
+            self._grow(self._room * 2)
         return 0
+
+    cdef void _drop_oldest(self) noexcept:
+        self._forget(self._head, self._head + 1)
+        self._head += 1
+        self.dropped += 1
 
     cdef void _move_down(self, int count) noexcept:
         cdef int i
