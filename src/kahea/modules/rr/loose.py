@@ -18,6 +18,8 @@ FACET: Final = "rr_route"  # our own Route, an `Own`
 #: Set where the next hop was taken from a Route behind the own one.
 FACET_NEXT: Final = "rr_next_hop"
 
+LOOKED: Final = False  # loose_route() was called, and noted no Route of ours
+
 DONE: Final = 1
 FAILED: Final = -1
 PRELOADED: Final = -3  # an initial request whose only Routes were ours
@@ -58,6 +60,7 @@ def route(rr: RecordRouting, msg: Message, mode: int) -> int:
     """Do what loose_route() does; DONE, FAILED or PRELOADED."""
     if msg.header(H_ROUTE) is None:
         return FAILED
+    msg.facets[FACET] = LOOKED
     try:
         values = route_values(msg)
         if not values:
@@ -96,7 +99,7 @@ def _loose(rr: RecordRouting, msg: Message, values: list[NameAddr], *, initial: 
         msg.dst_uri = hop.raw
     else:
         # The next hop is a strict router: it finds itself in the Request-URI, the target in the last Route.
-        msg.append_header(b"Route: <" + msg.uri + b">\r\n")
+        msg.append_header(b"Route: <" + msg.original_uri + b">\r\n")
         msg.set_uri(hop.raw)
         used += 1
     if used:
@@ -151,11 +154,11 @@ def remove(msg: Message, values: list[NameAddr], used: Collection[int]) -> None:
 
 
 def own_route(rr: RecordRouting, msg: Message) -> Own | None:
-    """Our own Route: as loose_route() found it, else the first Route if it is ours."""
+    """Our own Route as loose_route() found it, else the first Route if it is ours; None before loose_route()."""
     found = msg.facets.get(FACET)
     if isinstance(found, Own):
         return found
-    if msg.header(H_ROUTE) is None:
+    if found is None or msg.header(H_ROUTE) is None:
         return None
     try:
         uri = parse_uri(route_values(msg)[0].uri)
