@@ -99,32 +99,27 @@ cdef bint mark_sender(Message m, Mark* mark) except -1:
     return mark.received_size > 0 or mark.rport_size > 0
 
 
-cdef int mark_ops(Message m, Mark* mark, int place, Op* ops) noexcept:
-    """Write the mark into the top Via: over what it already says, else at `place`; returns how many operations."""
-    cdef ViaSpan* via = &m._via1.span
-    cdef int n = 0
-    if mark.rport_size:
-        if via.rport >= 0:
-            set_op(&ops[n], via.rport_start, via.rport_end - via.rport_start, mark.rport, mark.rport_size)
-        else:
-            set_op(&ops[n], place, 0, mark.rport, mark.rport_size)
-        n += 1
-    if mark.received_size:
-        if via.received >= 0:
-            set_op(&ops[n], via.received_start, via.received_end - via.received_start, mark.received, mark.received_size)
-        else:
-            set_op(&ops[n], place, 0, mark.received, mark.received_size)
-        n += 1
-    return n
-
-
-cdef int status_op(Message m, char* room, Op* op) except -1:
-    """The operation that writes a status code which a script changed; returns how many (0 or 1)."""
-    cdef int place = m.method_len + 1
-    if m.is_request or number(m.p, place, place + 3, 699) == m.status:
+cdef inline int put_mark(Op* op, int start, int end, int place, const char* text, int size) noexcept nogil:
+    """One operation: over what stands at `start`, or at `place` if that is negative; 0 if there is nothing to say."""
+    if size == 0:
         return 0
-    set_op(op, place, 3, room, put_number(room, m.status))
+    if start >= 0:
+        set_op(op, start, end - start, text, size)
+    else:
+        set_op(op, place, 0, text, size)
     return 1
+
+
+cdef int mark_ops(Message m, Mark* mark, int place, Op* ops) noexcept:
+    """Write the mark into the top Via; returns how many operations. What is new goes to `place`, rport first."""
+    cdef ViaSpan* v = &m._via1.span
+    cdef int n = 0
+    if v.rport < 0:
+        n = put_mark(&ops[0], -1, -1, place, mark.rport, mark.rport_size)
+    n += put_mark(&ops[n], v.received_start, v.received_end, place, mark.received, mark.received_size)
+    if v.rport >= 0:
+        n += put_mark(&ops[n], v.rport_start, v.rport_end, place, mark.rport, mark.rport_size)
+    return n
 
 
 cdef bytes response_of(Message m, bint stream):

@@ -156,7 +156,7 @@ class Message:
     raw: bytes
     is_request: bool
     method_id: int  # of the request, or the CSeq's method of a response
-    status: int  # 0 for a request
+    status: int  # 0 for a request; a change of it (100..699) shows in what is built, too
     header_count: int
     headers_end: int  # offset of the empty line that ends the headers
     body_start: int
@@ -271,9 +271,9 @@ class Message:
         and To, lengths. Raises ParseError with the status that fits: 400, 414, 416 (a Request-URI of another
         scheme than sip, sips, tel, urn), 505."""
 
-    # Editing: lumps in Kamailio's words. Seen only by build_*; offsets are into raw. Deletions join where they
-    # overlap, and what is inserted shows even inside a deleted part. An edit belongs to the headers or to the
-    # body: one that crosses the empty line ends there. An offset outside of raw raises ValueError.
+    # Editing: lumps in Kamailio's words. Seen only by build_*; offsets are into raw. Deletions join where
+    # they overlap, and what is inserted shows even inside a deleted part. An edit belongs to the headers or
+    # to the body: one that crosses the empty line ends there. An offset outside of raw raises ValueError.
     def delete(self, start: int, length: int) -> None: ...
     def insert(self, offset: int, data: bytes) -> None:
         """Insert before the byte at offset; several at one offset stand in the order of the calls."""
@@ -285,7 +285,7 @@ class Message:
     def append_header(self, line: bytes) -> None:
         """After the last header. `line` carries its CRLF."""
     def set_body(self, body: bytes) -> None:
-        """Replace the body, earlier edits of it included. Content-Length is mended, or added, when building."""
+        """Replace the body and what was edited in it. Content-Length is mended, or added, when building."""
     def edited_body(self) -> bytes:
         """The body with the edits so far."""
     @property
@@ -310,19 +310,20 @@ class Message:
         body: bytes = b"",
         server: bytes = b"",
     ) -> bytes:
-        """A reply to this request (RFC 3261 §8.2.6), its headers in the request's order: Vias with received and
+        """A reply to this request (RFC 3261 §8.2.6), headers in the request's order: Vias with received and
         rport, From, To with `to_tag` (b"": none) if it has no tag, Call-ID, CSeq, Record-Routes for 180-299;
-        then the lines of reply_edits, Content-Type of reply_body, `extra`, `server`, Content-Length; and `body`
-        (reply_body if it is b""). Headers that the request lacks are left out. Raises ValueError for a response."""
+        then the lines of reply_edits, reply_body's Content-Type, `extra`, `server`, Content-Length, and
+        `body` (reply_body if it is b""). Headers that the request lacks are left out.
+        Raises ValueError for a response."""
     def rebuild(self) -> bytes:
         """This message with its edits and current Request-URI, nothing else changed."""
     def clone(self, data: bytes | None = None) -> Message:
         """A copy with its own edits and lists; with `data`, that data parsed, without edits and Request-URI
-        change, but with the same origin and decisions. Both share their facets. Raises ParseError for `data`."""
+        change, but with the same origin and decisions. Both share their facets. Raises ParseError."""
 
 def parse(data: bytes) -> Message:
-    """Index a message: first line and header fields. Raises ParseError where not even that is there (513 for too
-    much of it). Empty lines before the message are skipped, folding and bare LF line ends are accepted."""
+    """Index a message: first line and header fields. Raises ParseError where not even that is there (513: too
+    much of it). Empty lines before the message are skipped; folding and bare LF line ends are accepted."""
 
 def parse_via(data: bytes) -> Via:
     """One Via value. Raises ParseError, also for a list."""

@@ -1,8 +1,9 @@
 """Types of the compiled URI parser (RFC 3261 §19, RFC 3966)."""
 
 class Uri:
-    """A parsed URI, as bytes; immutable. For `tel:`, `user` is the number; for `urn:`, `user` is the namespace and
-    `host` the rest, as Kamailio's variables show them; for other schemes `user` is all up to the parameters."""
+    """A parsed URI, as bytes; immutable. For `tel:`, `user` is the number; for `urn:`, it is the namespace
+    and `host` the rest, as Kamailio's variables show them; for other schemes `user` is all up to the
+    parameters."""
 
     raw: bytes
     scheme: bytes  # lower case: sip, sips, tel, tels, urn, or another

@@ -433,7 +433,7 @@ def unescape(bytes text not None):
 
 def escape_user(bytes text not None):
     cdef bytearray out = bytearray()
-    cdef int c
+    cdef unsigned char c  # a plain char would be negative from 0x80 on
     for c in text:
         # RFC 3261 §25.1: unreserved / user-unreserved
         if 48 <= c <= 57 or 97 <= lower(c) <= 122 or c in b"-_.!~*'()&=+$,;?/":
