@@ -286,6 +286,16 @@ def test_response_loses_its_top_via(vias: bytes, left: bytes) -> None:
     assert message.build_response() == response(left).replace(b"\r\n\r\n", b"\r\nX-New: 1\r\n\r\n")
 
 
+def test_changed_status() -> None:
+    message = parse(response(b"Via: " + TOP + b"\r\nVia: " + NEXT + b"\r\n"))
+    message.status = 486
+    assert message.build_response() == response(b"Via: " + NEXT + b"\r\n").replace(b" 200 ", b" 486 ")
+    assert message.rebuild() == message.raw.replace(b" 200 ", b" 486 ")
+    message.status = 1000
+    with pytest.raises(ValueError):
+        message.build_response()
+
+
 def test_reply() -> None:
     message = received(
         request(extra=b"Record-Route: <sip:p;lr>\r\nv: SIP/2.0/TCP h\r\nX: y\r\n").replace(b"To: <", b"To :\r\n <")

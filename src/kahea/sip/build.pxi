@@ -122,6 +122,17 @@ cdef int mark_ops(Message m, Mark* mark, int place, Op* ops) noexcept:
     return n
 
 
+cdef int status_op(Message m, char* room, Op* op) except -1:
+    """The operation that writes a status code which a script changed; returns how many (0 or 1)."""
+    cdef int place = m.method_len + 1
+    if m.is_request or number(m.p, place, place + 3, 699) == m.status:
+        return 0
+    if not 100 <= m.status <= 699:
+        raise ValueError("a status code is a number from 100 to 699")
+    set_op(op, place, 3, room, put_number(room, m.status))
+    return 1
+
+
 cdef bytes response_of(Message m, bint stream):
     cdef Op own[OWN_OPS]
     cdef char length_room[48]
