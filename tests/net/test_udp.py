@@ -1,4 +1,4 @@
-"""UDP over the loopback interface: batches, order, refusals, a full kernel buffer, and what the receiver raises."""
+"""UDP over the loopback interface: batches, order, refusals, a full buffer, and what the receiver raises."""
 
 from __future__ import annotations
 
@@ -197,9 +197,7 @@ def test_the_receiver_may_close_the_listener(run: Run) -> None:
     run(main())
 
 
-def test_a_full_kernel_buffer_queues_then_drops_the_oldest(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_kernel_buffer_queues_then_drops_the_oldest(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A UDP socket of the loopback interface never blocks; a TCP socket takes the same calls, and does."""
     near, far = stream_pair()
     monkeypatch.setattr(udp, "datagram_socket", lambda *_: near)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from typing import TYPE_CHECKING, cast
 
 from kahea.net.address import Address
@@ -108,7 +109,7 @@ class Connection(asyncio.Protocol):
         try:
             await self.listener.connect(self)
         except OSError as error:
-            self.fail(error.strerror or str(error) or type(error).__name__)
+            self.fail(os.strerror(error.errno) if error.errno else str(error) or type(error).__name__)
         except Exception as error:
             log.exception("%s: connecting to %s failed", self.listener.uri, self.peer)
             self.fail(str(error))
@@ -185,6 +186,7 @@ class Connection(asyncio.Protocol):
             return
         if self._task is not None:
             self._task.cancel()
+        self._unsent = self._left()
         self._gone(reason)
         if self._transport is not None:
             self._transport.abort()
@@ -203,7 +205,8 @@ class Connection(asyncio.Protocol):
         self._report(reason)
 
     def _report(self, reason: str) -> None:
-        lost = self._pending + [data for _, data in self._left()]
+        # A lost connection can't be asked how much it had sent: rather a message too many is told of.
+        lost = self._pending + [data for _, data in self._unsent]
         self._pending = []
         self._unsent = []
         for data in lost:
@@ -286,8 +289,8 @@ class Connection(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         transport = self._transport
         assert transport is not None
+        self._total += len(data)  # before writing, which may call pause_writing
         transport.write(data)
-        self._total += len(data)
         waiting = transport.get_write_buffer_size()
         if waiting:
             self._unsent.append((self._total, data))
@@ -300,7 +303,7 @@ class Connection(asyncio.Protocol):
         return sum(map(len, self._pending))
 
     def _left(self) -> list[tuple[int, bytes]]:
-        """The messages that the peer's kernel has not got whole."""
+        """The messages that have not left whole, while the connection lives to ask."""
         if not self._unsent or self._transport is None:
             return self._unsent
         sent = self._total - self._transport.get_write_buffer_size()
@@ -309,7 +312,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The loop's call: the peer takes no more."""
         self._blocked_since = self.table.clock()
-        self._mark = self._total
+        self._mark = self._total - self._waiting()
         self._rearm()
 
     def resume_writing(self) -> None:
