@@ -44,6 +44,7 @@ class Myself:
         self._node = node
         self._entries: set[tuple[str, int, int]] | None = None
         self._extra: set[tuple[str, int, int]] = set()
+        self._domains: list[tuple[str, int, int]] = []
         self._asked: dict[tuple[str | bytes, int, int], bool] = {}
 
     def forget(self) -> None:
@@ -56,10 +57,17 @@ class Myself:
         self._extra.add(parse_alias(spec))
         self.forget()
 
+    def add_subdomains(self, spec: str) -> None:
+        """A domain that is this node with everything below it. Raises ConfigError."""
+        self._domains.append(parse_alias(spec))
+        self.forget()
+
+    def aliases(self) -> list[tuple[str, int, int]]:
+        """(host, port, proto) of every alias, 0 for any."""
+        return [*map(parse_alias, self._node.settings.alias), *self._extra]
+
     def _build(self) -> set[tuple[str, int, int]]:
-        entries = set(self._extra)
-        for spec in self._node.settings.alias:
-            entries.add(parse_alias(spec))
+        entries = set(self.aliases())
         for listener in self._node.listeners:
             entries.add((canonical(listener.address.ip), listener.address.port, listener.proto))
             if listener.advertised_host:
@@ -80,6 +88,11 @@ class Myself:
         answer = any(
             name == h and (not p or not port or p == port) and (not q or not proto or q == proto)
             for h, p, q in self._entries
+        ) or any(
+            (name == h or name.endswith(f".{h}"))
+            and (not p or not port or p == port)
+            and (not q or not proto or q == proto)
+            for h, p, q in self._domains
         )
         if len(self._asked) > 10_000:
             self._asked.clear()

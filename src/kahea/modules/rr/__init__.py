@@ -91,8 +91,9 @@ class RecordRouting(Module):
 
     @function
     def remove_record_route(self, run: Run) -> int:
-        """Take back what record_route() and add_rr_param() did."""
-        record.note(run, record.RecordRoute())
+        """Take back record_route(), with the parameters added to it."""
+        if record.of(run).style != record.NONE:
+            record.note(run, record.RecordRoute())
         return 1
 
     def _record(self, run: Run, style: int, address: bytes = b"", inbound: bytes = b"") -> int:

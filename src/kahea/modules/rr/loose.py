@@ -26,7 +26,7 @@ PRELOADED: Final = -3  # an initial request whose only Routes were ours
 
 
 class Own(NamedTuple):
-    """Our own Route URI (or the Request-URI, after a strict router), and its parameters as patterns see them."""
+    """Our own Route URI (the Request-URI, after a strict router), and its parameters as patterns see them."""
 
     uri: Uri
     params: bytes
@@ -154,7 +154,7 @@ def remove(msg: Message, values: list[NameAddr], used: Collection[int]) -> None:
 
 
 def own_route(rr: RecordRouting, msg: Message) -> Own | None:
-    """Our own Route as loose_route() found it, else the first Route if it is ours; None before loose_route()."""
+    """Our own Route as loose_route() found it, or the first if it is ours; None before loose_route()."""
     found = msg.facets.get(FACET)
     if isinstance(found, Own):
         return found

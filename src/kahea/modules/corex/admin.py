@@ -1,0 +1,82 @@
+"""Parameters of corex that concern the whole node, and its RPC commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kahea.net.address import PROTO_NAMES
+from kahea.routing.module import Module, Param, RpcError, rpc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEBUG_RANGE = (-5, 9)
+
+
+def _not_yet(why: str) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if value:
+            raise ValueError(f"not supported yet: {why}")
+        return value
+
+    return check
+
+
+class Administration(Module):
+    """Aliases, and a look at listeners and settings."""
+
+    alias_subdomains = Param(
+        "", 'A domain that is this node with all its subdomains: "[proto:]domain[:port]".', many=True
+    )
+    dns_cache = Param(
+        "", "A record for the DNS cache.", many=True, check=_not_yet("the resolver takes no records by hand")
+    )
+    evcb_reply_out = Param(
+        "", "Script function for a reply that is sent.", check=_not_yet("no reply-out event")
+    )
+    nio_intercept = Param(0, "Show every datagram to the script.", check=_not_yet("no event for raw data"))
+    nio_min_msg_len = Param(0, "Shortest datagram to show.", check=_not_yet("no event for raw data"))
+    nio_msg_avp = Param("", "The variable for the changed data.", check=_not_yet("no event for raw data"))
+
+    def start(self) -> None:
+        """Make the domains of `alias_subdomains` known. Raises ConfigError."""
+        for spec in self.alias_subdomains or ():
+            self.node.myself.add_subdomains(spec)
+
+    @rpc("corex.debug")
+    def rpc_debug(self, level: int | None = None) -> dict[str, int]:
+        """The global `debug`, or its change to a new value."""
+        old = self.node.settings.debug
+        if level is None:
+            return {"debug": old}
+        low, high = DEBUG_RANGE
+        if not isinstance(level, int) or not low <= level <= high:
+            raise RpcError(400, f"debug goes from {low} to {high}")
+        self.node.settings.debug = level
+        return {"old": old, "new": level}
+
+    @rpc("corex.list_sockets")
+    def rpc_list_sockets(self) -> list[dict[str, object]]:
+        """The listeners."""
+        return [
+            {
+                "PROTO": x.proto_name,
+                "NAME": x.address.ip,
+                "ADDRLIST": {"ADDR": x.address.ip},
+                "PORT": x.address.port,
+                "MCAST": "no",
+                "MHOMED": "no",
+                "VIRTUAL": "no",
+                "SOCKNAME": x.name or "-",
+                "ADVERTISE": x.advertised_host.decode("ascii", "replace") or "-",
+            }
+            for x in self.node.listeners
+        ]
+
+    @rpc("corex.list_aliases")
+    def rpc_list_aliases(self) -> list[dict[str, object]]:
+        """The aliases: names that are this node besides its listeners' addresses."""
+        return [
+            {"PROTO": PROTO_NAMES.get(proto, "*"), "ADDR": host, "PORT": port}
+            for host, port, proto in self.node.myself.aliases()
+        ]
