@@ -1,0 +1,16 @@
+"""More text operations: apply edits, change a reply's status, header values, iterators over headers and lines."""
+
+from kahea.modules.textopsx.iterators import Iterators
+from kahea.modules.textopsx.message import Whole
+from kahea.modules.textopsx.values import Values
+
+
+class Textopsx(Whole, Values, Iterators):
+    """Kamailio's module textopsx."""
+
+    name = "textopsx"
+
+
+MODULE = Textopsx
+
+__all__ = ["MODULE", "Textopsx"]
