@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from messages import SDP, received, request, response
 
 from kahea.sip import message as m
 from kahea.sip.errors import ParseError
 from kahea.sip.message import parse
+
+from .messages import SDP, received, request, response
 
 
 def test_request_line() -> None:
@@ -37,10 +38,12 @@ def test_status_line_without_reason() -> None:
     assert parse(b"SIP/2.0 200\r\nA: b\r\n\r\n").reason == b""
 
 
-@pytest.mark.parametrize(
-    "name",
-    "INVITE CANCEL ACK BYE INFO REGISTER SUBSCRIBE NOTIFY MESSAGE OPTIONS PRACK UPDATE REFER PUBLISH".split(),
-)
+METHODS = """
+    INVITE CANCEL ACK BYE INFO REGISTER SUBSCRIBE NOTIFY MESSAGE OPTIONS PRACK UPDATE REFER PUBLISH
+"""
+
+
+@pytest.mark.parametrize("name", METHODS.split())
 def test_methods(name: str) -> None:
     number = getattr(m, f"M_{name}")
     assert m.method_id(name.encode()) == number
@@ -92,7 +95,9 @@ def test_header_kinds() -> None:
 
 
 def test_header_positions() -> None:
-    message = parse(request(extra=b"X-A:  one \r\nROUTE : <sip:a;lr>\r\nx-a:two\r\n three\r\nRoute:<sip:b>\r\n"))
+    message = parse(
+        request(extra=b"X-A:  one \r\nROUTE : <sip:a;lr>\r\nx-a:two\r\n three\r\nRoute:<sip:b>\r\n")
+    )
     for header in message.headers():
         assert message.raw[header.start :].startswith(header.name)
         assert message.raw[header.body_start : header.body_end] == header.body
@@ -108,11 +113,11 @@ def test_nth_header() -> None:
 
     def named(n: int) -> bytes | None:
         header = message.header_named(b"x-a", n)
-        return header and header.body
+        return None if header is None else header.body
 
     def route(n: int) -> bytes | None:
         header = message.header(m.H_ROUTE, n)
-        return header and header.body
+        return None if header is None else header.body
 
     assert [named(n) for n in range(-4, 4)] == [None, b"1", b"2", b"3", b"1", b"2", b"3", None]
     assert [route(n) for n in range(-4, 4)] == [None, b"r1", b"r2", b"r3", b"r1", b"r2", b"r3", None]
@@ -180,7 +185,8 @@ def test_name_addr_forms() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"  ", b"<>", b"<sip:a", b'"a <sip:b>', b'"a" sip:b', b"a b", b"<sip:a>b", b"<sip:a>;", b"<sip:a>;;x",
+    [b"", b"  ", b"<>", b"<sip:a",
+     b'"a <sip:b>', b'"a" sip:b', b"a b", b"<sip:a>b", b"<sip:a>;", b"<sip:a>;;x",
      b"<sip:a>;=1", b'<sip:a>;x="1', b"<sip:<a>>", b"<sip:a>,<sip:b>", b"sip:a,sip:b", b">", b'a "b" <sip:c>',
      b"a@b, c <sip:d>"],
 )  # fmt: skip
@@ -222,7 +228,12 @@ def test_split_list() -> None:
 
 
 NUMBERS = [
-    (b"Content-Length", "content_length", [b"0", b"000", b"7"], [b"-1", b"+1", b"1 1", b"0x1", b"", b"9" * 40]),
+    (
+        b"Content-Length",
+        "content_length",
+        [b"0", b"000", b"7"],
+        [b"-1", b"+1", b"1 1", b"0x1", b"", b"9" * 40],
+    ),
     (b"Max-Forwards", "max_forwards", [b"0", b"255"], [b"256", b"-1", b"a", b""]),
     (b"Expires", "expires", [b"0", b"4294967295"], [b"4294967296", b"-1", b"1.5", "٣".encode()]),
 ]

@@ -28,9 +28,7 @@ def verdict(data: bytes) -> str | int:
     try:
         message.check()
     except ParseError as error:
-        assert error.reason.isascii()
-        assert error.reason.isprintable()
-        return error.status
+        return error.status if error.reason.isascii() and error.reason.isprintable() else error.reason
     return "ok"
 
 
@@ -47,12 +45,13 @@ def test_every_file_is_listed() -> None:
     assert {p.stem for p in HERE.glob("*.sip")} == set(INDEX)
 
 
-@pytest.mark.parametrize("name", [n for n, e in INDEX.items() if isinstance(e["expect"], int)])
+REFUSED = [n for n, e in INDEX.items() if isinstance(e["expect"], int)]
+
+
+@pytest.mark.parametrize("name", [n for n in REFUSED if load(n).is_request])
 def test_what_is_refused_can_be_answered(name: str) -> None:
     """A reply can be built whatever is wrong, and it is a message; with the CSeq and Via of the request."""
     message = load(name)
-    if not message.is_request:
-        pytest.skip("a response is dropped")
     message.src_ip, message.src_port = b"198.51.100.7", 4444
     reply = parse(message.build_reply(400, b"Bad Request", b"tag"))
     assert (reply.status, reply.content_length) == (400, 0)

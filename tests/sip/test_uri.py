@@ -45,10 +45,13 @@ def test_parts(text: bytes, expected: tuple[object, ...]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"sip", b"sip:", b":a", b"1sip:a", b"si_p:a", b"sip:a@", b"sip:@b", b"sip::p@b", b"sip:a:b:c@d", b"sip:a@b@c",
-     b"sip:a@b:", b"sip:a@b:0", b"sip:a@b:65536", b"sip:a@b:-1", b"sip:a@b:99999999999999999999", b"sip:a@b:5x",
+    [b"", b"sip", b"sip:", b":a", b"1sip:a", b"si_p:a", b"sip:a@", b"sip:@b", b"sip::p@b", b"sip:a:b:c@d",
+     b"sip:a@b@c",
+     b"sip:a@b:", b"sip:a@b:0", b"sip:a@b:65536", b"sip:a@b:-1", b"sip:a@b:99999999999999999999",
+     b"sip:a@b:5x",
      b"sip:a b@c", b"sip:a@b\r\nX: y", b"sip:a@b\x00", b"<sip:a@b>", b'sip:"a"@b', b"sip:a@b>", b"sip:[::1",
-     b"sip:[::1]x", b"sip:[:::1]", b"sip:[1.2.3.4]", b"sip:[]", b"sip:2001:db8::1", b"sip:a@b/c", b"tel:", b"urn:x",
+     b"sip:[::1]x", b"sip:[:::1]", b"sip:[1.2.3.4]", b"sip:[]", b"sip:2001:db8::1", b"sip:a@b/c", b"tel:",
+     b"urn:x",
      b"sip:" + b"a" * 5000, b"sip:a@h\xc3\xb6st"],
 )  # fmt: skip
 def test_refused(text: bytes) -> None:
@@ -180,7 +183,7 @@ def test_unescape_leaves_what_is_no_escape() -> None:
 
 @given(st.binary(max_size=80))
 def test_any_bytes(text: bytes) -> None:
-    """Whatever parses is put together again from its parts, byte for byte where nothing is empty but marked."""
+    """Whatever parses can be put together again from its parts."""
     try:
         uri = parse_uri(b"sip:" + text)
     except ParseError:

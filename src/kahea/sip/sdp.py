@@ -104,6 +104,22 @@ class Session(_Lines):
         connection = self.connection_of(media)
         return connection is not None and connection.address in (b"0.0.0.0", b"::")
 
+    def is_audio_on_hold(self) -> bool:
+        """Whether any audio stream is held, as Kamailio's function of this name has it.
+
+        Unlike `is_on_hold`, a direction of the session holds a stream whatever its own is, a stream on port 0
+        counts, and only IPv4 has a null address.
+        """
+        held = (b"sendonly", b"inactive")
+        whole = self.own_direction() in held
+        for media in self.media:
+            if media.kind == b"audio":
+                connection = self.connection_of(media)
+                null = connection is not None and connection.address == b"0.0.0.0"
+                if whole or null or media.own_direction() in held:
+                    return True
+        return False
+
     def addresses(self) -> list[bytes]:
         """Each different connection address, in order."""
         found = [self.connection, *(m.connection for m in self.media)]
