@@ -71,7 +71,7 @@ class Load:
             users_file.write_text(
                 "SEQUENTIAL\n" + "".join(f"{prefix}{i:06d};\n" for i in range(users or count))
             )
-            words += ["-inf", str(users_file), "-base_cseq", str(1000 * self._runs)]
+            words += ["-inf", str(users_file)]
         process = self._sipp(name, words)
         try:
             process.wait(count / rate * 3 + 60)
