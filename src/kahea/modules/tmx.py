@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+from collections.abc import Callable
 
 from kahea.routing.module import Module, Param, Value, function, variable
 from kahea.routing.run import (
@@ -291,8 +292,7 @@ class Tmx(Module):
             return None
         other = Run(self.node, msg, run.kind, run.name, run.transaction, run.branch, run.status)
         other.vars = run.vars
-        value: Value = self.node.variables.compile("$" + expression).get(other)
-        return value
+        return self.node.variables.compile("$" + expression).get(other)
 
     @variable("T_req", takes_name=True)
     def on_request(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
@@ -334,7 +334,7 @@ def _reply_reason(run: Run, t: Transaction | None) -> Value:
     return text(reply.reason) if reply is not None else None
 
 
-_TRANSACTION = {
+_TRANSACTION: dict[str, Callable[[Run, Transaction], Value]] = {
     "id_index": lambda _run, t: t.hash_index,
     "id_index_n": lambda _run, t: t.hash_index,
     "id_label": lambda _run, t: t.label,

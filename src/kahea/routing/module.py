@@ -144,7 +144,7 @@ def _kind(annotation: object, *, ret: bool) -> str:
     if annotation is type(None) or annotation is None:
         return "none"
     if annotation is int or annotation is str or (annotation is bool and ret):
-        return annotation.__name__  # type: ignore[union-attr]
+        return annotation.__name__
     if ret and annotation == Value:
         return "xval"
     raise TypeError(f"not a KEMI type: {annotation!r}")

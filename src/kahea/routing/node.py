@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kahea.net.address import P_UDP, Address, Listener
+from kahea.routing.dispatch import Dispatcher
 from kahea.routing.generation import Generation, Route, event_message
 from kahea.routing.module import ConfigError, Module
 from kahea.routing.myself import Myself
@@ -20,20 +21,16 @@ from kahea.routing.registry import Registry
 from kahea.routing.run import (
     BRANCH_FAILURE_ROUTE,
     BRANCH_ROUTE,
-    CORE_ONREPLY_ROUTE,
     EVENT_ROUTE,
     FAILURE_ROUTE,
     ONREPLY_ROUTE,
-    REQUEST_ROUTE,
-    Pool,
     Run,
-    current,
 )
 from kahea.routing.settings import Configuration
 from kahea.routing.targets import Targets
 from kahea.routing.pv import VariableTable
 from kahea.sip.errors import ParseError
-from kahea.sip.message import M_ACK, M_CANCEL, Message, parse
+from kahea.sip.message import M_ACK, M_CANCEL, Message
 from kahea.sip.status import reason as reason_phrase
 from kahea.tm.forward import restore, save, via_line
 from kahea.tm.hooks import Destination
@@ -47,9 +44,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("kahea.node")
 script_log = logging.getLogger("kahea.script")
 
-#: What a keep-alive on UDP looks like; nothing else this short is SIP.
-SHORTEST = 16
-
 
 class Engine(Protocol):
     """A script language: turns the node's script into a generation of routes."""
@@ -58,11 +52,7 @@ class Engine(Protocol):
         """Read the script anew. Raises ConfigError, leaving what runs as it is."""
 
 
-class EndRoute(BaseException):
-    """Ends the running route at once (`exit` in a script), not an error."""
-
-
-class Node:
+class Node(Dispatcher):
     """See the module's docstring; `docs/architecture.md` lists what modules use of it.
 
     `clock()` gives seconds for intervals, `wall()` Unix time. Both are only ever called, never waited on.
@@ -76,27 +66,25 @@ class Node:
         wall: Callable[[], float] = time.time,
         on_earlier: Callable[[], object] | None = None,
     ) -> None:
+        super().__init__(wall)
         self.configuration = configuration or Configuration()
         self.settings = self.configuration.settings
         self.now = clock
-        self.wall = wall
         self.log = script_log
         self.started = wall()
         self.counters: Counter[tuple[str, str]] = Counter()
         self.listeners: list[Listener] = []
         self.resolver: Resolver | None = None
-        self.pool = Pool()
         self.wheel = Wheel(clock(), on_earlier=on_earlier)
-        self.layer = TransactionLayer(self, self.wheel, clock)
+        self.attach(TransactionLayer(self, self.wheel, clock))
         self.variables = VariableTable()
         self.myself = Myself(self)
         self.targets = Targets(self)
         self.routes = Generation.empty()
-        self.draining = False
         #: Told of ACKs to our own stateless replies; the `sl` module sets it.
         self.on_sl_ack: Callable[[Message], object] | None = None
-        self._messages = 0
-        self._sl_tag = ""
+        #: Told of transactions that a route left open; the `tm` module sets it.
+        self.on_left_open: Callable[[Run], object] | None = None
         self.registry = Registry(self, self.configuration.load)
         for module, given in self.configuration.modules.items():
             for name, value in given:
@@ -130,6 +118,7 @@ class Node:
         self.listeners.append(listener)
         self.myself.forget()
         self.targets.forget()
+        self.layer.places.clear()
 
     def use(self, generation: Generation) -> None:
         """Swap in a generation of routes; transactions under way keep the one they began with."""
@@ -192,30 +181,6 @@ class Node:
 
     # ---- messages in ------------------------------------------------------------------------------------------------
 
-    def on_datagram(self, listener: Listener, data: bytes, source: Address, connection_id: int = 0) -> None:
-        """Take one message from the network. Never raises."""
-        if len(data) < SHORTEST:
-            return
-        try:
-            msg = parse(data)
-        except ParseError as error:
-            self.counters["core", "bad_msg_hdr"] += 1
-            log.info("not SIP from %s:%d: %s", source.ip, source.port, error)
-            return
-        at = listener.address
-        self._messages += 1
-        msg.set_origin(
-            source.ip_bytes, source.port, at.ip_bytes, at.port, listener.proto,
-            source, listener, connection_id, self.wall(), self._messages,
-        )  # fmt: skip
-        try:
-            if msg.is_request:
-                self._request(msg)
-            else:
-                self._response(msg)
-        except Exception:
-            log.exception("a message from %s:%d could not be handled", source.ip, source.port)
-
     def on_batch_end(self) -> None:
         """All datagrams of a batch were handed in."""
 
@@ -227,32 +192,11 @@ class Node:
                 if branch.listener is listener and branch.address == address and branch.request == data:
                     self.layer.send_failed(branch)
 
-    def _request(self, msg: Message) -> None:
-        self.counters["core", "rcv_requests"] += 1
-        try:
-            msg.check()
-        except ParseError as error:
-            self._refuse(msg, error)
-            return
-        if msg.method_id == M_ACK and self._is_sl_ack(msg):
-            # It ends a stateless failure reply of ours (RFC 3261 §8.2.7) and concerns no script.
-            if self.on_sl_ack is not None:
-                self.on_sl_ack(msg)
-            return
-        if self.draining and self._is_new(msg):
-            self.reply(msg, 503, "Service Unavailable")
-            return
-        if not self.pool.run(self._route_request, msg):
-            self.counters["core", "overload"] += 1
-            if msg.method_id != M_ACK:
-                self.reply(msg, 503, "Service Unavailable")
-
-    def _is_new(self, msg: Message) -> bool:
+    def is_new(self, msg: Message) -> bool:
         return msg.method_id not in (M_ACK, M_CANCEL) and not msg.to.tag and self.layer.lookup(msg) is None
 
-    def _refuse(self, msg: Message, error: ParseError) -> None:
+    def refuse(self, msg: Message, error: ParseError) -> None:
         """Answer a malformed request, where what it has is enough for an answer."""
-        self.counters["core", "bad_msg_hdr"] += 1
         log.info("malformed request from %s:%d: %s", msg.src_ip.decode(), msg.src_port, error)
         if msg.method_id == M_ACK:
             return
@@ -263,78 +207,7 @@ class Node:
         destination = self.reply_destination(msg)
         destination.listener.send(data, destination.address, destination.connection_id)
 
-    def _route_request(self, msg: Message) -> None:
-        """The request route, in a worker."""
-        run = Run(self, msg, REQUEST_ROUTE)
-        run.generation = self.routes
-        before = self.routes.pre_routing
-        if before is not None:
-            self.execute(run, before)
-            if run.drop or run.failed:
-                return
-        route = run.generation.request
-        if route is None:
-            return
-        self.execute(run, route)
-        t = run.transaction
-        if run.failed and msg.method_id != M_ACK:
-            if t is not None:
-                self.layer.reply(t, 500, b"Server Internal Error")
-            else:
-                self.reply(msg, 500, "Server Internal Error")
-        for callback in run.on_end:
-            callback(run)
-
-    def _response(self, msg: Message) -> None:
-        self.counters["core", "rcv_replies"] += 1
-        try:
-            msg.check()
-        except ParseError as error:
-            self.counters["core", "bad_msg_hdr"] += 1
-            log.info("malformed response from %s:%d: %s", msg.src_ip.decode(), msg.src_port, error)
-            return
-        if self.routes.reply is None:
-            self._take_response(msg)
-        else:
-            self.pool.run(self._route_response, msg)
-
-    def _route_response(self, msg: Message) -> None:
-        branch = self.layer.match(msg)
-        t = branch.transaction if branch is not None else None
-        if t is not None:
-            msg.facets = t.request.facets
-        run = Run(self, msg, CORE_ONREPLY_ROUTE, transaction=t, branch=branch)
-        run.generation = self.routes
-        route = self.routes.reply
-        if route is not None:
-            self.execute(run, route)
-            if run.drop:
-                return
-        self._take_response(msg)
-
-    def _take_response(self, msg: Message) -> None:
-        if not self.layer.receive_response(msg) and not self.forward_reply(msg):
-            self.counters["core", "drop_replies"] += 1
-
     # ---- routes -----------------------------------------------------------------------------------------------------
-
-    def execute(self, run: Run, route: Route) -> int:
-        """Run a route; what it raises is logged with its traceback, and marks the run as failed."""
-        saved = current.run
-        current.run = run
-        try:
-            value = route(run)
-            return value if isinstance(value, int) else 1
-        except EndRoute:
-            return 0
-        except SystemExit:
-            return 0
-        except Exception:
-            run.failed = True
-            script_log.exception("the script failed in %s for %s", run.where(), _describe(run.msg))
-            return -1
-        finally:
-            current.run = saved
 
     def run_event(self, name: str, msg: Message | None = None, **context: Any) -> Run | None:
         """Run the event route of that name in a worker, if the script has one; its Run, or None.
@@ -447,7 +320,7 @@ class Node:
 
     def reply_destination(self, msg: Message) -> Destination:
         """Where replies to a request go (RFC 3261 §18.2.2, RFC 3581)."""
-        return self.targets.of_reply_to(msg)
+        return Destination(*self.layer.reply_destination(msg))
 
     # ---- stateless ----------------------------------------------------------------------------------------------------
 
@@ -487,12 +360,22 @@ class Node:
         return destination.listener.send(data, destination.address, destination.connection_id)
 
     def sl_tag(self, msg: Message) -> bytes:
-        """The To tag of stateless replies: the node's own, so that ACKs to them are known (see `_is_sl_ack`)."""
+        """The To tag of stateless replies: the node's own, so that ACKs to them are known (see `is_own_ack`)."""
         return self.targets.sl_tag(msg)
 
-    def _is_sl_ack(self, msg: Message) -> bool:
+    def is_own_ack(self, msg: Message) -> bool:
+        """Whether an ACK ends a stateless failure reply of ours (RFC 3261 §8.2.7): it concerns no script."""
         tag = msg.to.tag
-        return tag is not None and tag.startswith(self.targets.tag_prefix)
+        if tag is None or not tag.startswith(self.targets.tag_prefix):
+            return False
+        if self.on_sl_ack is not None:
+            self.on_sl_ack(msg)
+        return True
+
+    def left_open(self, run: Run) -> None:
+        """A request route ended with a transaction that it neither answered nor forwarded."""
+        if self.on_left_open is not None:
+            self.on_left_open(run)
 
     def _server(self) -> bytes:
         return self.targets.server_line
@@ -505,7 +388,7 @@ class Node:
         except ParseError as error:
             log.info("can't reply: %s", error)
             return -1
-        destination = self.targets.of_reply_to(msg)
+        destination = self.reply_destination(msg)
         self.counters["sl", "sent_replies"] += 1
         return 1 if destination.listener.send(data, destination.address, destination.connection_id) else -1
 
@@ -522,14 +405,3 @@ class Node:
         """Keep the message as it is now for the later routes of its transaction (`t_flush_flags` and the like)."""
         if run.transaction is not None and run.msg is run.transaction.request:
             run.transaction.saved = save(run.msg)
-
-
-def _describe(msg: Message) -> str:
-    try:
-        what = msg.method.decode("ascii", "replace") if msg.is_request else str(msg.status)
-        return f"{what} {msg.callid.decode('ascii', 'replace')} from {msg.src_ip.decode()}:{msg.src_port}"
-    except ParseError:
-        return "a message without Call-ID"
-
-
-__all__ = ["EndRoute", "Engine", "Node"]

@@ -151,7 +151,7 @@ class Targets:
         except (OSError, ValueError) as error:
             log.info("%s: %s", host.decode("ascii", "replace"), error)
             return ()
-        found = []
+        found: list[Destination] = []
         for answer in answers:
             listener = self.sender(answer.proto, answer.address.family, forced, received_on)
             if listener is not None:
@@ -159,26 +159,6 @@ class Targets:
         return found
 
     # ---- replies ------------------------------------------------------------------------------------------------------------
-
-    def of_reply_to(self, msg: Message) -> Destination:
-        """Where a reply to a received request goes: its connection, or its source address with the port that the Via
-        asks for (RFC 3261 §18.2.2, RFC 3581 §4)."""
-        listener, source = msg.listener, msg.source
-        assert isinstance(listener, Listener)
-        assert isinstance(source, Address)
-        via = msg.via1
-        if via.rport is not None or msg.force_rport or self._node.settings.force_rport:
-            return Destination(listener, source, msg.connection_id)
-        maddr = via.param(b"maddr")
-        host = maddr if maddr and is_ip(maddr) else None
-        if host is None and self._node.settings.reply_to_via and is_ip(via.host):
-            host = via.host
-        port = via.port or (5061 if listener.proto in (P_TLS, P_WSS) else 5060)
-        if host is None:
-            address = source if port == source.port else Address.of(source.ip, port)
-        else:
-            address = Address.of(host, port)
-        return Destination(listener, address, msg.connection_id)
 
     def of_via(self, via: Via, connection: bytes | None = None) -> Destination | None:
         """Where a response goes whose next Via this is; None if it can't be told without DNS or listener.

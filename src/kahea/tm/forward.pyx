@@ -7,6 +7,8 @@ branch route changes shows on that branch only.
 
 from kahea.net.address cimport Address, Listener
 from kahea.sip.message cimport Message
+from kahea.sip.values cimport Target
+from kahea.tm.layer cimport TransactionLayer
 from kahea.tm.transaction cimport Branch, Transaction
 from kahea.sip.errors import ParseError
 
@@ -55,14 +57,14 @@ cpdef bytes via_line(Listener listener, bytes branch_id, Message msg):
     if msg.connection_id:
         # So that the reply finds the connection that the request came on (Kamailio's `i`).
         line += b";i=%x" % msg.connection_id
-    if msg.facets:
-        extra = msg.facets.get("via_params")
+    if msg._facets is not None:
+        extra = msg._facets.get("via_params")
         if extra is not None:
             line += extra
     return line + b"\r\n"
 
 
-cdef object _next_hop(bytes uri, object dst_uri, object path):
+cdef bytes _next_hop(bytes uri, bytes dst_uri, bytes path):
     """The URI that decides where to send: the destination URI, the first of the Path, or the Request-URI."""
     if dst_uri is not None:
         return dst_uri
@@ -71,11 +73,31 @@ cdef object _next_hop(bytes uri, object dst_uri, object path):
     return uri
 
 
-cdef int _add(layer, Transaction t, Message msg, bytes uri, object dst_uri, object path, object sock,
-              unsigned int flags, target, object destination, list added) except? -99:
+cdef tuple _place(TransactionLayer layer, Message msg, bytes hop, object sock, long connection_id):
+    """Where the next hop is; what needed no DNS is remembered."""
+    cdef tuple known
+    if sock is None and connection_id == 0:
+        known = layer.places.get(hop)
+        if known is not None and known[0] is msg.listener:
+            return known[1]
+        found = layer.hooks.destinations(hop, None, 0, msg.listener)
+        if type(found) is tuple:
+            if len(layer.places) >= 20_000:
+                layer.places.clear()
+            layer.places[hop] = (msg.listener, found)
+            return found
+    else:
+        found = layer.hooks.destinations(hop, sock, connection_id, msg.listener)
+    return tuple(found)
+
+
+cdef int _add(TransactionLayer layer, Transaction t, Message msg, bytes uri, bytes dst_uri, bytes path, object sock,
+              unsigned int flags, Target target, object destination, list added) except? -99:
     """Make and build one branch; > 0 if it is to be sent, 0 if the branch route dropped it, < 0 on an error."""
     cdef Branch branch
     cdef bytes via, extra, data
+    cdef int mtu
+    cdef tuple found
     if len(t.branches) >= layer.settings.max_branches:
         return E_TOO_MANY_BRANCHES
     branch = t.new_branch()
@@ -108,9 +130,9 @@ cdef int _add(layer, Transaction t, Message msg, bytes uri, object dst_uri, obje
         branch.path = path
         branch.flags = msg.bflags
     if destination is not None:
-        found = destination
+        found = tuple(destination)
     else:
-        found = layer.hooks.destinations(_next_hop(uri, dst_uri, path), sock, branch.connection_id, msg.listener)
+        found = _place(layer, msg, _next_hop(uri, dst_uri, path), sock, branch.connection_id)
     if not found:
         return E_NO_DESTINATION
     first = found[0]
@@ -119,7 +141,7 @@ cdef int _add(layer, Transaction t, Message msg, bytes uri, object dst_uri, obje
     branch.connection_id = first[2]
     if len(found) > 1 and layer.settings.use_dns_failover:
         branch.spare = list(found[1:])
-    prepare = msg.facets.get("before_send") if msg.facets else None
+    prepare = msg._facets.get("before_send") if msg._facets is not None else None
     if prepare is not None:
         # Modules whose header depends on where the branch goes (Record-Route) complete it now.
         for complete in prepare:
@@ -144,7 +166,7 @@ cdef int _add(layer, Transaction t, Message msg, bytes uri, object dst_uri, obje
     return 1
 
 
-def forward(layer, Transaction t, Message msg, destination=None):
+cpdef int forward(TransactionLayer layer, Transaction t, Message msg, destination=None) except? -99:
     """Fork to the current Request-URI (unless it was forked to already) and the added branches.
 
     `destination` sends all of them to one place. Returns how many were sent, or a negative code if none was.
@@ -153,10 +175,19 @@ def forward(layer, Transaction t, Message msg, destination=None):
     cdef Branch branch
     cdef int code, result = E_NO_BRANCH
     cdef int sent = 0
-    cdef bint restore = t.on_branch is not None or bool(msg.facets)
-    targets = list(msg.branches)
-    msg.branches.clear()
-    uri, dst_uri, path, sock, flags = msg.uri, msg.dst_uri, msg.path, msg.send_sock, msg.bflags
+    cdef list targets = None
+    cdef Target target
+    cdef bytes uri = msg.get_uri()
+    cdef bytes dst_uri = msg._dst_uri
+    cdef bytes path = msg.path
+    cdef object sock = msg.send_sock
+    cdef unsigned int flags = msg.bflags
+    # One plain target and nothing that edits per branch: nothing to put back.
+    cdef bint restore = t.on_branch is not None or (msg._facets is not None and "before_send" in msg._facets)
+    if msg._branches:
+        targets = msg._branches
+        msg._branches = None
+        restore = True
     edits = msg.edits_snapshot() if restore else None
     if msg.uri_fresh:
         msg.uri_fresh = False
@@ -164,17 +195,17 @@ def forward(layer, Transaction t, Message msg, destination=None):
         result = min(code, result) if code < 0 else result
         if restore:
             msg.edits_restore(edits)
-    for target in targets:
-        if restore:
+    if targets is not None:
+        for target in targets:
             msg.set_uri(target.uri)
             msg.dst_uri = target.dst_uri
             msg.path = target.path
             msg.send_sock = target.sock
             msg.bflags = target.flags
-        code = _add(layer, t, msg, target.uri, target.dst_uri, target.path, target.sock or sock, target.flags, target, destination, added)
-        if code < 0:
-            result = code
-        if restore:
+            code = _add(layer, t, msg, target.uri, target.dst_uri, target.path,
+                        target.sock if target.sock is not None else sock, target.flags, target, destination, added)
+            if code < 0:
+                result = code
             msg.edits_restore(edits)
     if restore:
         msg.set_uri(uri)
@@ -208,7 +239,7 @@ def forward(layer, Transaction t, Message msg, destination=None):
 
 cpdef tuple save(Message msg):
     """The state of a message that later routes of its transaction start from."""
-    return (msg.edits_snapshot(), msg.uri if msg.uri_changed else None, msg.dst_uri, msg.path, msg.send_sock,
+    return (msg.edits_snapshot(), msg._uri, msg._dst_uri, msg.path, msg.send_sock,
             msg.flags, msg.bflags, msg.sflags)
 
 

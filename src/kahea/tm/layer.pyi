@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from kahea.sip.message import Message
-from kahea.tm.hooks import Hooks
+from kahea.net.address import Address, Listener
+from kahea.tm.hooks import Destination, Hooks
 from kahea.tm.transaction import Branch, Transaction
 from kahea.tm.wheel import Wheel
 
@@ -19,7 +20,6 @@ class Settings:
     cancel_b_method: int
     relay_100: bool
     failure_reply_mode: int
-    failure_exec_mode: int
     faked_reply_prio: int
     disable_6xx_block: int
     reply_408_code: int
@@ -27,16 +27,14 @@ class Settings:
     aggregate_challenges: bool
     remap_503_500: bool
     local_cancel_reason: bool
-    e2e_cancel_reason: bool
-    local_ack_mode: int
     failover_codes: frozenset[int]
     use_dns_failover: bool
     udp_mtu: int
+    force_rport: bool
+    reply_to_via: bool
     max_transactions: int
     max_branches: int
-    user_agent: bytes
     server: bytes
-    ac_extra_hdrs: bytes
     on_local_reply: Callable[[Transaction, int], object] | None
 
 class TransactionLayer:
@@ -47,6 +45,7 @@ class TransactionLayer:
     by_key: dict[bytes, Transaction]
     by_dialog: dict[bytes, Transaction]
     by_label: dict[int, Transaction]
+    places: dict[bytes, tuple[Listener, tuple[Destination, ...]]]
     created: int
     created_local: int
     rpl_received: int
@@ -91,3 +90,4 @@ class TransactionLayer:
     def cancel_branch(self, branch: Branch, reason: bytes = b"") -> None: ...
     def conclude(self, t: Transaction) -> None: ...
     def drop_replies(self, t: Transaction, mode: str) -> None: ...
+    def reply_destination(self, msg: Message) -> tuple[Listener, Address, int]: ...

@@ -12,30 +12,33 @@ Rules of this room:
 
 from kahea.net.address cimport Address, Listener
 from kahea.sip.message cimport Message
+from kahea.sip.values cimport Via
 from kahea.tm.transaction cimport Branch, Resender, Transaction
 from kahea.tm.wheel cimport Wheel
 
 import logging
 import os
 
+from kahea.net.address import is_ip
 from kahea.tm import choice, local, states
-from kahea.tm.hooks import Destination
 
 log = logging.getLogger("kahea.tm")
 
-DEF M_INVITE = 1
-DEF M_CANCEL = 2
-DEF M_ACK = 4
-DEF NEVER = 1e18
-DEF EVENTS = 6
-DEF RESEND = 1 << 4
-DEF STOP = 1 << 5
-DEF SLOW = 1 << 6
-DEF WAIT_INV = 1 << 7
-DEF PASS = 1 << 8
-DEF ACK = 1 << 9
-DEF GIVE_UP = 1 << 10
-DEF FAIL = 1 << 11
+cdef enum:
+    M_INVITE = 1
+    M_CANCEL = 2
+    M_ACK = 4
+    EVENTS = 6
+    RESEND = 16
+    STOP = 32
+    SLOW = 64
+    WAIT_INV = 128
+    PASS = 256
+    ACK = 512
+    GIVE_UP = 1024
+    FAIL = 2048
+
+cdef double NEVER = 1e18
 
 cdef int invite_table[30]
 cdef int other_table[30]
@@ -45,6 +48,12 @@ for _i, _cell in enumerate(states.packed(states.NON_INVITE_CLIENT)):
     other_table[_i] = _cell
 
 
+cdef inline bytes sent_by(bytes branch, Via via):
+    """The branch with the Via's host and port as they stand there, which tell senders apart (RFC 3261 §17.2.3)."""
+    cdef int start = via.span.host
+    return branch + b";" + via.owner[start:via.span.sent_by_end]
+
+
 cdef inline int cell_of(bint invite, int state, int event) noexcept:
     """The table's cell: next state and actions, or -1."""
     if invite:
@@ -52,63 +61,34 @@ cdef inline int cell_of(bint invite, int state, int event) noexcept:
     return other_table[state * EVENTS + event]
 
 
-class Settings:
-    """What the `tm` module's parameters of the same names say; times in seconds."""
+cdef class Settings:
+    """What the `tm` module's parameters of the same names say, and the global parameters that concern transactions;
+    times in seconds."""
 
-    fr_timer = 30.0
-    fr_inv_timer = 120.0
-    max_inv_lifetime = 180.0
-    max_noninv_lifetime = 32.0
-    retr_timer1 = 0.5
-    retr_timer2 = 4.0
-    wt_timer = 5.0
-    restart_fr_on_each_reply = True
-    cancel_b_method = 1
-    relay_100 = False
-    failure_reply_mode = 3
-    failure_exec_mode = 0
-    faked_reply_prio = 0
-    disable_6xx_block = 0
-    reply_408_code = 408
-    reply_408_reason = b"Request Timeout"
-    aggregate_challenges = True
-    remap_503_500 = True
-    local_cancel_reason = True
-    e2e_cancel_reason = True
-    local_ack_mode = 0
-    failover_codes = frozenset()
-    use_dns_failover = False
-    udp_mtu = 0
-    max_transactions = 200_000
-    max_branches = 30
-    user_agent = b""
-    server = b""
-    ac_extra_hdrs = b""
-    on_local_reply = None
+    def __init__(self):
+        self.fr_timer = 30.0
+        self.fr_inv_timer = 120.0
+        self.max_inv_lifetime = 180.0
+        self.max_noninv_lifetime = 32.0
+        self.retr_timer1 = 0.5
+        self.retr_timer2 = 4.0
+        self.wt_timer = 5.0
+        self.restart_fr_on_each_reply = True
+        self.cancel_b_method = 1
+        self.failure_reply_mode = 3
+        self.reply_408_code = 408
+        self.reply_408_reason = b"Request Timeout"
+        self.aggregate_challenges = True
+        self.remap_503_500 = True
+        self.local_cancel_reason = True
+        self.failover_codes = frozenset()
+        self.max_transactions = 200_000
+        self.max_branches = 12
+        self.server = b""
 
 
 cdef class TransactionLayer:
     """All transactions of a node. `hooks` is the node; see `tm.hooks.Hooks`."""
-
-    cdef readonly Wheel wheel
-    cdef readonly object hooks
-    cdef public object settings
-    cdef readonly dict by_stem
-    cdef readonly dict by_key
-    cdef readonly dict by_dialog
-    cdef readonly dict by_label
-    cdef unsigned int _label
-    cdef bytes _nonces
-    cdef int _nonce_at
-    cdef double _now
-    cdef object _clock
-    # Statistics, as Kamailio's tm.stats names them.
-    cdef readonly long created, rpl_received, rpl_sent, rpl_generated, rpl_relayed, waiting, created_local
-    cdef readonly long completed_3xx, completed_4xx, completed_5xx, completed_6xx, completed_2xx
-    cdef readonly long refused
-    # The server key of the message last looked up: a script asks several times.
-    cdef Message _key_msg
-    cdef bytes _key
 
     def __init__(self, hooks, Wheel wheel, clock):
         self.hooks = hooks
@@ -119,6 +99,8 @@ cdef class TransactionLayer:
         self.by_key = {}
         self.by_dialog = {}
         self.by_label = {}
+        # Where next hops lead that needed no DNS: URI -> (listener it came on, destinations).
+        self.places = {}
         self._label = int.from_bytes(os.urandom(3), "big")
         self._nonces = b""
         self._nonce_at = 0
@@ -132,10 +114,11 @@ cdef class TransactionLayer:
         """RFC 3261 §17.2.3: branch, sent-by and method; without the magic cookie, what RFC 2543 has."""
         if msg is self._key_msg:
             return self._key
-        via = msg.via1
-        branch = via.branch
-        if branch is not None and len(branch) > 7 and branch[:7] == b"z9hG4bK":
-            key = b"%b;%b:%d" % (branch, via.host, via.port)
+        cdef Via via = msg.get_via1()
+        cdef bytes branch = via.get_branch()
+        cdef bytes key
+        if branch is not None and branch.startswith(b"z9hG4bK"):
+            key = sent_by(branch, via)
         else:
             to_tag = msg.to.tag if msg.method_id != M_ACK else None
             key = b"\0%b\0%b\0%d\0%b\0%b\0%b:%d" % (
@@ -171,7 +154,8 @@ cdef class TransactionLayer:
         return None
 
     cdef bytes _dialog_key(self, Message msg):
-        return b"%b\0%d\0%b" % (msg.callid, msg.cseq, msg.from_.tag or b"")
+        cdef bytes tag = msg.get_from().get_tag()
+        return b"%b\0%d\0%b" % (msg.get_callid(), msg.get_cseq(), tag if tag is not None else b"")
 
     def lookup_callid(self, bytes callid, bytes cseq):
         """A transaction by Call-ID and CSeq number (t_cancel_callid and the like), or None. Walks the table."""
@@ -220,10 +204,7 @@ cdef class TransactionLayer:
             self.refused += 1
             return None
         t = self._create(msg)
-        destination = self.hooks.reply_destination(msg)
-        t.listener = destination[0]
-        t.address = destination[1]
-        t.connection_id = destination[2]
+        t.listener, t.address, t.connection_id = self.reply_destination(msg)
         t.key = self._keyed(msg, msg.method_id)
         self.by_key[t.key] = t
         if t.is_invite:
@@ -261,7 +242,7 @@ cdef class TransactionLayer:
         t.dismantle()
         self._key_msg = None
 
-    cdef void _put_on_wait(self, Transaction t, double now):
+    cdef int _put_on_wait(self, Transaction t, double now) except -1:
         """Keep an answered transaction for wt_timer, to absorb what is still under way."""
         if not t.waiting:
             t.waiting = True
@@ -316,10 +297,9 @@ cdef class TransactionLayer:
         cdef bytes branch_id, stem
         cdef Py_ssize_t dot
         cdef Transaction t
-        value = msg.via1.branch
-        if value is None:
+        branch_id = msg.get_via1().get_branch()
+        if branch_id is None:
             return None
-        branch_id = value
         dot = branch_id.rfind(b".")
         if dot < 8 or len(branch_id) - dot > 4:
             return None
@@ -354,17 +334,17 @@ cdef class TransactionLayer:
         self._event(branch, event, msg, self._clock())
         return True
 
-    cdef void _cancel_response(self, Branch branch, Message msg):
+    cdef int _cancel_response(self, Branch branch, Message msg) except -1:
         if msg.status >= 200 and branch.cancel_sender is not None:
             branch.cancel_sender.cancel()
             branch.cancel_sender = None
 
-    cdef void _event(self, Branch branch, int event, Message msg, double now):
+    cdef int _event(self, Branch branch, int event, Message msg, double now) except -1:
         """Do what the table says of `event`."""
         cdef Transaction t = branch.transaction
         cdef int cell = cell_of(t.is_invite, branch.state, event)
         if cell < 0 or t.freed:
-            return
+            return 0
         branch.state = cell & 15
         if cell & STOP:
             branch.retr_at = NEVER
@@ -386,7 +366,7 @@ cdef class TransactionLayer:
             t.timed_out = t.timed_out or (cell & GIVE_UP) != 0
             self._fail(branch, (cell & GIVE_UP) != 0)
 
-    cdef void _wait_for_answer(self, Branch branch, double now):
+    cdef int _wait_for_answer(self, Branch branch, double now) except -1:
         cdef Transaction t = branch.transaction
         if branch.status < 100 or self.settings.restart_fr_on_each_reply:
             branch.fr_at = now + (t.fr if branch.cancelled else t.fr_inv)
@@ -394,10 +374,10 @@ cdef class TransactionLayer:
                 branch.fr_at = max(t.end_of_life, now + 0.01)
         self.wheel.schedule(branch, branch.fr_at)
 
-    cdef void _acknowledge(self, Branch branch, Message msg):
+    cdef int _acknowledge(self, Branch branch, Message msg) except -1:
         """The ACK to a failure is ours to send, hop by hop (RFC 3261 §17.1.1.3)."""
         if branch.transaction.no_auto_ack or branch.request is None:
-            return
+            return 0
         try:
             if branch.ack is None:
                 branch.ack = local.build_ack(branch.request, msg)
@@ -417,16 +397,16 @@ cdef class TransactionLayer:
                 return
         self._pass_plain(branch, msg)
 
-    cdef void _pass_plain(self, Branch branch, Message msg):
+    cdef int _pass_plain(self, Branch branch, Message msg) except -1:
         cdef Transaction t = branch.transaction
         branch.status = msg.status
         if t.busy:
             if len(t.queue) < 64:
                 t.queue.append((branch, msg))
-            return
+            return 0
         self._decide(branch, msg)
 
-    cdef void _decide(self, Branch branch, Message msg):
+    cdef int _decide(self, Branch branch, Message msg) except -1:
         """RFC 3261 §16.7 steps 4 to 10 for one response."""
         cdef Transaction t = branch.transaction
         cdef int code = msg.status
@@ -436,24 +416,24 @@ cdef class TransactionLayer:
                 self.cancel_branch(branch)
             if t.status < 200 and (code > 100 or self.settings.relay_100 or t.local):
                 self._relay(branch, msg)
-            return
+            return 0
         if code < 300:
             branch.answered = True
             branch.reply = msg
             if t.is_invite or t.status < 200:
                 self._relay(branch, msg)
-            return
+            return 0
         if branch.answered:
-            return
+            return 0
         branch.answered = True
         branch.reply = msg
         self._branch_failed(branch)
 
-    cdef void _fail(self, Branch branch, bint timeout):
+    cdef int _fail(self, Branch branch, bint timeout) except -1:
         """A branch ends without a response: as if 408 had come (Kamailio's faked reply), or 503 for a dead transport."""
         cdef Transaction t = branch.transaction
         if branch.answered:
-            return
+            return 0
         if timeout and t.is_invite and branch.status >= 100 and not branch.cancelled:
             self._send_cancel(branch, b"")
         branch.answered = True
@@ -462,7 +442,7 @@ cdef class TransactionLayer:
         if t.on_failure is not None or t.on_branch_failure is not None or branch.on_failure is not None \
                 or branch.spare or t.on_complete is not None:
             if self.hooks.in_worker(self._failed_in_worker, branch):
-                return
+                return 0
         self._failed_in_worker(branch)
 
     def _failed_in_worker(self, Branch branch):
@@ -473,26 +453,26 @@ cdef class TransactionLayer:
             return
         self._branch_failed(branch)
 
-    cdef void _branch_failed(self, Branch branch):
+    cdef int _branch_failed(self, Branch branch) except -1:
         """A branch has a final failure: fail over, stop the rest on a 6xx, and answer if it was the last."""
         cdef Transaction t = branch.transaction
         s = self.settings
         if (branch.spare and not t.cancelled and not t.no_failover and t.status < 200
                 and (branch.reply is None or branch.status == 503 or branch.status in s.failover_codes)):
             if self._next_destination(branch):
-                return
+                return 0
         if branch.status >= 600 and not t.no_6xx:
             self.cancel_branches(t, branch)
         if t.status >= 200:
-            return
+            return 0
         name = branch.on_failure if branch.on_failure is not None else t.on_branch_failure
         if name is not None and t.request is not None and not t.local:
             self._run_busy(t, self.hooks.run_branch_failure_route, name, branch)
             if t.freed:
-                return
+                return 0
         self._conclude(t)
 
-    cdef bint _next_destination(self, Branch failed):
+    cdef bint _next_destination(self, Branch failed) except -1:
         """The same request to the next address of its name (RFC 3263 §4.3), as a branch of its own."""
         cdef Transaction t = failed.transaction
         cdef Branch branch
@@ -534,7 +514,7 @@ cdef class TransactionLayer:
         branch.request = local.with_new_via(failed.request, branch.id, branch.listener)
         return branch
 
-    cdef void _run_busy(self, Transaction t, run, name, Branch branch):
+    cdef int _run_busy(self, Transaction t, run, name, Branch branch) except -1:
         """Run a route during which this transaction's other responses wait."""
         t.busy = True
         if t.queue is None:
@@ -544,7 +524,7 @@ cdef class TransactionLayer:
         finally:
             t.busy = False
 
-    cdef void _drain(self, Transaction t):
+    cdef int _drain(self, Transaction t) except -1:
         while t.queue and not t.busy and not t.freed:
             branch, msg = t.queue.pop(0)
             if msg is None:
@@ -552,41 +532,41 @@ cdef class TransactionLayer:
             else:
                 self._decide(branch, msg)
 
-    cdef void _conclude(self, Transaction t):
+    cdef int _conclude(self, Transaction t) except -1:
         """Answer upstream if every branch has failed, after the failure route had its say."""
         cdef Branch best
         cdef int known
         if t.status >= 200 or t.pending():
             self._drain(t)
-            return
+            return 0
         best = choice.best(t, self.settings)
         if best is None:
             self._drain(t)
-            return
+            return 0
         if t.on_failure is not None and not t.local:
             name = t.on_failure
             t.on_failure = None
             known = len(t.branches)
             self._run_busy(t, self.hooks.run_failure_route, name, best)
             if t.freed:
-                return
+                return 0
             if len(t.branches) > known and self.settings.failure_reply_mode & 1:
                 t.pick_from = known
             if t.status >= 200 or t.pending():
                 self._drain(t)
-                return
+                return 0
             if len(t.branches) > known:
                 # A branch that the route added failed at once.
                 self._conclude(t)
-                return
+                return 0
             best = choice.best(t, self.settings)
             if best is None:
                 self.reply(t, 500, b"Server Internal Error")
-                return
+                return 0
         self._answer(t, best)
         self._drain(t)
 
-    cdef void _answer(self, Transaction t, Branch best):
+    cdef int _answer(self, Transaction t, Branch best) except -1:
         s = self.settings
         if best.reply is None:
             if best.status == 408 and not t.local:
@@ -595,16 +575,16 @@ cdef class TransactionLayer:
                 self._complete_local(t, best, best.status, None)
             else:
                 self.reply(t, best.status if best.status != 503 else 500, local.reason_of(best.status))
-            return
+            return 0
         if s.aggregate_challenges and best.status in (401, 407) and len(t.branches) > 1:
             choice.aggregate_challenges(t, best)
         if best.status == 503 and s.remap_503_500 and not t.local:
             # RFC 3261 §16.7: a 503 speaks of that server, not of us.
             self.reply(t, 500, best.reply.reason)
-            return
+            return 0
         self._relay(best, best.reply)
 
-    cdef void _relay(self, Branch branch, Message msg):
+    cdef int _relay(self, Branch branch, Message msg) except -1:
         """Send a received response upstream, and do what a final one calls for."""
         cdef Transaction t = branch.transaction
         cdef int code = msg.status
@@ -612,12 +592,12 @@ cdef class TransactionLayer:
         cdef bytes data
         if t.local:
             self._complete_local(t, branch, code, msg)
-            return
+            return 0
         try:
             data = msg.build_response(t.listener.proto != 1)
         except ValueError as error:
             log.warning("a response to %s can't be relayed: %s", branch.uri, error)
-            return
+            return 0
         if first_final or code < 200:
             t.status = code
             t.response = data
@@ -629,7 +609,7 @@ cdef class TransactionLayer:
         if first_final:
             self._finish(t, branch)
 
-    cdef void _complete_local(self, Transaction t, Branch branch, int code, msg):
+    cdef int _complete_local(self, Transaction t, Branch branch, int code, msg) except -1:
         cdef bint first_final = code >= 200 and t.status < 200
         t.status = code
         on_complete = t.on_complete
@@ -638,7 +618,7 @@ cdef class TransactionLayer:
         if on_complete is not None:
             on_complete(t, branch, code, msg)
 
-    cdef void _finish(self, Transaction t, Branch branch):
+    cdef int _finish(self, Transaction t, Branch branch) except -1:
         """The final answer went out: end the other branches, keep the answer for those who ask again."""
         cdef double now = self._clock()
         cdef int code = t.status
@@ -787,15 +767,15 @@ cdef class TransactionLayer:
         branch.fr_at = now + t.fr
         self.wheel.schedule(branch, branch.fr_at)
 
-    cdef void _send_cancel(self, Branch branch, bytes reason):
+    cdef int _send_cancel(self, Branch branch, bytes reason) except -1:
         cdef Transaction t = branch.transaction
         cdef double now = self._clock()
         branch.cancelled = True
         try:
-            data = local.build_cancel(branch.request, reason, self.settings.ac_extra_hdrs)
+            data = local.build_cancel(branch.request, reason)
         except ValueError as error:
             log.warning("no CANCEL for %s: %s", branch.uri, error)
-            return
+            return 0
         branch.listener.send(data, branch.address, branch.connection_id)
         if branch.listener.proto == 1:
             branch.cancel_sender = Resender(
@@ -817,3 +797,27 @@ cdef class TransactionLayer:
             if branch.answered and branch.status >= 300 and (mode != "l" or branch.index >= t.pick_from):
                 branch.reply = None
                 branch.status = 0
+
+    cpdef tuple reply_destination(self, Message msg):
+        """Listener, address and connection for replies to a received request: its connection, or its source address
+        with the port that the Via asks for (RFC 3261 §18.2.2, RFC 3581 §4)."""
+        cdef Via via = msg.get_via1()
+        cdef Listener listener = msg.listener
+        cdef Address source = msg.source
+        cdef int port
+        if via.span.rport_start >= 0 or msg.force_rport or self.settings.force_rport:
+            return (listener, source, msg.connection_id)
+        host = None
+        maddr = via.param(b"maddr")
+        if maddr and is_ip(maddr):
+            host = maddr
+        elif self.settings.reply_to_via and is_ip(via.get_host()):
+            host = via.get_host()
+        port = via.span.port
+        if port <= 0:
+            port = 5061 if listener.proto in (3, 6) else 5060
+        if host is not None:
+            return (listener, Address.of(host, port), msg.connection_id)
+        if port == source.port:
+            return (listener, source, msg.connection_id)
+        return (listener, Address.of(source.ip, port), msg.connection_id)

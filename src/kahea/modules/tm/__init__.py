@@ -118,6 +118,7 @@ class Tm(Relay, Control, Contacts, Uac):
 
     def start(self) -> None:
         """Hand the parameters to the transaction layer."""
+        self.node.on_left_open = self.left_open
         s = self.node.layer.settings
         for name in ("fr_timer", "fr_inv_timer", "max_inv_lifetime", "max_noninv_lifetime", "wt_timer",
                      "retr_timer1", "retr_timer2"):  # fmt: skip
@@ -135,6 +136,8 @@ class Tm(Relay, Control, Contacts, Uac):
         s.local_cancel_reason = bool(self.local_cancel_reason)
         s.failover_codes = _codes(self.failover_reply_codes)
         settings = self.node.settings
+        s.force_rport = bool(settings.force_rport)
+        s.reply_to_via = bool(settings.reply_to_via)
         s.use_dns_failover = bool(settings.use_dns_failover)
         s.max_branches = min(max(settings.max_branches, 1), 30)
         s.udp_mtu = settings.udp_mtu if settings.udp_mtu_try_proto else 0

@@ -49,14 +49,12 @@ class Relay(Module):
         if run.tm is not None:
             run.tm.apply(t, self.node.now())
         run.transaction = t
-        run.on_end = (*run.on_end, self._request_route_ended)
         return t
 
-    def _request_route_ended(self, run: Run) -> None:
+    def left_open(self, run: Run) -> None:
         """A transaction that the script neither forwarded nor answered: told of its error, or let go."""
         t = run.transaction
-        if t is None or t.freed or t.status >= 200 or t.branches and t.is_pending or t.suspended:
-            return
+        assert t is not None
         error = run.tm.error if run.tm is not None else None
         if error is not None and not run.tm.no_internal_reply and not t.local:
             self.node.layer.reply(t, error[0], wire(f"{error[1]} ({error[0]}/TM)"))

@@ -1,0 +1,82 @@
+"""Types of the compiled dispatcher."""
+
+from collections.abc import Callable
+from typing import Any
+
+from kahea.net.address import Address, Listener
+from kahea.routing.generation import Generation, Route
+from kahea.routing.module import Value
+from kahea.routing.node import Node
+from kahea.sip.message import Message
+from kahea.tm.layer import TransactionLayer
+from kahea.tm.transaction import Branch, Transaction
+
+class EndRoute(BaseException): ...
+class NoRun(RuntimeError): ...
+
+class Run:
+    node: Node
+    msg: Message
+    kind: int
+    name: str
+    transaction: Transaction | None
+    branch: Branch | None
+    reply: Message | None
+    status: int
+    rc: int
+    drop: bool
+    failed: bool
+    generation: Generation
+    on_end: tuple[Callable[[Run], None], ...]
+    tm: Any
+    vars: dict[str, Value]
+    @property
+    def state(self) -> dict[str, object]: ...
+    def __init__(
+        self,
+        node: Node,
+        msg: Message,
+        kind: int,
+        name: str = "",
+        transaction: Transaction | None = None,
+        branch: Branch | None = None,
+        status: int = 0,
+    ) -> None: ...
+    def where(self) -> str: ...
+
+class Current:
+    run: Run | None
+
+current: Current
+
+class Pool:
+    limit: int
+    keep: int
+    in_flight: int
+    def __init__(self, limit: int = 20_000, keep: int = 512) -> None: ...
+    def run(self, work: Callable[..., object], *args: Any) -> bool: ...
+
+def can_wait() -> bool: ...
+def suspend(arm: Callable[[Callable[[Any], None]], None]) -> Any: ...
+
+class Dispatcher:
+    layer: TransactionLayer
+    pool: Pool
+    routes: Generation
+    draining: bool
+    wall: Callable[[], float]
+    received_requests: int
+    received_replies: int
+    bad_messages: int
+    refused_runs: int
+    def __init__(self, wall: Callable[[], float]) -> None: ...
+    def attach(self, layer: TransactionLayer) -> None: ...
+    def execute(self, run: Run, route: Route) -> int: ...
+    def on_datagram(
+        self, listener: Listener, data: bytes, source: Address, connection_id: int = 0
+    ) -> None: ...
+    def route_request(self, msg: Message) -> None: ...
+    def route_response(self, msg: Message) -> None: ...
+    def take_response(self, msg: Message) -> None: ...
+
+def describe(msg: Message) -> str: ...

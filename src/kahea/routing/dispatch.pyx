@@ -1,0 +1,331 @@
+# cython: language_level=3
+"""The path of a message from the socket to its route, compiled since every message takes it.
+
+Here are the run of a script, the greenlets that runs live in, and the node's first decisions: is it SIP, is it a request
+or a response, which route. What the routes then ask for is Python, in `node.py` and the modules.
+"""
+
+import logging
+
+import greenlet
+
+from kahea.net.address cimport Address, Listener
+from kahea.sip.message cimport Message, parse
+from kahea.tm.layer cimport TransactionLayer
+from kahea.tm.transaction cimport Branch, Transaction
+
+from kahea.sip.errors import ParseError
+
+log = logging.getLogger("kahea.node")
+script_log = logging.getLogger("kahea.script")
+
+cdef enum:
+    M_ACK = 4
+    SHORTEST = 16  # what a keep-alive on UDP stays below; nothing this short is SIP
+    REQUEST_ROUTE = 1
+    CORE_ONREPLY_ROUTE = 128
+
+cdef object get_current = greenlet.getcurrent
+# Whether a worker is running, rather than the hub: the loop's own greenlet.
+cdef bint in_worker = False
+
+
+class EndRoute(BaseException):
+    """Ends the running route at once (`exit` in a script), not an error."""
+
+
+class NoRun(RuntimeError):
+    """A script function was called while no script was running."""
+
+
+cdef class Run:
+    """One run of a route: its message, what the transaction lends it, and its own variables.
+
+    `rc` is the return code of the last function (`$rc`), `drop` what `set_drop()` said, `failed` whether the script
+    raised. `reply` is the winning reply in a failure route (None if it was made here) and `status` its status.
+    `generation` is the set of routes this run belongs to: a reload does not change them under it. `on_end` holds
+    functions that are called with the run when its request route is over, `tm` what the tm module keeps for the
+    transaction to come.
+    """
+
+    def __init__(self, node, Message msg not None, int kind, str name="", transaction=None, branch=None, int status=0):
+        self.node = node
+        self.msg = msg
+        self.kind = kind
+        self.name = name
+        self.transaction = transaction
+        self.branch = branch
+        self.status = status
+        self.rc = 1
+        self.generation = node.routes
+        self.on_end = ()
+
+    @property
+    def vars(self):
+        """The `$var`s."""
+        if self._vars is None:
+            self._vars = {}
+        return self._vars
+
+    @vars.setter
+    def vars(self, dict value not None):
+        self._vars = value
+
+    @property
+    def state(self):
+        """What modules keep for this run only, by keys such as `module.what`."""
+        if self._state is None:
+            self._state = {}
+        return self._state
+
+    def where(self):
+        """The route's kind and name, for the log."""
+        from kahea.routing.run import ROUTE_NAMES
+
+        kind = ROUTE_NAMES.get(self.kind, "route")
+        return f"{kind}[{self.name}]" if self.name else kind
+
+
+cdef class Current:
+    """Holds the run in progress, or None outside of scripts."""
+
+
+#: Read `current.run`; never store it across a wait.
+current = Current()
+cdef Current _current = current
+
+
+class _Worker(greenlet.greenlet):
+    """A greenlet that runs scripts."""
+
+
+cdef class Pool:
+    """Worker greenlets, kept for reuse: a fresh one costs a page fault, a pooled switch under 1 µs.
+
+    `limit` bounds the runs in flight (suspended ones included); `run` refuses beyond it.
+    """
+
+    def __init__(self, long limit=20_000, long keep=512):
+        self.limit = limit
+        self.keep = keep
+        self._idle = []
+
+    def run(self, work, *args):
+        """Run `work(*args)` in a worker until it returns or waits; False if too many runs are in flight.
+
+        Called inside a worker, it runs in place. What `work` raises reaches the caller.
+        """
+        return self.start(work, args)
+
+    cdef bint start(self, object work, tuple args) except -1:
+        global in_worker
+        cdef Run saved
+        if in_worker:
+            work(*args)
+            return True
+        if self.in_flight >= self.limit:
+            return False
+        self.in_flight += 1
+        saved = _current.run
+        worker = self._idle.pop() if self._idle else _Worker(self._work)
+        in_worker = True
+        try:
+            worker.switch(work, args)
+        finally:
+            in_worker = False
+            _current.run = saved
+        return True
+
+    def _work(self, work, args):
+        me = get_current()
+        hub = me.parent
+        while True:
+            try:
+                work(*args)
+            except BaseException:
+                self.in_flight -= 1
+                raise  # ends this worker; greenlet hands the error to the hub's caller
+            self.in_flight -= 1
+            if len(self._idle) >= self.keep:
+                return
+            self._idle.append(me)
+            work, args = hub.switch()
+
+
+def can_wait():
+    """Whether the caller runs in a worker greenlet, and so may `wait`."""
+    return in_worker
+
+
+def suspend(arm):
+    """Suspend this run until `resume(value)` is called, and return the value.
+
+    `arm(resume)` is called at once, in the worker; `resume` must be called from the hub, later, once. A value
+    that is an exception is raised here.
+    """
+    if not in_worker:
+        raise NoRun("only a running route can wait")
+    me = get_current()
+    hub = me.parent
+    cdef Run run = _current.run
+
+    def resume(value):
+        global in_worker
+        cdef Run saved = _current.run
+        in_worker = True
+        try:
+            me.switch(value)
+        finally:
+            in_worker = False
+            _current.run = saved
+
+    arm(resume)
+    value = hub.switch()
+    _current.run = run
+    if isinstance(value, BaseException):
+        raise value
+    return value
+
+
+cdef class Dispatcher:
+    """What of a node is compiled: taking messages in and running routes. `Node` has the rest."""
+
+    def __init__(self, wall):
+        self.wall = wall
+        self.pool = Pool()
+
+    def attach(self, TransactionLayer layer not None):
+        """Give the node its transactions."""
+        self.layer = layer
+
+    cpdef execute(self, Run run, object route):
+        """Run a route; what it raises is logged with its traceback, and marks the run as failed."""
+        cdef Run saved = _current.run
+        _current.run = run
+        try:
+            value = route(run)
+            return value if isinstance(value, int) else 1
+        except (EndRoute, SystemExit):
+            return 0
+        except Exception:
+            run.failed = True
+            script_log.exception("the script failed in %s for %s", run.where(), describe(run.msg))
+            return -1
+        finally:
+            _current.run = saved
+
+    def on_datagram(self, Listener listener, bytes data, Address source, long long connection_id=0):
+        """Take one message from the network. Never raises."""
+        cdef Message msg
+        cdef Address at
+        if len(data) < SHORTEST:
+            return
+        try:
+            msg = parse(data)
+        except ParseError as error:
+            self.bad_messages += 1
+            log.info("not SIP from %s:%d: %s", source.ip, source.port, error)
+            return
+        at = listener._address
+        self._messages += 1
+        msg.src_ip = source.ip_bytes
+        msg.src_port = source.port
+        msg.dst_ip = at.ip_bytes
+        msg.dst_port = at.port
+        msg.proto = listener.proto
+        msg.source = source
+        msg.listener = listener
+        msg.connection_id = connection_id
+        msg.received_at = self.wall()
+        msg.id = self._messages
+        try:
+            if msg.is_request:
+                self._request(msg)
+            else:
+                self._response(msg)
+        except Exception:
+            log.exception("a message from %s:%d could not be handled", source.ip, source.port)
+
+    cdef int _request(self, Message msg) except -1:
+        self.received_requests += 1
+        try:
+            msg.check()
+        except ParseError as error:
+            self.bad_messages += 1
+            self.refuse(msg, error)
+            return 0
+        if msg.method_id == M_ACK and self.is_own_ack(msg):
+            return 0
+        if self.draining and self.is_new(msg):
+            self.reply(msg, 503, "Service Unavailable")
+            return 0
+        if not self.pool.start(self.route_request, (msg,)):
+            self.refused_runs += 1
+            if msg.method_id != M_ACK:
+                self.reply(msg, 503, "Service Unavailable")
+        return 0
+
+    def route_request(self, Message msg):
+        """The request route, in a worker."""
+        cdef Run run = Run(self, msg, REQUEST_ROUTE)
+        cdef Transaction t
+        routes = run.generation
+        if routes.pre_routing is not None:
+            self.execute(run, routes.pre_routing)
+            if run.drop or run.failed:
+                return
+        if routes.request is None:
+            return
+        self.execute(run, routes.request)
+        t = run.transaction
+        if run.failed and msg.method_id != M_ACK:
+            if t is not None:
+                self.layer.reply(t, 500, b"Server Internal Error")
+            else:
+                self.reply(msg, 500, "Server Internal Error")
+        if t is not None and t.status < 200 and not t.freed and not t.suspended and not t.pending():
+            self.left_open(run)
+        for callback in run.on_end:
+            callback(run)
+
+    cdef int _response(self, Message msg) except -1:
+        self.received_replies += 1
+        try:
+            msg.check()
+        except ParseError as error:
+            self.bad_messages += 1
+            log.info("malformed response from %s:%d: %s", msg.src_ip.decode(), msg.src_port, error)
+            return 0
+        if self.routes.reply is None:
+            self.take_response(msg)
+        else:
+            self.pool.start(self.route_response, (msg,))
+        return 0
+
+    def route_response(self, Message msg):
+        """The reply route of the node, in a worker, before any transaction sees the response."""
+        cdef Branch branch = self.layer.match(msg)
+        cdef Run run
+        transaction = None
+        if branch is not None:
+            transaction = branch.transaction
+            msg.facets = branch.transaction.request.facets
+        run = Run(self, msg, CORE_ONREPLY_ROUTE, "", transaction, branch)
+        self.execute(run, run.generation.reply)
+        # A route may have put a rebuilt message in its place.
+        if not run.drop:
+            self.take_response(run.msg)
+
+    cpdef take_response(self, Message msg):
+        """A response to the transaction it belongs to, else onward by its next Via."""
+        if not self.layer.receive_response(msg, None):
+            self.forward_reply(msg)
+
+
+def describe(Message msg):
+    """A message in a few words, for the log."""
+    try:
+        what = msg.get_method().decode("ascii", "replace") if msg.is_request else str(msg.status)
+        return f"{what} {msg.get_callid().decode('ascii', 'replace')} from {msg.src_ip.decode()}:{msg.src_port}"
+    except ParseError:
+        return "a message without Call-ID"
