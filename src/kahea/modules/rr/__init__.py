@@ -106,16 +106,16 @@ class RecordRouting(Module):
             return -1
         lr = b";lr=on" if self.enable_full_lr else b";lr"
         ftag = self._ftag(msg)
-        mine = style == record.OWN
+        mine, preset = style == record.OWN, style == record.PRESET
         state = record.RecordRoute(
             style=style,
             double=self.enable_double_rr,
             head=self._head(run),
-            tail=lr + ftag if mine else ftag,
+            tail=lr + ftag if mine else ftag + before.params if preset else ftag,
             lr=b"" if mine else lr,
             address=address,
             inbound=inbound,
-            params=before.params,
+            params=b"" if preset else before.params,
             names=bool(self.sockname_mode),
         )
         record.note(run, state)

@@ -40,7 +40,7 @@ class RecordRoute:
     double: int = DIFFERENT
     head: bytes = b""
     tail: bytes = b""
-    lr: bytes = b""  # of presets, where it stands last
+    lr: bytes = b""  # of presets, where it follows `tail`
     address: bytes = b""  # preset or advertised
     inbound: bytes = b""  # the second preset
     params: bytes = b""  # of add_rr_param()
@@ -51,7 +51,7 @@ class RecordRoute:
         if self.style == OWN:
             return self._own(received, sending)
         if self.style == PRESET:
-            tail = self.tail + self.params + self.lr + b">\r\n"
+            tail = self.tail + self.lr + self.params + b">\r\n"
             first = self.head + self.address + tail
             return first + self.head + self.inbound + tail if self.inbound else first
         if self.style == ADVERTISED:
