@@ -1,4 +1,4 @@
-"""The server that the peers talk to: each test runs against Kahea and, to prove the peers, against Kamailio."""
+"""The server that the peers talk to: Kahea and, to prove the peers, Kamailio."""
 
 from __future__ import annotations
 

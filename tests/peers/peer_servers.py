@@ -1,4 +1,4 @@
-"""The servers under test as processes: `kahea run`, and Kamailio with the same script to prove the peers by."""
+"""The servers under test as processes: `kahea run`, and Kamailio with the same script."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ modparam("usrloc", "db_mode", 0)
 modparam("app_python3", "load", "{script}")
 cfgengine "python"
 """
-MODULES = "kex corex tm tmx sl rr pv maxfwd usrloc registrar textops textopsx siputils xlog sanity app_python3"  # in order
+MODULES = """kex corex tm tmx sl rr pv maxfwd usrloc registrar textops textopsx siputils xlog sanity
+app_python3"""
 
 
 def free_port() -> int:

@@ -76,23 +76,18 @@ def run(
         raise typer.BadParameter("give the script as FILE or by -f, not both")
     from kahea.cli import logs, server
 
-    try:
-        config = configure(file or script, listen or (), define or (), settings)
-        for text in set_ or ():
-            name, _, value = text.partition("=")
-            config.set_global(name, value)
-        for text in modparam or ():
-            _modparam(config, text)
-        for text in config.settings.listen:
-            parse_listen(text)
-        if config.settings.workdir:
-            os.chdir(config.settings.workdir)
-        logs.set_up(config.settings.debug, colour=config.settings.log_color)
-        code = server.run(config, announce)
-    except ConfigError as error:
-        typer.echo(f"kahea: {error}", err=True)
-        raise typer.Exit(BAD_CONFIGURATION) from None
-    raise typer.Exit(code)
+    config = configure(file or script, listen or (), define or (), settings)
+    for text in set_ or ():
+        name, _, value = text.partition("=")
+        config.set_global(name, value)
+    for text in modparam or ():
+        _modparam(config, text)
+    for text in config.settings.listen:
+        parse_listen(text)
+    if config.settings.workdir:
+        os.chdir(config.settings.workdir)
+    logs.set_up(config.settings.debug, colour=config.settings.log_color)
+    raise typer.Exit(server.run(config, announce))
 
 
 @app.command()
@@ -169,5 +164,9 @@ def announce(server: Server) -> None:
 
 def main() -> int:
     """Entry point of `kahea` and `python -m kahea`."""
-    app()
+    try:
+        app()
+    except ConfigError as error:
+        typer.echo(f"kahea: {error}", err=True)
+        return BAD_CONFIGURATION
     return 0

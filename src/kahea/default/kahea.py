@@ -3,9 +3,10 @@
 Phones register here and call one another by name; a call from or to elsewhere is relayed if one side of it is
 ours. Nobody is asked for a password: keep it to networks where you trust everybody, or add that first.
 
-This is an ordinary KEMI script: Kamailio's app_python3 runs it too. Copy it, change it, and start it with
-`kahea run yours.py`; settings go into a kahea.toml beside it. `KSR.<module>.<function>` are the functions
-that Kamailio's module pages describe. A function's answer is true where it is above 0.
+This is an ordinary KEMI script: Kamailio's app_python3 runs it too, once told that it has neither a reply
+route nor an onsend route. Copy it, change it, and start it with `kahea run yours.py`; settings go into a
+kahea.toml beside it. `KSR.<module>.<function>` are the functions that Kamailio's module pages describe. A
+function's answer is true where it is above 0.
 """
 
 import KSR
@@ -74,7 +75,7 @@ class Kahea:
             KSR.sl.sl_send_reply(200, "Keepalive")
             return False
         if KSR.sanity.sanity_check(17895, 7) < 0:
-            KSR.warn("malformed request from " + KSR.pv.getw("$si") + "\n")
+            KSR.warn(f"malformed request from {KSR.pv.getw('$si')}\n")
             return False
         return True
 
@@ -125,21 +126,17 @@ class Kahea:
 
     def ksr_branch_manage(self, msg):
         """Called for each branch before it is sent."""
-        KSR.dbg("branch " + str(KSR.tm.t_get_branch_index()) + " to " + KSR.pv.getw("$ru") + "\n")
+        KSR.dbg(f"branch {KSR.tm.t_get_branch_index()} to {KSR.pv.getw('$ru')}\n")
         return 1
 
     def ksr_onreply_manage(self, msg):
         """Called for each reply of the branches."""
-        KSR.dbg("reply " + KSR.pv.getw("$rs") + "\n")
+        KSR.dbg(f"reply {KSR.pv.getw('$rs')}\n")
         return 1
 
     def ksr_failure_manage(self, msg):
         """Called when all branches have failed; a script may try others here."""
         if KSR.tm.t_is_canceled() > 0:
             return 1
-        KSR.dbg("all branches failed with " + KSR.pv.getw("$T_reply_code") + "\n")
-        return 1
-
-    def ksr_reply_route(self, msg):
-        """Called for each reply that comes in, before its transaction sees it."""
+        KSR.dbg(f"all branches failed, the last with {KSR.pv.getw('$T_reply_code')}\n")
         return 1
