@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import IPS, Notes, turns
+from net_bench import IPS, Notes
 
 from kahea.net.address import P_TCP, Address, Listener
 from kahea.net.connections import MAX_ALIASES, ConnectionTable

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Notes, turns
+from net_bench import Notes, turns
 
 from kahea.net.address import Address
 from kahea.net.connection import Connection

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import IPS, Notes
+from net_bench import IPS, Notes
 
 from kahea.net import udp
 from kahea.net.address import Address, Listener
