@@ -23,7 +23,7 @@ _OPERATORS: dict[str, Callable[[bytes, bytes], bool]] = {
     "eq": lambda body, value: body.lower() == value.lower(),
     "ne": lambda body, value: body.lower() != value.lower(),
     "sw": lambda body, value: body.lower().startswith(value.lower()),
-    "in": lambda body, value: value in body,
+    "in": lambda body, value: value.lower() in body.lower(),
 }
 
 
@@ -137,7 +137,7 @@ class Hdr(Module):
     def match_content(self, run: Run, name: str, op: str, value: str, mode: str) -> bool:
         """Compare the bodies of the headers of a name with a value.
 
-        `op`: `eq` equal, `ne` not equal, `sw` begins with (these in any case), `in` contains. `mode`: `f` the
+        `op`: `eq` equal, `ne` not equal, `sw` begins with, `in` contains, all in any case. `mode`: `f` the
         first header, `l` the last, `a` all of them, `o` at least one. False where there is no such header.
         Kamailio knows `re` as well, but has not built it.
         """

@@ -18,7 +18,7 @@ def headers_named(run: Run, name: str) -> list[Header] | None:
     None, and a line in the log, for what can be no header name.
     """
     raw = wire(name)
-    if not is_token(raw):
+    if not is_token(raw.replace(b" ", b"")):
         run.node.log.error("%r is no header name", name)
         return None
     return run.msg.headers_named(raw)

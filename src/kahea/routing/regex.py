@@ -239,6 +239,8 @@ class _Translator:
         high = self._bracket_char()
         if high < low:
             raise RegexError("a range that ends before it begins")
+        if self._peek() == "-" and self.text[self.at + 1 : self.at + 2] != "]":
+            raise RegexError("a range that begins with a range")
         return f"{_in_set(low)}-{_in_set(high)}"
 
     def _bracket_char(self) -> str:

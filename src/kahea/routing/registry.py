@@ -47,7 +47,7 @@ class Registry:
     def __init__(self, node: Node, names: Iterable[str] | None = None) -> None:
         self.modules: dict[str, Module] = {}
         self._node = node
-        for name in available() if names is None else ["core", "pv", *names]:
+        for name in available() if names is None else ["core", "hdr", "pv", *names]:
             self._add(name, ())
         self.functions: dict[tuple[str, str], Function] = {}
         self.rpcs: dict[str, RpcCommand] = {}

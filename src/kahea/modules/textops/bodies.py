@@ -79,7 +79,7 @@ class Bodies(Module):
 
     @function
     def set_reply_body(self, run: Run, body: str, mime: str) -> int:
-        """Set the body of the server's own replies to this request; -1 if it or its type is empty."""
+        """Set the body of the server's own replies, once; -1 if it or its type is empty, or if it is set."""
         return self._set_reply(run, "set_reply_body", wire(body), mime)
 
     @function
@@ -90,6 +90,9 @@ class Bodies(Module):
     def _set_reply(self, run: Run, name: str, body: bytes | None, mime: str) -> int:
         if not body or not mime:
             self.node.log.error("%s: needs a body and a content type", name)
+            return -1
+        if run.msg.reply_body is not None:
+            self.node.log.error("%s: the replies have a body already", name)
             return -1
         run.msg.reply_body = (wire(mime), body)
         return 1
@@ -111,7 +114,7 @@ def hold_kind(sdp: bytes) -> int:
             audio = line.startswith(b"m=audio")
         elif line.startswith(b"c="):
             address = address or line.rpartition(b" ")[2]
-        elif line[:10].lower() in (b"a=sendonly", b"a=inactive"):
+        elif line.startswith(b"a=") and line[2:10].lower() in (b"sendonly", b"inactive"):
             held = True
     return result
 

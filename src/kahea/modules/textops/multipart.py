@@ -81,9 +81,11 @@ def tidy(msg: Message, marks: list[Delimiter]) -> None:
         msg.delete(last.end, len(behind))
     line_end = msg.raw[last.mark_end : last.end]
     mark = msg.raw[last.start : last.mark_end]
-    if line_end not in (b"\r\n", b"--\r\n") or msg.edited_body().endswith(mark + b"--\r\n"):
+    if msg.edited_body().endswith(mark + b"--\r\n"):
         return
-    if not last.closing:
+    if line_end == b"--":
+        msg.insert(last.end, b"\r\n")
+    elif line_end == b"\r\n":
         # The dashes stand behind the line end's first byte, so that parts can still be added before them.
         msg.delete(last.mark_end, 1)
         msg.replace(last.mark_end + 1, 1, b"--\r\n")

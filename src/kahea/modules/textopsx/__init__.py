@@ -1,4 +1,4 @@
-"""More text operations: apply edits, change a reply's status, header values, iterators over headers and lines."""
+"""More text operations: applying edits, a reply's status, header values, iterators over headers and lines."""
 
 from kahea.modules.textopsx.iterators import Iterators
 from kahea.modules.textopsx.message import Whole

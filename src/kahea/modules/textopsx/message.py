@@ -1,4 +1,4 @@
-"""The message as a whole: apply the edits so far, replace it, change a reply's status, keep or drop parts of it."""
+"""The message as a whole: apply the edits so far, replace it, change its status, keep or drop parts of it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 #: The headers that `keep_hf` never removes.
 _ALWAYS_KEPT = frozenset(
     {
-        H_VIA, H_FROM, H_TO, H_CALLID, H_CSEQ, H_CONTENTLENGTH, H_CONTENTTYPE, H_MAXFORWARDS, H_CONTACT, H_ROUTE,
-        H_RECORDROUTE,
+        H_VIA, H_FROM, H_TO, H_CALLID, H_CSEQ, H_CONTENTLENGTH, H_CONTENTTYPE, H_MAXFORWARDS, H_CONTACT,
+        H_ROUTE, H_RECORDROUTE,
     }
 )  # fmt: skip
 
@@ -48,8 +48,8 @@ class Whole(Module):
     def msg_apply_changes(self, run: Run) -> int:
         """Make the edits so far part of the message, as if it had been received so.
 
-        In the request route before there is a transaction, and in the node's reply route; -1 elsewhere, and where
-        the edits made a message that can't be parsed.
+        In the request route before there is a transaction, and in the node's reply route; -1 elsewhere, and
+        where the edits made a message that can't be parsed.
         """
         return self._use(run, "msg_apply_changes", run.msg.rebuild())
 
@@ -81,8 +81,8 @@ class Whole(Module):
     def change_reply_status(self, run: Run, code: int, reason: str) -> int:
         """Change the status and reason phrase of a received reply, for it to be sent on.
 
-        -1 for a request, for a status beyond 100..699, and where a 1xx or 2xx would leave its class or another
-        status would enter it.
+        -1 for a request, for a status beyond 100..699, and where a 1xx or 2xx would leave its class or
+        another status would enter it.
         """
         if not reason:
             self.node.log.error("change_reply_status: needs a reason phrase")

@@ -1,8 +1,8 @@
 """One value of a header among several, and parameters of values: `Name[index].param`.
 
-The values of a header are what commas separate, outside of quotes and angle brackets; those of all headers of a
-name count through, from 1, and from -1 backwards. The functions that end in 2 take each header for one value, whose
-parameters are separated by commas, as in Authorization.
+The values of a header are what commas separate, outside of quotes and angle brackets; those of all headers
+of a name count through, from 1, and from -1 backwards. The functions that end in 2 take each header for one
+value, whose parameters are separated by commas, as in Authorization.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from kahea.sip.message import Header
 
 T = TypeVar("T")
+
+#: The scheme before the parameters of an Authorization header.
+_SCHEME = re.compile(rb"[^\s,=\";]*[ \t]+(?=[^\s=,]+[ \t]*=)")
 
 _TARGET = re.compile(r"(?P<name>[^\[.]+)(?:\[(?P<index>\*|-?[0-9]{1,9})\])?(?:\.(?P<param>.+))?", re.DOTALL)
 
@@ -99,9 +102,7 @@ def _params_of(raw: bytes, value: Span) -> list[Span]:
 
 def _credentials_of(raw: bytes, header: Header) -> list[Span]:
     """The parameters of a header such as Authorization: past the scheme, separated by commas."""
-    scheme = re.compile(rb"[^\s,=\";]*[ \t]+(?=[^\s=,]+[ \t]*=)").match(
-        raw, header.body_start, header.body_end
-    )
+    scheme = _SCHEME.match(raw, header.body_start, header.body_end)
     start = scheme.end() if scheme is not None else header.body_start
     return split_spans(raw, start, header.body_end, b",") if header.body_end > start else []
 
@@ -126,7 +127,7 @@ class Values(Module):
 
     @function
     def append_hf_value(self, run: Run, target: str, value: str) -> int:
-        """Add a value behind the one at an index; without an index, or where there is none, a header at the end."""
+        """Add a value behind the one at an index; without an index or such a value, a header at the end."""
         return self._add(run, "append_hf_value", target, wire(value), behind=True)
 
     @function
@@ -163,12 +164,12 @@ class Values(Module):
 
     @function
     def remove_hf_value(self, run: Run, target: str) -> int:
-        """Remove a value, the first without an index, all for `*`; or a parameter. -1 if nothing is removed."""
+        """Remove a value, the first without an index, all for `*`, or a parameter; -1 if there is none."""
         return self._change(run, "remove_hf_value", target, None, _listed)
 
     @function
     def remove_hf_value2(self, run: Run, target: str, _unused: str) -> int:
-        """As `remove_hf_value`, for headers like Authorization. Kamailio calls it with a second text of no use."""
+        """As `remove_hf_value`, for headers like Authorization. The second text means nothing."""
         return self._change(run, "remove_hf_value2", target, None, _whole)
 
     @function
@@ -196,6 +197,9 @@ class Values(Module):
         target = self._target(name, text)
         if target is None:
             return -1
+        if value is None and target.index == "*" and not target.param:
+            # All values of a header are the header.
+            kind = _whole
         result = -1
         for value_or_header in _chosen(list(kind(run, target.name)), target.index):
             if value_or_header.change(run, target.param, value):
@@ -245,7 +249,7 @@ def _same(raw: bytes, span: Span, value: bytes) -> bool:
 
 
 def _remove_value(run: Run, header: Header, span: Span) -> None:
-    """Remove a value with the comma behind it, the last one with the comma before it, the only one as a header."""
+    """Remove a value with the comma behind it, the last with the one before it, the only one as a header."""
     if span.first and span.last:
         run.msg.remove_header(header)
     elif span.last:
@@ -279,7 +283,7 @@ class _Value:
             else:
                 inner = raw[self.span.start : self.span.end]
                 start = self.span.start + len(inner) - len(inner.lstrip())
-                run.msg.replace(start, self.span.end - start, value)
+                run.msg.replace(start, len(inner.strip()), value)
             return True
         found = find_param(raw, _params_of(raw, self.span), param)
         if found is not None and value:
