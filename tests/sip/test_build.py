@@ -215,6 +215,15 @@ def test_set_body() -> None:
         assert message.body == b"vvv"
 
 
+def test_edit_of_an_empty_header_stays_on_its_line() -> None:
+    for line in (b"X-E:\r\n", b"X-E: \r\n", b"X-E:\n", b"X-E:\r\n \r\n"):
+        message = parse(request(extra=line))
+        header = message.header_named(b"X-E")
+        assert header is not None
+        message.insert(header.body_start, b"full")
+        assert parse(message.rebuild()).header_named(b"X-E").body == b"full"  # type: ignore[union-attr]
+
+
 def test_removed_content_length_stays_away_on_datagrams() -> None:
     message = received(request(body=b"vvv"))
     header = message.header(m.H_CONTENTLENGTH)

@@ -75,7 +75,7 @@ cdef int index_status_line(Message m, int end) except -1:
 
 cdef int index_headers(Message m) except -1:
     cdef chars p = m.p
-    cdef int pos = m.line_end, size = m.size, line, colon, count = 0, kind, i
+    cdef int pos = m.line_end, size = m.size, line, stop, colon, count = 0, kind, i
     cdef int limit = min(<int>MAX_HEADERS, HEADER_CAP)
     cdef Slot* s
     memset(m.first, 0xff, sizeof(m.first))
@@ -99,8 +99,12 @@ cdef int index_headers(Message m) except -1:
         if s.name_len == 0 or is_in(p[pos], KH_WS):
             raise bad(b"Bad Header Name", pos)
         s.end = line
-        s.body = skip_ws(p, colon + 1, line)
-        s.body_end = trim_end(p, s.body, line)
+        # An empty body lies before the line end, so that an edit of it stays on its line.
+        stop = line - 1 if p[line - 1] == 10 else line
+        if p[stop - 1] == 13:
+            stop -= 1
+        s.body = skip_ws(p, colon + 1, stop)
+        s.body_end = trim_end(p, s.body, stop)
         kind = kind_of(p + pos, s.name_len)
         s.kind = <short>kind
         s.next = -1
