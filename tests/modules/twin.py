@@ -213,14 +213,15 @@ class Kamailio:
             out = json.loads(self.places.blank(self._answers.recv(65535).decode()))
         except TimeoutError:
             out = None
-        sink = self._drain(self._sink)
+        # A reply goes on when the script is over.
+        sink = self._drain(self._sink, 1.0 if message.startswith("SIP/2.0") else 0.0)
         if "@TSINK" in code:
             sink += self._from_stream()
         return Outcome(out, sink, self._drain(self._caller))
 
-    def _drain(self, s: socket.socket) -> list[str]:
-        found = []
-        while select.select([s], [], [], 0)[0]:
+    def _drain(self, s: socket.socket, wait: float = 0.0) -> list[str]:
+        found: list[str] = []
+        while select.select([s], [], [], 0 if found else wait)[0]:
             found.append(self.places.blank(s.recv(65535).decode("utf-8", "surrogateescape")))
         return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kahea.routing.module import Module, Param, function
-from kahea.sip.errors import ParseError
 from kahea.sip.message import H_MAXFORWARDS
 
 if TYPE_CHECKING:
@@ -27,21 +26,24 @@ class Maxfwd(Module):
 
     @function
     def process_maxfwd(self, run: Run, limit: int) -> int:
-        """Count Max-Forwards down, or add it with the value `limit` (0..256) if there is none.
+        """Count Max-Forwards down, or add it with the value `limit` (0..255) if there is none.
 
         1: counted down; 2: added; -1: it is 0 already, or `limit` is out of range; -2: it is no number.
+        This server is one hop: a second call changes nothing.
         """
-        if not 0 <= limit <= 256:
-            self.node.log.error("process_maxfwd: %d is not between 0 and 256", limit)
+        if not 0 <= limit <= 255:
+            self.node.log.error("process_maxfwd: %d is not between 0 and 255", limit)
             return -1
         msg = run.msg
         header = msg.header(H_MAXFORWARDS)
         if header is None:
             if "maxfwd" not in msg.facets:
-                msg.append_header(b"Max-Forwards: %d\r\n" % limit)
+                msg.prepend_header(b"Max-Forwards: %d\r\n" % limit)
                 msg.facets["maxfwd"] = None
             return 2
-        value = _value(msg)
+        if "maxfwd" in msg.facets:
+            return 1
+        value = _value(msg, header.body)
         if value <= 0:
             return -1 if value == 0 else -2
         msg.facets["maxfwd"] = value = min(value - 1, self.max_limit)
@@ -53,24 +55,23 @@ class Maxfwd(Module):
     @function
     def is_maxfwd_lt(self, run: Run, limit: int) -> int:
         """Whether the received Max-Forwards, as counted down, is below `limit`; -2: none, -3: no number."""
-        if run.msg.header(H_MAXFORWARDS) is None:
+        header = run.msg.header(H_MAXFORWARDS)
+        if header is None:
             return -2
-        value = _value(run.msg)
+        value = _value(run.msg, header.body)
         if value < 0:
             return -3
         return 1 if value < limit else -1
 
 
-def _value(msg: Message) -> int:
+def _value(msg: Message, body: bytes) -> int:
     """The value so far; 0 for an empty header, -1 for what is no number."""
     counted = msg.facets.get("maxfwd")
     if isinstance(counted, int):
         return counted
-    try:
-        return msg.max_forwards
-    except ParseError:
-        header = msg.header(H_MAXFORWARDS)
-        return 0 if header is not None and not header.body else -1
+    if body.isdigit() and len(body) <= 10:
+        return int(body)
+    return -1 if body else 0
 
 
 MODULE = Maxfwd

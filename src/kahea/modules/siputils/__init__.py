@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -105,7 +106,7 @@ class Siputils(RemoteParty, Module):
         if not routes:
             return 1
         uri = parse_uri(routes[0].uri)
-        if not self.node.is_myself(uri.host, uri.effective_port):
+        if not self.node.is_myself(uri.host, uri.port):
             return -1
         if mode != 0:
             return 1
@@ -249,11 +250,12 @@ class Siputils(RemoteParty, Module):
 
     @function
     def encode_contact(self, run: Run, prefix: str, host: str) -> int:
-        """Pack each Contact's URI into the user of one at `host`; -1 without a Contact or if it is no URI."""
+        """Pack the URIs of the first Contact into the user of one at `host`; -1 if there is none."""
         if run.msg.header(H_CONTACT) is None:
             return -1
         separator = wire(self.contact_flds_separator[0])
-        contact.rewrite_all(run.msg, lambda uri: contact.pack(uri, wire(prefix), wire(host), separator))
+        packed = functools.partial(contact.pack, prefix=wire(prefix), host=wire(host), separator=separator)
+        contact.rewrite(run.msg, packed, brackets=False)
         return 1
 
     @function
@@ -264,17 +266,17 @@ class Siputils(RemoteParty, Module):
 
     @function
     def decode_contact_header(self, run: Run) -> int:
-        """Unpack each Contact's URI; -1 without a Contact or if one is not packed."""
+        """Unpack the URIs of the first Contact; -1 without a Contact or if one is not packed."""
         if run.msg.header(H_CONTACT) is None:
             return -1
         separator = wire(self.contact_flds_separator[0])
-        contact.rewrite_all(run.msg, lambda uri: contact.unpack(uri, separator))
+        contact.rewrite(run.msg, lambda uri: contact.unpack(uri, separator), brackets=False)
         return 1
 
     @function
     def contact_param_encode(self, run: Run, name: str, server: str) -> int:
         """Replace the first Contact's URIs by `server` with the old one as a parameter, in Base64url."""
-        contact.rewrite_first(run.msg, lambda uri: contact.wrap(uri, wire(name), wire(server)))
+        contact.rewrite(run.msg, lambda uri: contact.wrap(uri, wire(name), wire(server)), brackets=True)
         return 1
 
     @function
@@ -283,13 +285,13 @@ class Siputils(RemoteParty, Module):
         msg = run.msg
         host = b"[%b]" % msg.src_ip if b":" in msg.src_ip else msg.src_ip
         alias = b";alias=%b~%d~%d" % (host, msg.src_port, msg.proto)
-        contact.rewrite_first(msg, lambda uri: contact.wrap(uri + alias, wire(name), wire(server)))
+        contact.rewrite(msg, lambda uri: contact.wrap(uri + alias, wire(name), wire(server)), brackets=True)
         return 1
 
     @function
     def contact_param_decode(self, run: Run, name: str) -> int:
         """Put back what contact_param_encode() did; -1 if a parameter is no Base64url."""
-        contact.rewrite_first(run.msg, lambda uri: contact.unwrap(uri, wire(name)))
+        contact.rewrite(run.msg, lambda uri: contact.unwrap(uri, wire(name)), brackets=True)
         return 1
 
     @function
@@ -305,7 +307,7 @@ class Siputils(RemoteParty, Module):
     def contact_param_rm(self, run: Run, name: str) -> int:
         """Remove a parameter from the URIs of the first Contact."""
         wanted = wire(name)
-        contact.rewrite_first(run.msg, lambda uri: uris.without_param(parse_uri(uri), wanted))
+        contact.rewrite(run.msg, lambda uri: uris.without_param(parse_uri(uri), wanted), brackets=True)
         return 1
 
     @function

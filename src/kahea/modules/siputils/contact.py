@@ -59,32 +59,25 @@ def unwrap(uri: bytes, name: bytes) -> bytes:
         raise ParseError(f"parameter is no Base64url: {error}") from error
 
 
-def rewrite_all(msg: Message, change: Callable[[bytes], bytes]) -> None:
-    """Replace the URI of each value of each Contact header. Raises ParseError before anything is changed."""
-    _rewrite(msg, msg.name_addrs(H_CONTACT), change, brackets=False)
-
-
 def first_contacts(msg: Message) -> list[NameAddr]:
     """The values of the first Contact header; offsets count from its body. Raises ParseError."""
     header = msg.header(H_CONTACT)
     return [] if header is None else parse_name_addrs(header.body)
 
 
-def rewrite_first(msg: Message, change: Callable[[bytes], bytes]) -> None:
-    """Replace the URI of each value of the first Contact header, in angle brackets. Raises ParseError."""
+def rewrite(msg: Message, change: Callable[[bytes], bytes], *, brackets: bool) -> None:
+    """Replace the URI of each value of the first Contact header, as Kamailio does.
+
+    `brackets` puts angle brackets around one that has none. Raises ParseError before anything is changed.
+    """
     header = msg.header(H_CONTACT)
-    if header is not None:
-        end = header.end
-        values = [v for v in msg.name_addrs(H_CONTACT) if v.start < end]
-        _rewrite(msg, values, change, brackets=True)
-
-
-def _rewrite(
-    msg: Message, values: list[NameAddr], change: Callable[[bytes], bytes], *, brackets: bool
-) -> None:
-    raw = msg.raw
+    if header is None:
+        return
+    raw, end = msg.raw, header.end
     edits = []
-    for value in values:
+    for value in msg.name_addrs(H_CONTACT):
+        if value.start >= end:
+            break
         if value.uri == b"*":
             continue
         new = change(value.uri)

@@ -61,10 +61,10 @@ def same_header_name(a: bytes, b: bytes) -> bool:
 
 
 def without_param(uri: Uri, name: bytes) -> bytes:
-    """The URI's text without the first parameter of this name, whatever its case."""
+    """The URI's text without the last parameter of this name, whatever its case."""
     pieces = uri.params.split(b";") if uri.params else []
-    for at, piece in enumerate(pieces):
-        if piece.partition(b"=")[0].strip().lower() == name.lower():
+    for at in range(len(pieces) - 1, -1, -1):
+        if pieces[at].partition(b"=")[0].strip().lower() == name.lower():
             del pieces[at]
             return uri.replaced(params=b";".join(pieces))
     return uri.raw
