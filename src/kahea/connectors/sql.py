@@ -1,0 +1,253 @@
+"""SQL databases for modules: async SQLAlchemy Core engines by a Kamailio or SQLAlchemy URL, bounded.
+
+Rules of this room:
+
+1. Everything here is awaited; a script waits by `routing.run.wait`. Nothing waits longer than `timeout`.
+2. What goes wrong is a `DatabaseError`: `Unavailable` where a later try may succeed, `Refused` where the
+   database did answer and said no.
+3. A database that is down fails at once between tries (`RETRY_AFTER`), so that callers don't queue for a
+   time-out each.
+
+SQLAlchemy takes 0.2 s to import, so modules import this file only once they know that they have a database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import event, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from kahea.connectors.errors import BadUrl, DatabaseError, Refused, Unavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+    from sqlalchemy.sql import Executable
+
+log = logging.getLogger("kahea.sql")
+
+#: Kamailio's database modules and SQLAlchemy's dialects, each with the driver that does not block the loop.
+DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite3": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+    "mysql": "mysql+asyncmy",
+    "mariadb": "mysql+asyncmy",
+    "mysql+asyncmy": "mysql+asyncmy",
+    "mariadb+asyncmy": "mysql+asyncmy",
+    "mysql+aiomysql": "mysql+aiomysql",
+}
+
+#: Seconds after a failed connection during which nobody tries again.
+RETRY_AFTER: Final = 1.0
+
+Rows = Sequence[Mapping[str, Any]]
+#: A statement with its parameter sets; more than one set makes it one `executemany`.
+Step = tuple["Executable", Rows]
+
+
+def database_url(text: str) -> URL:
+    """The SQLAlchemy URL for a Kamailio or SQLAlchemy one; raises BadUrl.
+
+    `sqlite:///relative.db` and `sqlite:////absolute.db` mean the same in both.
+    """
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        raise BadUrl(f"not a database URL: {text!r}")
+    driver = DRIVERS.get(scheme.lower())
+    if driver is None:
+        known = ", ".join(sorted({name.partition("+")[0] for name in DRIVERS}))
+        raise BadUrl(f"databases of type {scheme!r} are not supported; these are: {known}")
+    # Kamailio takes a password with an @ as it is.
+    head, at, tail = rest.rpartition("@")
+    if at and "@" in head:
+        rest = head.replace("@", "%40") + "@" + tail
+    try:
+        return make_url(f"{driver}://{rest}")
+    except (ArgumentError, ValueError) as error:
+        raise BadUrl(f"not a database URL: {error}") from error
+
+
+def plain_url(url: URL) -> str:
+    """The URL for logs, without its password."""
+    return url.render_as_string(hide_password=True)
+
+
+@dataclass
+class State:
+    """What is known of a database, for metrics and health checks."""
+
+    up: bool | None = None  # None until the first attempt
+    error: str = ""  # the last one
+    statements: int = 0
+    failures: int = 0
+    retry_at: float = field(default=0.0, repr=False)
+
+
+class Database:
+    """One database: an engine with a bounded pool. Made without I/O; connects on first use.
+
+    `timeout` is the most seconds that one call may take, waiting for a connection included.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 4, timeout: float = 5.0) -> None:
+        self.url = database_url(url)
+        self.timeout = timeout
+        self.state = State()
+        self.dialect = self.url.get_backend_name()
+        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": timeout}
+        if self.dialect != "sqlite":
+            options |= {"pool_pre_ping": True, "pool_recycle": 1800}
+        elif self.url.database in (None, "", ":memory:"):
+            options = {}
+        try:
+            self.engine = create_async_engine(self.url, **options)
+        except (ModuleNotFoundError, NoSuchModuleError) as error:
+            raise BadUrl(f"the driver for {self.url.drivername} is not installed: {error}") from error
+        except SQLAlchemyError as error:
+            raise BadUrl(f"{plain_url(self.url)}: {error}") from error
+        if self.dialect == "sqlite":
+            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+
+    async def fetch(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[Any]:
+        """All rows of a query (named tuples). Raises DatabaseError."""
+        async with self._connection() as connection:
+            result = await connection.execute(statement, parameters or {})
+            return result.all()
+
+    async def run(self, steps: Sequence[Step]) -> list[int]:
+        """The steps in one transaction, all or none; rows touched by each, -1 if unknown.
+
+        Raises DatabaseError.
+        """
+        counts: list[int] = []
+        async with self._connection() as connection, connection.begin():
+            for statement, rows in steps:
+                result = await connection.execute(statement, rows[0] if len(rows) == 1 else list(rows))
+                counts.append(result.rowcount)
+        return counts
+
+    async def call(self, work: Callable[[Any], Any]) -> Any:
+        """Run `work(sync connection)` in a transaction: for DDL and inspection. Raises DatabaseError."""
+        async with self._connection() as connection, connection.begin():
+            return await connection.run_sync(work)
+
+    async def pages(self, statement: Executable, size: int) -> AsyncIterator[Sequence[Any]]:
+        """The rows of a query in pages of `size`, so that a large table is never held whole."""
+        async with self._connection(whole=False) as connection:
+            async with asyncio.timeout(self.timeout):
+                result = await connection.stream(statement)
+            pages = result.partitions(size)
+            while True:
+                try:
+                    async with asyncio.timeout(self.timeout):
+                        page = await anext(pages)
+                except StopAsyncIteration:
+                    return
+                yield page
+
+    async def close(self) -> None:
+        """Release the connections."""
+        try:
+            async with asyncio.timeout(self.timeout):
+                await self.engine.dispose()
+        except (TimeoutError, SQLAlchemyError, OSError) as error:
+            log.warning("%s did not close cleanly: %s", plain_url(self.url), error)
+
+    @asynccontextmanager
+    async def _connection(self, whole: bool = True) -> AsyncIterator[AsyncConnection]:
+        """A pooled connection; with `whole`, the time-out covers all that is done with it."""
+        state = self.state
+        loop = asyncio.get_running_loop()
+        if state.up is False and loop.time() < state.retry_at:
+            raise Unavailable(state.error)
+        state.statements += 1
+        try:
+            async with asyncio.timeout(self.timeout) as limit, self.engine.connect() as connection:
+                if not whole:
+                    limit.reschedule(None)
+                yield connection
+        except (TimeoutError, PoolTimeout, OperationalError, InterfaceError, OSError) as error:
+            if isinstance(error, OperationalError) and not _is_outage(error):
+                state.failures += 1
+                raise Refused(_text(error)) from error
+            self._failed(error, loop.time())
+            raise Unavailable(state.error) from error
+        except DBAPIError as error:
+            state.failures += 1
+            if error.connection_invalidated:
+                self._failed(error, loop.time())
+                raise Unavailable(state.error) from error
+            raise Refused(_text(error)) from error
+        except SQLAlchemyError as error:
+            state.failures += 1
+            raise Refused(_text(error)) from error
+        if state.up is not True:
+            if state.up is False:
+                log.warning("%s is back", plain_url(self.url))
+            state.up = True
+
+    def _failed(self, error: BaseException, now: float) -> None:
+        state = self.state
+        state.failures += 1
+        state.error = f"{plain_url(self.url)}: {_text(error)}"
+        state.retry_at = now + RETRY_AFTER
+        if state.up is not False:
+            state.up = False
+            log.error("database down: %s", state.error)
+
+
+def _is_outage(error: OperationalError) -> bool:
+    """Whether an OperationalError is about reaching the database; SQLite says it of a missing table too."""
+    text = str(error.orig).lower()
+    return not ("no such" in text or "has no column" in text or "syntax error" in text)
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return f"{type(error.orig).__name__}: {error.orig}"
+    return f"{type(error).__name__}: {error}"
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    """Readers beside a writer, patience with other processes, and a commit that outlives a power cut."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA busy_timeout=4000")
+    cursor.close()
+
+
+__all__ = [
+    "BadUrl",
+    "Database",
+    "DatabaseError",
+    "Refused",
+    "Rows",
+    "State",
+    "Step",
+    "Unavailable",
+    "database_url",
+    "plain_url",
+]

@@ -1,0 +1,16 @@
+"""Module registrar: REGISTER requests, and requests to who registered (RFC 3261 §10 and §16.5).
+
+| file | what |
+|---|---|
+| `functions.py` | the functions, and the module |
+| `save.py` | save(): what a REGISTER changes |
+| `request.py` | what a REGISTER says |
+| `refusal.py`, `answer.py` | what it is answered |
+| `lookup.py` | lookup() and its kin |
+| `ulc.py` | `$ulc`: contacts that a script looks at |
+| `parameters.py` | the parameters |
+"""
+
+from kahea.modules.registrar.functions import Registrar
+
+MODULE = Registrar
