@@ -7,7 +7,7 @@ is, and `Named`, which is bound to its name once, when the expression is compile
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +17,7 @@ from kahea.routing.pv.errors import PvError, suggestion
 from kahea.routing.pv.format import Format
 from kahea.routing.pv.syntax import Expression, scan
 from kahea.routing.pv.values import decimal
-from kahea.routing.transformations.base import Chain, Transformation, transformed
+from kahea.routing.pv.chain import Chain, Transformation, transformed
 from kahea.sip.errors import ParseError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ Get = Callable[["Run"], Value]
 Put = Callable[["Run", Value], None]
 
 CACHE_SIZE = 4096  # expressions, and formats, kept compiled
+MAX_DEPTH = 32  # variables inside of variables
 BOUND_SIZE = 256  # bindings kept for one expression whose name or index varies
 
 
@@ -134,14 +135,19 @@ class Pv:
 class VariableTable:
     """What `$...` means on this node."""
 
-    def __init__(self, variables: Iterable[Variable] = (), transformations: Iterable[Transformation] = ()) -> None:
+    def __init__(self) -> None:
+        # Imported here, since both packages build on this one.
+        from kahea.routing.pv.core import CORE
+        from kahea.routing.transformations import STANDARD
+
         self._variables: dict[str, Variable] = {}
         self.transformations: dict[str, Transformation] = {}
+        self._depth = 0
         self._compiled = lru_cache(CACHE_SIZE)(self._compile)
         self._formats = lru_cache(CACHE_SIZE)(self._format)
-        for variable in variables:
+        for variable in CORE:
             self.register(variable)
-        for transformation in transformations:
+        for transformation in STANDARD:
             self.register_transformation(transformation)
 
     def register(self, variable: Variable) -> None:
@@ -180,7 +186,13 @@ class VariableTable:
     def compile_at(self, text: str, start: int) -> tuple[Pv, int]:
         """The variable that begins at `start` of a longer text, and the offset past it; raises PvError."""
         parts = scan(text, start)
-        get, put = self._bind(text, parts)
+        if self._depth >= MAX_DEPTH:
+            raise PvError("variables are nested too deeply", text, start)
+        self._depth += 1
+        try:
+            get, put = self._bind(text, parts)
+        finally:
+            self._depth -= 1
         return Pv(text[start : parts.end], parts, get, put), parts.end
 
     def _compile(self, text: str) -> Pv | PvError:

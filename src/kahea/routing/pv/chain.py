@@ -31,8 +31,8 @@ class Transformation:
     """One `{class.function,...}`.
 
     `apply(value, *arguments)` gets the value as text (as it is if `raw`; null too if `null`), and gives None where
-    Kamailio fails. `params` are the kinds of its parameters: `int`, `str`, `char`, or `rest` (all up to the closing
-    brace); `?` marks optional ones. `check` may raise ValueError for arguments known at compile time. `build` is for
+    Kamailio fails. `params` are the kinds of its parameters: `int`, `str`, `text` (its first character may be a comma
+    or brace), `char` (one character), or `rest` (all up to the closing brace); `?` marks optional ones. `check` may raise ValueError for arguments known at compile time. `build` is for
     those that need the run: it gets the table and the `rest` text, and gives the step.
     """
 
@@ -131,7 +131,7 @@ class Chain:
             if kind.startswith("char"):
                 arguments.append(self._char())
             else:
-                arguments.append(self._value(kind.startswith("int")))
+                arguments.append(self._value(kind))
         return arguments
 
     def _char(self) -> str:
@@ -145,13 +145,17 @@ class Chain:
         self.at += 1
         return text[at]
 
-    def _value(self, number: bool) -> Value | Argument:
-        self.at = skip_spaces(self.text, self.at)
+    def _value(self, kind: str) -> Value | Argument:
+        number = kind.startswith("int")
+        if kind != "text":
+            self.at = skip_spaces(self.text, self.at)
         if self.at < self.stop and self.text[self.at] == "$":
             pv, end = self.table.compile_at(self.text, self.at)
             self.at = skip_spaces(self.text, end)
             return _int_argument(pv.get) if number else _str_argument(pv.get)
         begin = self.at
+        if kind == "text":
+            self.at = min(self.at + 1, self.stop)
         while self.at < self.stop and self.text[self.at] not in _STOPS:
             self.at += 1
         literal = self.text[begin : self.at]

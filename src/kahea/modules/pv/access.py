@@ -1,0 +1,118 @@
+"""`KSR.pv`: reading and assigning pseudo-variables from a script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kahea.routing.module import Module, Value, function
+from kahea.routing.pv import Pv, PvError
+from kahea.routing.pv.values import NULL_TEXT, as_int
+
+if TYPE_CHECKING:
+    from kahea.routing.run import Run
+
+
+class Access(Module):
+    """The functions of `KSR.pv`. A variable that there is not reads as null, with an error in the log."""
+
+    def _find(self, name: str) -> Pv | None:
+        try:
+            return self.node.variables.compile(name)
+        except PvError as error:
+            self.node.log.error("%s", error)
+            return None
+
+    def _get(self, run: Run, name: str) -> Value:
+        pv = self._find(name)
+        return None if pv is None else pv.get(run)
+
+    @function(group="pv")
+    def get(self, run: Run, name: str) -> Value:
+        """The value of a variable."""
+        try:
+            return self.node.variables.compile(name).get(run)
+        except PvError as error:
+            self.node.log.error("%s", error)
+            return None
+
+    @function(group="pv")
+    def gete(self, run: Run, name: str) -> Value:
+        """The value of a variable, an empty text for null."""
+        value = self._get(run, name)
+        return "" if value is None else value
+
+    @function(group="pv")
+    def getw(self, run: Run, name: str) -> Value:
+        """The value of a variable, the text `<null>` for null."""
+        value = self._get(run, name)
+        return NULL_TEXT if value is None else value
+
+    @function(group="pv")
+    def geti(self, run: Run, name: str) -> int:
+        """The value of a variable as a number: the one that a text begins with, 0 for null."""
+        return as_int(self._get(run, name))
+
+    @function(group="pv")
+    def getl(self, run: Run, name: str) -> Value:
+        """The value of a variable as a number of 64 bits: the one that a text begins with, 0 for null."""
+        return as_int(self._get(run, name))
+
+    @function(group="pv")
+    def getvn(self, run: Run, name: str, default: int) -> Value:
+        """The value of a variable, or the number for null."""
+        value = self._get(run, name)
+        return default if value is None else value
+
+    @function(group="pv")
+    def getvs(self, run: Run, name: str, default: str) -> Value:
+        """The value of a variable, or the text for null."""
+        value = self._get(run, name)
+        return default if value is None else value
+
+    @function(group="pv")
+    def is_null(self, run: Run, name: str) -> bool:
+        """Whether a variable is null, or there is none of the name."""
+        return self._get(run, name) is None
+
+    def _set(self, run: Run, name: str, value: Value) -> bool:
+        """Assigning to a read-only variable changes nothing and counts as done, as in Kamailio."""
+        pv = self._find(name)
+        if pv is None:
+            return False
+        if not pv.writable:
+            self.node.log.warning("%s is read-only", name)
+            return True
+        return pv.set(run, value)
+
+    @function(group="pv")
+    def seti(self, run: Run, name: str, value: int) -> bool:
+        """Assign a number."""
+        return self._set(run, name, value)
+
+    @function(group="pv", params=("str", "long"), ret="bool")
+    def setl(self, run: Run, name: str, value: int) -> bool:
+        """Assign a number of 64 bits."""
+        return self._set(run, name, value)
+
+    @function(group="pv")
+    def sets(self, run: Run, name: str, value: str) -> bool:
+        """Assign a text."""
+        return self._set(run, name, value)
+
+    @function(group="pv")
+    def unset(self, run: Run, name: str) -> bool:
+        """Assign null."""
+        return self._set(run, name, None)
+
+    @function(group="pvx")
+    def evalx(self, run: Run, name: str, text: str) -> int:
+        """Evaluate a text with variables in it, and assign the result to a variable."""
+        pv = self._find(name)
+        if pv is None:
+            return -1
+        try:
+            value = self.node.variables.format(text).render(run)
+        except PvError as error:
+            self.node.log.error("%s", error)
+            return -1
+        return 1 if pv.set(run, value) else -1

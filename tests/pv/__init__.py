@@ -1,0 +1,1 @@
+"""Tests of pseudo-variables, transformations and the script's lists."""
