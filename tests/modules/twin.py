@@ -17,7 +17,7 @@ import socket
 import subprocess
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,7 +156,8 @@ def request(
 class Kamailio:
     """A running Kamailio."""
 
-    def __init__(self, folder: Path, extra: str = "") -> None:
+    def __init__(self, folder: Path, extra: str = "", modules: Sequence[str] = ()) -> None:
+        self._modules = [*MODULES, *modules]
         self._answers, self._caller, self._sink = _udp(), _udp(), _udp()
         self._stream = socket.create_server(("127.0.0.1", 0))
         self._stream.settimeout(2)
@@ -179,7 +180,7 @@ class Kamailio:
         script = self._folder / "script.py"
         script.write_text(SCRIPT.format(program=self._program, answers=self._answers.getsockname()[1]))
         library = next(Path("/usr/lib").glob("**/kamailio/modules"))
-        load = "\n".join(f'loadmodule "{m}.so"' for m in [*MODULES, "app_python3"])
+        load = "\n".join(f'loadmodule "{m}.so"' for m in [*self._modules, "app_python3"])
         config = self._folder / "kamailio.cfg"
         text = CONFIG.format(library=library, modules=load, extra=extra, script=script)
         config.write_text(self.places.fill(text))
@@ -259,8 +260,13 @@ class Wire(Listener):
 class Ours:
     """Our node with the same listeners and neighbours, in this process."""
 
-    def __init__(self, params: dict[str, dict[str, int | str]] | None = None, **settings: object) -> None:
-        configuration = Configuration(load=[m for m in MODULES if _exists(m)])
+    def __init__(
+        self,
+        params: dict[str, dict[str, int | str]] | None = None,
+        modules: Sequence[str] = (),
+        **settings: object,
+    ) -> None:
+        configuration = Configuration(load=[m for m in [*MODULES, *modules] if _exists(m)])
         for name, value in settings.items():
             setattr(configuration.settings, name, value)
         configuration.settings.alias = ["example.com", "udp:twin.example.org:5070"]
@@ -340,15 +346,19 @@ class Pair:
     """Both."""
 
     def __init__(
-        self, folder: Path, params: dict[str, dict[str, int | str]] | None = None, extra: str = ""
+        self,
+        folder: Path,
+        params: dict[str, dict[str, int | str]] | None = None,
+        extra: str = "",
+        modules: Sequence[str] = (),
     ) -> None:
         given = [
             f'modparam("{module}", "{name}", {json.dumps(value)})'
             for module, values in (params or {}).items()
             for name, value in values.items()
         ]
-        self.ours = Ours(params)
-        self.kamailio = Kamailio(folder, "\n".join([extra, *given]))
+        self.ours = Ours(params, modules)
+        self.kamailio = Kamailio(folder, "\n".join([extra, *given]), modules)
 
     def both(self, code: str, message: str, at: str = "@UDP") -> tuple[Outcome, Outcome]:
         """The outcomes of one case: Kamailio's and ours."""
@@ -366,10 +376,13 @@ needs_kamailio = pytest.mark.skipif(KAMAILIO is None, reason="needs a real Kamai
 
 @contextlib.contextmanager
 def pair(
-    factory: pytest.TempPathFactory, params: dict[str, dict[str, int | str]] | None = None, extra: str = ""
+    factory: pytest.TempPathFactory,
+    params: dict[str, dict[str, int | str]] | None = None,
+    extra: str = "",
+    modules: Sequence[str] = (),
 ) -> Iterator[Pair]:
-    """Both servers, for a fixture; Kamailio ends with it."""
-    made = Pair(factory.mktemp("twin"), params, extra)
+    """Both servers, for a fixture, with `modules` beside the usual ones; Kamailio ends with it."""
+    made = Pair(factory.mktemp("twin"), params, extra, modules)
     try:
         yield made
     finally:

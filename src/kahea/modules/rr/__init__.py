@@ -16,6 +16,9 @@ from kahea.sip.message import H_ROUTE
 from kahea.sip.uri import Uri, parse_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kahea.routing.node import Node
     from kahea.routing.run import Run
     from kahea.sip.message import Message
 
@@ -40,6 +43,11 @@ class RecordRouting(Module):
     ignore_sips = Param(0, "1 writes sip even if the Request-URI is sips.")
     sockname_mode = Param(0, "1 names the listener in the parameter `sn`, and finds it again by that.")
     loose_route_mode = Param(0, "The mode of loose_route(): 1 does not look for strict routers.")
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        #: Called by loose_route() with the message and our own Route, for modules that left something in it.
+        self.route_callbacks: list[Callable[[Message, Uri], None]] = []
 
     def start(self) -> None:
         """Compile `custom_user_avp`."""

@@ -58,6 +58,15 @@ def own(rr: RecordRouting, uri: Uri) -> bool:
 
 def route(rr: RecordRouting, msg: Message, mode: int) -> int:
     """Do what loose_route() does; DONE, FAILED or PRELOADED."""
+    code = _route(rr, msg, mode)
+    own_route = msg.facets.get(FACET)
+    if code != FAILED and isinstance(own_route, Own):
+        for callback in rr.route_callbacks:
+            callback(msg, own_route.uri)
+    return code
+
+
+def _route(rr: RecordRouting, msg: Message, mode: int) -> int:
     if msg.header(H_ROUTE) is None:
         return FAILED
     msg.facets[FACET] = LOOKED
