@@ -32,7 +32,7 @@ from kahea.routing.pv import VariableTable
 from kahea.sip.errors import ParseError
 from kahea.sip.message import M_ACK, M_CANCEL, Message
 from kahea.sip.status import reason as reason_phrase
-from kahea.tm.forward import restore, save, via_line
+from kahea.tm.forward import forward_stateless, restore, save
 from kahea.tm.hooks import Destination
 from kahea.tm.layer import TransactionLayer
 from kahea.tm.wheel import CallTimer, Wheel
@@ -73,6 +73,7 @@ class Node(Dispatcher):
         self.log = script_log
         self.started = wall()
         self.counters: Counter[tuple[str, str]] = Counter()
+        self.forwarded_requests = self.forwarded_replies = self.stateless_replies = 0
         self.listeners: list[Listener] = []
         self.resolver: Resolver | None = None
         self.wheel = Wheel(clock(), on_earlier=on_earlier)
@@ -83,6 +84,8 @@ class Node(Dispatcher):
         self.routes = Generation.empty()
         #: Told of ACKs to our own stateless replies; the `sl` module sets it.
         self.on_sl_ack: Callable[[Message], object] | None = None
+        #: Asked about responses to nobody here, before they are forwarded; True for "it is mine" (keepalives).
+        self.stray_replies: list[Callable[[Message], bool]] = []
         #: Told of transactions that a route left open; the `tm` module sets it.
         self.on_left_open: Callable[[Run], object] | None = None
         self.registry = Registry(self, self.configuration.load)
@@ -144,6 +147,19 @@ class Node(Dispatcher):
     def find_listener(self, spec: str) -> Listener | None:
         """A listener by `proto:host:port` (as declared or advertised) or by name, or None."""
         return self.targets.find_listener(spec)
+
+    def statistics(self) -> dict[tuple[str, str], int]:
+        """Every statistic by group and name, those included that are counted outside of `count`."""
+        return {
+            ("core", "rcv_requests"): self.received_requests,
+            ("core", "rcv_replies"): self.received_replies,
+            ("core", "fwd_requests"): self.forwarded_requests,
+            ("core", "fwd_replies"): self.forwarded_replies,
+            ("core", "bad_msg_hdr"): self.bad_messages,
+            ("core", "overload"): self.refused_runs,
+            ("sl", "sent_replies"): self.stateless_replies,
+            **self.counters,
+        }
 
     def is_myself(self, host: str | bytes, port: int = 0, proto: int = 0) -> bool:
         """Whether a host is this node: a listener, an advertised address or an alias; 0 matches any."""
@@ -330,25 +346,19 @@ class Node(Dispatcher):
 
     def forward_to(self, msg: Message, next_hop: bytes | None) -> int:
         """As `forward`, for a message."""
-        hop = next_hop or msg.dst_uri or msg.uri
-        found = self.targets.of_uri(hop, msg.send_sock, 0, msg.listener)
-        if not found:
-            return -1
-        destination = found[0]
-        for complete in msg.facets.get("before_send", ()):  # type: ignore[attr-defined]
-            complete(msg, destination.listener)
-        via = via_line(destination.listener, self.targets.stateless_branch(msg), msg)
-        extra = b"" if msg.path is None else b"Route: " + msg.path + b"\r\n"
         try:
-            data = msg.build_request(msg.uri, via, extra, destination.listener.proto != P_UDP)
+            code = forward_stateless(self.layer, msg, next_hop)
         except ParseError as error:
             log.info("can't forward: %s", error)
             return -1
-        self.counters["core", "fwd_requests"] += 1
-        return 1 if destination.listener.send(data, destination.address, destination.connection_id) else -1
+        if code > 0:
+            self.forwarded_requests += 1
+        return code
 
     def forward_reply(self, msg: Message) -> bool:
         """Forward a response that belongs to no transaction by its second Via (RFC 3261 §16.11)."""
+        if any(take(msg) for take in self.stray_replies):
+            return True
         via = msg.via2
         if via is None:
             return False
@@ -356,7 +366,7 @@ class Node(Dispatcher):
         if destination is None:
             return False
         data = msg.build_response(destination.listener.proto != P_UDP)
-        self.counters["core", "fwd_replies"] += 1
+        self.forwarded_replies += 1
         return destination.listener.send(data, destination.address, destination.connection_id)
 
     def sl_tag(self, msg: Message) -> bytes:
@@ -389,7 +399,7 @@ class Node(Dispatcher):
             log.info("can't reply: %s", error)
             return -1
         destination = self.reply_destination(msg)
-        self.counters["sl", "sent_replies"] += 1
+        self.stateless_replies += 1
         return 1 if destination.listener.send(data, destination.address, destination.connection_id) else -1
 
     def send(self, listener: Listener, data: bytes, address: Address, connection_id: int = 0) -> bool:

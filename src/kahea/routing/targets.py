@@ -185,12 +185,6 @@ class Targets:
 
     # ---- identifiers --------------------------------------------------------------------------------------------------------
 
-    def stateless_branch(self, msg: Message) -> bytes:
-        """A branch that is the same for each retransmission of a request (RFC 3261 §16.11)."""
-        via = msg.via1
-        seed = b"%b\0%b\0%b\0%d" % (via.branch or b"", via.host, msg.callid, msg.cseq)
-        return b"z9hG4bK%08x.%08x.s" % (zlib.crc32(seed), zlib.crc32(seed, 0x6B616865))
-
     def sl_tag(self, msg: Message) -> bytes:
         """The To tag of our stateless replies to a request: the same for its retransmissions."""
         via = msg.via1

@@ -7,7 +7,7 @@ branch route changes shows on that branch only.
 
 from kahea.net.address cimport Address, Listener
 from kahea.sip.message cimport Message
-from kahea.sip.values cimport Target
+from kahea.sip.values cimport Target, Via
 from kahea.tm.layer cimport TransactionLayer
 from kahea.tm.transaction cimport Branch, Transaction
 from kahea.sip.errors import ParseError
@@ -15,6 +15,7 @@ from kahea.sip.errors import ParseError
 from kahea.tm import local
 
 import logging
+import os
 
 log = logging.getLogger("kahea.tm")
 
@@ -25,7 +26,11 @@ E_BAD_URI = -8
 E_TOO_MANY_BRANCHES = -9
 E_NO_BRANCH = -10
 
+cdef unsigned long long FNV_PRIME = 0x100000001B3ULL
+cdef unsigned long long FNV_BASIS = 0xCBF29CE484222325ULL
 cdef dict via_prefixes = {}
+# So that nobody else can tell our stateless branches in advance.
+cdef unsigned long long salt = int.from_bytes(os.urandom(8), "big")
 
 
 cdef bytes _via_prefix(Listener listener):
@@ -235,6 +240,46 @@ cpdef int forward(TransactionLayer layer, Transaction t, Message msg, destinatio
     if not sent:
         return E_SEND
     return sent
+
+
+cpdef int forward_stateless(TransactionLayer layer, Message msg, bytes hop) except? -99:
+    """Forward a request outside of any transaction to `hop`, else to its target (RFC 3261 §16.11); > 0 if sent."""
+    cdef bytes data, via, extra
+    cdef tuple found
+    cdef Listener listener
+    if hop is None:
+        hop = _next_hop(msg.get_uri(), msg._dst_uri, msg.path)
+    found = _place(layer, msg, hop, msg.send_sock, 0)
+    if not found:
+        return E_NO_DESTINATION
+    listener, address, connection_id = found[0]
+    if msg._facets is not None:
+        for complete in msg._facets.get("before_send", ()):
+            complete(msg, listener)
+    via = via_line(listener, stateless_branch(msg), msg)
+    extra = b"" if msg.path is None else b"Route: " + msg.path + b"\r\n"
+    data = msg.build_request(msg.get_uri(), via, extra, listener.proto != 1)
+    return 1 if listener.send(data, address, connection_id) else E_SEND
+
+
+cpdef bytes stateless_branch(Message msg):
+    """A branch that is the same for each retransmission of a request (RFC 3261 §16.11)."""
+    cdef Via via = msg.get_via1()
+    cdef bytes branch = via.get_branch()
+    cdef unsigned long long h = FNV_BASIS ^ salt
+    if branch is not None:
+        h = _fnv(h, branch)
+    h = _fnv(h, msg.get_callid())
+    h = (h ^ <unsigned long long>msg.get_cseq()) * FNV_PRIME
+    return b"z9hG4bK%x.s" % h
+
+
+cdef unsigned long long _fnv(unsigned long long h, bytes data) noexcept:
+    cdef const unsigned char* p = data
+    cdef Py_ssize_t i
+    for i in range(len(data)):
+        h = (h ^ p[i]) * FNV_PRIME
+    return h
 
 
 cpdef tuple save(Message msg):

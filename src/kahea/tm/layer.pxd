@@ -62,7 +62,7 @@ cdef class TransactionLayer:
     cpdef Transaction lookup(self, Message msg)
     cpdef Transaction lookup_invite(self, Message msg)
     cpdef Transaction lookup_answered(self, Message msg)
-    cdef bytes _dialog_key(self, Message msg)
+    cdef tuple _dialog_key(self, Message msg)
     cdef bytes _nonce(self)
     cdef Transaction _create(self, Message msg)
     cpdef Transaction new_transaction(self, Message msg)

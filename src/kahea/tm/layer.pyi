@@ -43,7 +43,7 @@ class TransactionLayer:
     settings: Settings
     by_stem: dict[bytes, Transaction]
     by_key: dict[bytes, Transaction]
-    by_dialog: dict[bytes, Transaction]
+    by_dialog: dict[tuple[bytes, int, bytes | None], Transaction]
     by_label: dict[int, Transaction]
     places: dict[bytes, tuple[Listener, tuple[Destination, ...]]]
     created: int

@@ -13,7 +13,7 @@ Rules of this room:
 from kahea.net.address cimport Address, Listener
 from kahea.sip.message cimport Message
 from kahea.sip.values cimport Via
-from kahea.tm.transaction cimport Branch, Resender, Transaction
+from kahea.tm.transaction cimport Branch, Resender, SUFFIX_INDEX, Transaction
 from kahea.tm.wheel cimport Wheel
 
 import logging
@@ -153,9 +153,8 @@ cdef class TransactionLayer:
             return t
         return None
 
-    cdef bytes _dialog_key(self, Message msg):
-        cdef bytes tag = msg.get_from().get_tag()
-        return b"%b\0%d\0%b" % (msg.get_callid(), msg.get_cseq(), tag if tag is not None else b"")
+    cdef tuple _dialog_key(self, Message msg):
+        return (msg.get_callid(), msg.get_cseq(), msg.get_from().get_tag())
 
     def lookup_callid(self, bytes callid, bytes cseq):
         """A transaction by Call-ID and CSeq number (t_cancel_callid and the like), or None. Walks the table."""
@@ -174,18 +173,16 @@ cdef class TransactionLayer:
 
     cdef bytes _nonce(self):
         if self._nonce_at >= len(self._nonces):
-            self._nonces = os.urandom(2048).hex().encode()
+            self._nonces = os.urandom(2000).hex().encode()
             self._nonce_at = 0
-        self._nonce_at += 16
-        return self._nonces[self._nonce_at - 16:self._nonce_at]
+        self._nonce_at += 20
+        return self._nonces[self._nonce_at - 20:self._nonce_at]
 
     cdef Transaction _create(self, Message msg):
         cdef Transaction t
         self._label = (self._label + 1) & 0x7FFFFFFF
-        cdef int index = self._label & 0xFFFF
-        cdef bytes nonce = self._nonce()
-        t = Transaction(self, msg, self._label, b"z9hG4bK%x.%b" % (index, nonce), index)
-        s = self.settings
+        t = Transaction(self, msg, self._label, b"z9hG4bK" + self._nonce(), self._label & 0xFFFF)
+        cdef Settings s = self.settings
         t.fr = s.fr_timer
         t.fr_inv = s.fr_inv_timer
         t.retr1 = s.retr_timer1
@@ -294,23 +291,22 @@ cdef class TransactionLayer:
 
     cpdef Branch match(self, Message msg):
         """The branch that a response belongs to, by its top Via's branch (RFC 3261 §17.1.3), or None."""
-        cdef bytes branch_id, stem
-        cdef Py_ssize_t dot
+        cdef bytes branch_id
+        cdef Py_ssize_t index
         cdef Transaction t
         branch_id = msg.get_via1().get_branch()
         if branch_id is None:
             return None
-        dot = branch_id.rfind(b".")
-        if dot < 8 or len(branch_id) - dot > 4:
+        # What we make is the stem, of one length, then a point and the branch's index.
+        if not 29 <= len(branch_id) <= 31:
             return None
-        stem = branch_id[:dot]
-        t = self.by_stem.get(stem)
+        t = self.by_stem.get(branch_id[:27])
         if t is None:
             return None
-        digits = branch_id[dot + 1:]
-        if not digits.isdigit():
+        suffix = branch_id[27:]
+        if suffix not in SUFFIX_INDEX:
             return None
-        index = int(digits)
+        index = SUFFIX_INDEX[suffix]
         if index >= len(t.branches):
             return None
         if msg.method_id != t.method_id and not (msg.method_id == M_CANCEL and t.is_invite):
@@ -456,7 +452,7 @@ cdef class TransactionLayer:
     cdef int _branch_failed(self, Branch branch) except -1:
         """A branch has a final failure: fail over, stop the rest on a 6xx, and answer if it was the last."""
         cdef Transaction t = branch.transaction
-        s = self.settings
+        cdef Settings s = self.settings
         if (branch.spare and not t.cancelled and not t.no_failover and t.status < 200
                 and (branch.reply is None or branch.status == 503 or branch.status in s.failover_codes)):
             if self._next_destination(branch):
@@ -567,7 +563,7 @@ cdef class TransactionLayer:
         self._drain(t)
 
     cdef int _answer(self, Transaction t, Branch best) except -1:
-        s = self.settings
+        cdef Settings s = self.settings
         if best.reply is None:
             if best.status == 408 and not t.local:
                 self.reply(t, s.reply_408_code, s.reply_408_reason)

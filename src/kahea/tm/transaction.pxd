@@ -4,6 +4,9 @@ from kahea.net.address cimport Address, Listener
 from kahea.sip.message cimport Message
 from kahea.tm.wheel cimport Timer, Wheel
 
+cdef list SUFFIXES
+cdef dict SUFFIX_INDEX
+
 
 cdef class Resender(Timer):
     cdef object wheel

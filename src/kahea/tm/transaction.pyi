@@ -57,7 +57,7 @@ class Transaction(Timer):
     hash_index: int
     stem: bytes
     key: bytes | None
-    dialog_key: bytes | None
+    dialog_key: tuple[bytes, int, bytes | None] | None
     method: bytes
     method_id: int
     is_invite: bool

@@ -12,6 +12,10 @@ from kahea.tm.wheel cimport Timer, Wheel
 
 cdef double NEVER = 1e18
 
+# What follows the stem in a branch parameter, by the branch's index.
+cdef list SUFFIXES = [b".%d" % i for i in range(100)]
+cdef dict SUFFIX_INDEX = {suffix: i for i, suffix in enumerate(SUFFIXES)}
+
 
 cdef class Resender(Timer):
     """Repeats `data`, doubling the interval up to `slowest`, until stopped or `until`; then calls `on_end()`."""
@@ -73,7 +77,7 @@ cdef class Transaction(Timer):
         self.label = label
         self.stem = stem
         self.hash_index = hash_index
-        self.method = request.method
+        self.method = request.get_method()
         self.method_id = request.method_id
         self.is_invite = request.method_id == 1
         self.branches = []
@@ -86,7 +90,7 @@ cdef class Transaction(Timer):
         cdef Branch branch = Branch.__new__(Branch)
         branch.transaction = self
         branch.index = len(self.branches)
-        branch.id = self.stem + (b".%d" % branch.index)
+        branch.id = self.stem + <bytes>SUFFIXES[branch.index]
         self.branches.append(branch)
         return branch
 

@@ -32,7 +32,7 @@ _CHARACTERS = {
 
 
 def _constant(value: Value) -> Get:
-    return lambda run: value
+    return lambda _run: value
 
 
 def _version_number() -> int:
@@ -41,7 +41,11 @@ def _version_number() -> int:
 
 
 _FULL = f"kahea {__version__} for kamailio {COMPATIBLE} ({platform.machine()}/{sys.platform})"
-_VERSION: dict[str, Get] = {"num": _constant(COMPATIBLE), "full": _constant(_FULL), "hash": _constant(__version__)}
+_VERSION: dict[str, Get] = {
+    "num": _constant(COMPATIBLE),
+    "full": _constant(_FULL),
+    "hash": _constant(__version__),
+}
 _KSR: dict[str, Get] = {"ver": _constant(COMPATIBLE), "verval": _constant(_version_number())}
 
 #: Where a script's position is known, the engine sets it as `run.position`: (file, line).
@@ -113,13 +117,13 @@ def _bind_custom(custom: dict[str, Value]) -> Callable[[Value, Index], Bound]:
                 raise PvError(f"{key} holds {'a number' if isinstance(custom[key], int) else 'text'}")
             custom[key] = value
 
-        return Bound(lambda run: custom[key], put)
+        return Bound(lambda _run: custom[key], put)
 
     return bind
 
 
 _ROWS: tuple[Row, ...] = (
-    ("pp", lambda run: os.getpid(), "The process id."),
+    ("pp", lambda _run: os.getpid(), "The process id."),
     ("sid", _server_id, "The server's id (server_id)."),
     ("true", _constant(1), "1."),
     *((name, _constant(char), f"The character {char!r}.") for name, char in _CHARACTERS.items()),
@@ -131,8 +135,16 @@ def variables(_node: Node, custom: dict[str, Value]) -> list[Variable]:
     """The server's variables; `custom` holds the script's own global parameters."""
     return [
         *table([*_ROWS, ("sruid", _unique_ids(), "A new id, unlike any other.")]),
-        named("version", keyed("version", _VERSION), doc="The version of the script interface (num), or in full."),
-        named("ksr", keyed("ksr", _KSR), doc="The version of the script interface: text (ver) or number (verval)."),
+        named(
+            "version",
+            keyed("version", _VERSION),
+            doc="The version of the script interface (num), or in full.",
+        ),
+        named(
+            "ksr",
+            keyed("ksr", _KSR),
+            doc="The version of the script interface: text (ver) or number (verval).",
+        ),
         named("cfg", keyed("cfg", _CFG), doc="The position in the script."),
         named("atkv", keyed("atkv", _ATKV), doc="In event_route[core:tkv]: what happened."),
         named("stat", _stat, dynamic=True, doc="A statistic."),

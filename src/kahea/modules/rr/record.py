@@ -8,8 +8,8 @@ holds for its branch alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kahea.net.address import Listener
 from kahea.routing.run import BRANCH_ROUTE
@@ -32,8 +32,7 @@ DIFFERENT: Final = 1  # two where the request leaves by another listener than it
 ALWAYS: Final = 2  # always two
 
 
-@dataclass(frozen=True, slots=True)
-class RecordRoute:
+class RecordRoute(NamedTuple):
     """What record_route() decided. `head` reaches to the host, `tail` follows the host's own parameters."""
 
     style: int = NONE
@@ -122,7 +121,7 @@ def note(run: Run, state: RecordRoute) -> None:
 def add_params(run: Run, params: bytes) -> None:
     """Append URI parameters (`;name=value`) to the Record-Route that is, or is yet to be, there."""
     state = of(run)
-    note(run, replace(state, params=state.params + params))
+    note(run, state._replace(params=state.params + params))
 
 
 def complete(msg: Message, sending: Listener) -> None:

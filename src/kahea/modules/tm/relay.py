@@ -33,7 +33,7 @@ class Relay(Module):
     """Functions that make and forward transactions."""
 
     auto_inv_100: int
-    auto_inv_100_reason: str
+    trying: bytes
     unmatched_cancel: int
     delayed_reply: int
     e2e_cancel_reason: int
@@ -247,7 +247,7 @@ class Relay(Module):
             return -1
         wants_100 = self.auto_inv_100 and not flags & NO_100 and not (run.tm is not None and run.tm.no_auto_100)
         if t.is_invite and wants_100 and t.status == 0 and not t.local:
-            self.node.layer.reply(t, 100, wire(self.auto_inv_100_reason))
+            self.node.layer.reply(t, 100, self.trying)
         if flags & NO_FAILOVER:
             t.no_failover = True
         result = forward(self.node.layer, t, run.msg, destination)
