@@ -117,7 +117,7 @@ class Places:
     def blank(self, text: str) -> str:
         for word, port in self.ports.items():
             text = text.replace(f"127.0.0.1:{port}", word).replace(f"rport={port}", f"rport={word}")
-        text = re.sub(r"(Via: SIP/2.0/\w+ @\w+;branch=)z9hG4bK[^;\r]*", r"\1B", text)
+        text = re.sub(r"(;branch=)z9hG4bK[^;\r]*", r"\1B", text)
         text = re.sub(r"(Via: [^\r]*;i=)[0-9a-f]+", r"\1N", text)
         return re.sub(r"(\nTo: [^\r]*;tag=)[^;\r]*", r"\1T", text)
 
@@ -162,6 +162,7 @@ class Kamailio:
         self._stream = socket.create_server(("127.0.0.1", 0))
         self._stream.settimeout(2)
         self._streams: list[socket.socket] = []
+        self._accepted: socket.socket | None = None
         self._folder = folder
         self.places = Places(
             {
@@ -228,10 +229,15 @@ class Kamailio:
 
     def _from_stream(self) -> list[str]:
         with contextlib.suppress(TimeoutError):
-            if not hasattr(self, "_accepted"):
-                self._accepted = self._stream.accept()[0]
-                self._accepted.settimeout(2)
-            return [self.places.blank(self._accepted.recv(65535).decode())]
+            for _ in range(2):
+                if self._accepted is None:
+                    self._accepted = self._stream.accept()[0]
+                    self._accepted.settimeout(2)
+                    self._streams.append(self._accepted)
+                data = self._accepted.recv(65535)
+                if data:
+                    return [self.places.blank(data.decode())]
+                self._accepted = None  # closed, as the script had asked
         return []
 
     def stop(self) -> None:
@@ -295,12 +301,14 @@ class Ours:
         self.node.start()
         self.ksr = self.node.registry.ksr()
 
-    def _receive(self, data: bytes, wire: Wire, source: Address) -> None:
+    def receive(self, message: str, at: str = "@UDP") -> None:
         """As the node does it, but for its own refusal of malformed requests: the script is to see them."""
-        at, stream = wire.address, wire.proto == P_TCP
+        source, wire = Address.of("127.0.0.1", self.places.ports["@CALLER"]), self.wires[at]
+        data = self.places.fill(message).encode("utf-8", "surrogateescape")
+        local, stream = wire.address, wire.proto == P_TCP
         msg = parse(data)
         msg.set_origin(
-            source.ip_bytes, source.port, at.ip_bytes, at.port, wire.proto,
+            source.ip_bytes, source.port, local.ip_bytes, local.port, wire.proto,
             source, wire, 7 if stream else 0, 0.0, 1,
         )  # fmt: skip
         self.node.pool.run(self.node.route_request if msg.is_request else self.node.route_response, msg)
@@ -322,9 +330,7 @@ class Ours:
         self.node.use(Generation(lambda _name: None, request=route, reply=route))
         for wire in self.wires.values():
             wire.sent.clear()
-        source = Address.of("127.0.0.1", self.places.ports["@CALLER"])
-        data = self.places.fill(message).encode("utf-8", "surrogateescape")
-        self._receive(data, self.wires[at], source)
+        self.receive(message, at)
         outcome = Outcome(json.loads(self.places.blank(json.dumps(out))) if ran else None)
         for wire in self.wires.values():
             for to, sent in wire.sent:

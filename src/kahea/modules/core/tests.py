@@ -90,27 +90,25 @@ def _arrived_by(name: str, *protos: int) -> Test:
     return function(name=f"is_{name}", params=(), ret="bool", group="")(test)
 
 
-def next_proto(msg: message.Message) -> int:
-    """The transport that the destination URI `$du` asks for; 0 if there is none or it can't be read.
-
-    Without a transport parameter, sips means TLS and sip UDP (Kamailio does not ask DNS here).
-    """
-    if not msg.dst_uri:
-        return address.P_NONE
+def _next_hop(msg: message.Message) -> tuple[bytes, bytes]:
+    """Transport and host that a request's `$du`, or a reply's second Via, names; b"" for what is open."""
     try:
-        uri = parse_uri(msg.dst_uri)
+        if not msg.is_request:
+            via = msg.via2
+            return (via.transport.lower(), via.host) if via is not None else (b"", b"")
+        if msg.dst_uri:
+            uri = parse_uri(msg.dst_uri)
+            return uri.transport, uri.host
     except ParseError:
-        return address.P_NONE
-    if uri.transport:
-        return _BY_TRANSPORT.get(uri.transport, address.P_NONE)
-    return address.P_TLS if uri.scheme == b"sips" else address.P_UDP
+        pass
+    return b"", b""
 
 
 def _leaves_by(name: str, *protos: int) -> Test:
     def test(self: Module, run: Run) -> bool:
-        return next_proto(run.msg) in protos
+        return _BY_TRANSPORT.get(_next_hop(run.msg)[0]) in protos
 
-    test.__doc__ = f"Whether the destination URI asks for {name}; False if none is set."
+    test.__doc__ = f"Whether the destination URI names {name}; False if it leaves the transport open."
     return function(name=f"to_{name}", params=(), ret="bool", group="")(test)
 
 
@@ -194,12 +192,12 @@ class Tests(Module):
     @function(group="")
     def to_IPv4(self, run: Run) -> bool:
         """Whether the destination URI's host is an IPv4 address."""
-        return _destination_family(run.msg) == 4
+        return address.is_ip(_next_hop(run.msg)[1]) == 4
 
     @function(group="")
     def to_IPv6(self, run: Run) -> bool:
         """Whether the destination URI's host is an IPv6 address."""
-        return _destination_family(run.msg) == 6
+        return address.is_ip(_next_hop(run.msg)[1]) == 6
 
     @function(group="")
     def is_src_port(self, run: Run, port: int) -> bool:
@@ -210,12 +208,3 @@ class Tests(Module):
     def is_dst_port(self, run: Run, port: int) -> bool:
         """Whether the message arrived at this port."""
         return run.msg.dst_port == port
-
-
-def _destination_family(msg: message.Message) -> int:
-    if not msg.dst_uri:
-        return 0
-    try:
-        return address.is_ip(parse_uri(msg.dst_uri).host)
-    except ParseError:
-        return 0

@@ -45,10 +45,10 @@ class RecordRoute(NamedTuple):
     params: bytes = b""  # of add_rr_param()
     names: bool = False  # name listeners in `sn`
 
-    def lines(self, received: Listener, sending: Listener) -> bytes:
+    def lines(self, msg: Message, received: Listener, sending: Listener) -> bytes:
         """The header lines, with CRLF, for a request that came by `received` and leaves by `sending`."""
         if self.style == OWN:
-            return self._own(received, sending)
+            return self._own(msg, received, sending)
         if self.style == PRESET:
             tail = self.tail + self.lr + self.params + b">\r\n"
             first = self.head + self.address + tail
@@ -57,15 +57,20 @@ class RecordRoute(NamedTuple):
             return self._advertised(received, sending)
         return b""
 
-    def _own(self, received: Listener, sending: Listener) -> bytes:
+    def _own(self, msg: Message, received: Listener, sending: Listener) -> bytes:
         tail = self.tail + self.params + b">\r\n"
         if self.double == SINGLE or (sending is received and self.double == DIFFERENT):
             return self.head + self._place(received) + tail
         tail = b";r2=on" + tail
-        return self.head + self._place(sending) + tail + self.head + self._place(received) + tail
+        out = None
+        if msg.advertised_host is not None or msg.advertised_port:
+            # What set_advertised_address() says concerns the side that the request leaves by.
+            host = msg.advertised_host or sending.advertised_host or sending.address.host
+            out = b"%b:%d" % (host, msg.advertised_port or sending.advertised_port or sending.address.port)
+        return self.head + self._place(sending, out) + tail + self.head + self._place(received) + tail
 
-    def _place(self, listener: Listener) -> bytes:
-        place = listener.via_host
+    def _place(self, listener: Listener, host: bytes | None = None) -> bytes:
+        place = host or listener.via_host
         if listener.proto != 1:
             place += b";transport=" + listener.proto_name.encode()
         if self.names and listener.name:
@@ -134,4 +139,4 @@ def complete(msg: Message, sending: Listener) -> None:
         state = own.state
     if isinstance(state, RecordRoute) and state.style != NONE:
         received = msg.listener if isinstance(msg.listener, Listener) else sending
-        msg.prepend_header(state.lines(received, sending))
+        msg.prepend_header(state.lines(msg, received, sending))
