@@ -13,6 +13,7 @@ from kahea.routing.node import Node
 from kahea.routing.run import REQUEST_ROUTE, Run
 from kahea.routing.settings import Configuration
 from kahea.sip.message import parse
+
 from .corpus import INVITE
 
 

@@ -1,7 +1,8 @@
 """Kamailio itself as the oracle: evaluates KEMI calls on a crafted message and says what it got.
 
-One Kamailio is started with a Python script that, for each SIP message, takes a list of calls from a control
-socket, makes them, and sends the values back. A session is one message, so lists and edits last for its calls.
+One Kamailio is started with a Python script that, for each SIP message, takes a list of calls from a
+control socket, makes them, and sends the values back. A session is one message, so lists and edits last for
+its calls.
 """
 
 from __future__ import annotations
@@ -120,9 +121,25 @@ class Oracle:
         script, config = self.dir / "script.py", self.dir / "kamailio.cfg"
         script.write_text(SCRIPT.replace("{control}", str(self.control)))
         config.write_text(
-            CONFIG.replace("{port}", str(self.port)).replace("{port2}", str(self.port2)).replace("{script}", str(script))
+            CONFIG.replace("{port}", str(self.port))
+            .replace("{port2}", str(self.port2))
+            .replace("{script}", str(script))
         )
-        command = [BINARY, "-DD", "-E", "-x", "fm", "-m", "64", "-f", str(config), "-Y", str(self.dir), "-w", str(self.dir)]
+        command = [
+            BINARY,
+            "-DD",
+            "-E",
+            "-x",
+            "fm",
+            "-m",
+            "64",
+            "-f",
+            str(config),
+            "-Y",
+            str(self.dir),
+            "-w",
+            str(self.dir),
+        ]
         self.log = (self.dir / "log").open("wb")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
         self._wait()
@@ -155,7 +172,9 @@ class Oracle:
         """What Kamailio logged so far."""
         return (self.dir / "log").read_text(errors="replace")
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.process is not None:
             self.process.terminate()
             try:

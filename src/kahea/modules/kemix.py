@@ -16,7 +16,8 @@ from kahea.routing.text import text
 if TYPE_CHECKING:
     from kahea.routing.run import Run
 
-#: Functions that give a variable's value: with `get_`, and for those of `_DEFAULTED`, `gete_` and `getw_` too.
+#: Functions that give a variable's value: with `get_`, and for those of `_DEFAULTED`, `gete_` and `getw_`
+#: too.
 _READERS = {
     "au": "$au",
     "callid": "$ci",

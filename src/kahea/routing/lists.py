@@ -1,6 +1,7 @@
 """AVP, XAVP, XAVU and XAVI: the named lists that a script keeps with a message, and so with its transaction.
 
-They are stacks: what was added last comes first (index 0). Here the newest entry is the last of a Python list.
+They are stacks: what was added last comes first (index 0). Here the newest entry is the last of a Python
+list.
 """
 
 from __future__ import annotations
@@ -150,8 +151,8 @@ class Xavps:
         return item
 
     def make(self, name: str) -> Xavps:
-        """The fields of the newest entry of the name; a plain value gives way, and an entry is added if there is
-        none."""
+        """The fields of the newest entry of the name; a plain value gives way, and an entry is added if there
+        is none."""
         item = self.find(name)
         if item is None:
             item = self.push(name, None)
@@ -193,7 +194,8 @@ class Xavps:
         """A deep copy."""
         twin = Xavps(self.fold)
         twin.items = [
-            Xitem(i.key, i.name, i.value.copy() if isinstance(i.value, Xavps) else i.value) for i in self.items
+            Xitem(i.key, i.name, i.value.copy() if isinstance(i.value, Xavps) else i.value)
+            for i in self.items
         ]
         return twin
 

@@ -85,7 +85,11 @@ _ROWS: tuple[Row, ...] = (
 
 VARIABLES: list[Variable] = [
     *table(_ROWS),
-    named("TV", keyed("TV", _TV), doc="Seconds (s, sn), microseconds (u, un), both (Sn); n is now, else arrival. Sm: monotonic."),
+    named(
+        "TV",
+        keyed("TV", _TV),
+        doc="Seconds (s, sn), microseconds (u, un), both (Sn); n is now, else arrival. Sm: monotonic.",
+    ),
     named("time", keyed("time", _broken_down(time.localtime)), doc="A field of local time."),
     named("utime", keyed("utime", _broken_down(time.gmtime)), doc="A field of UTC."),
     named("timef", _formatted(time.localtime), dynamic=True, doc="Local time by a strftime format."),

@@ -1,4 +1,5 @@
-"""What the getters of this package share: guarding against malformed messages, and tables of plain variables."""
+"""What the getters of this package share: guarding against malformed messages, and tables of plain
+variables."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kahea.modules.pv.getters import Get
-from kahea.routing.lists import AvpName, Lists, XValue, Xavps, Xitem, lists_of
+from kahea.routing.lists import AvpName, Lists, Xavps, Xitem, XValue, lists_of
 from kahea.routing.module import Value, Variable
 from kahea.routing.pv import Bound, PvError, named
 from kahea.routing.pv.syntax import scan
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _PART = re.compile(r"\s*([^\[\]=\s][^\[\]=]*?)\s*(?:\[([^\]]*)\])?\s*\Z")
 
 
-# ---- AVP -----------------------------------------------------------------------------------------------------------------
+# ---- AVP ---------------------------------------------------------------------------------------------------
 
 
 def avp_name(name: Value) -> AvpName:
@@ -120,7 +120,7 @@ def _push_avp(run: Run, key: AvpName, value: Value) -> None:
         avps.push(key, value)
 
 
-# ---- XAVP and its kin ------------------------------------------------------------------------------------------------------
+# ---- XAVP and its kin --------------------------------------------------------------------------------------
 
 At = Callable[["Run"], Index]
 
@@ -157,16 +157,16 @@ def _part(text: str, table: VariableTable | None) -> Part:
         raise PvError(f"{text!r} is not name or name[index]")
     raw = found[2]
     if raw is None:
-        return Part(found[1], lambda run: 0, False)
+        return Part(found[1], lambda _run: 0, False)
     if raw == "*":
-        return Part(found[1], lambda run: "*", True)
+        return Part(found[1], lambda _run: "*", True)
     if raw.startswith("$") and table is not None:
         get = table.compile(raw).get
         return Part(found[1], lambda run: _as_index(get(run)), True)
     number = decimal(raw)
     if number is None:
         raise PvError(f"{raw!r} is no index")
-    return Part(found[1], lambda run: number, True)
+    return Part(found[1], lambda _run: number, True)
 
 
 def _as_index(value: Value) -> Index:
@@ -298,7 +298,7 @@ def _bind_single(pick: Pick) -> Callable[[Value, Index], Bound]:
     return bind
 
 
-# ---- counting --------------------------------------------------------------------------------------------------------------
+# ---- counting ----------------------------------------------------------------------------------------------
 
 
 def _count_path(pick: Pick, path: Path) -> Get:
@@ -360,8 +360,15 @@ def variables(table: VariableTable, aliases: Mapping[str, AvpName]) -> list[Vari
     """The list variables of one node. `aliases` are the names that `avp_aliases` declared."""
     return [
         named("avp", bind_avp(table, aliases), index=True, writable=True, doc="An attribute-value pair."),
-        named("xavp", _bind_stacked(_xavps, table), writable=True, doc="An XAVP: a stack of values or of fields."),
-        named("xavi", _bind_stacked(_xavis, table), writable=True, doc="An XAVP whose names match in any case."),
+        named(
+            "xavp",
+            _bind_stacked(_xavps, table),
+            writable=True,
+            doc="An XAVP: a stack of values or of fields.",
+        ),
+        named(
+            "xavi", _bind_stacked(_xavis, table), writable=True, doc="An XAVP whose names match in any case."
+        ),
         named("xavu", _bind_single(_xavus), writable=True, doc="An XAVP with a single value for each name."),
         named("cnt", _bind_count(table, aliases), doc="How many values an AVP or XAVP has."),
     ]

@@ -71,14 +71,15 @@ _MSG: dict[str, Get] = {
     "fline": _first_line,
     "hdrs": lambda run: text(_headers(run.msg).strip()),
     "lpart": lambda run: text(run.msg.raw[_fline_end(run.msg) :]),
-    "fpart": lambda run: text(run.msg.raw[: run.msg.headers_end]),
+    "fpart": lambda run: text(run.msg.raw[: run.msg.headers_end].strip()),
     "body": _body,
     "body_len": lambda run: len(run.msg.body),
 }
 
 
 def _msgbuf(name: Value, _index: Index) -> Bound:
-    """One byte of the message by its offset. Reading only: a message never changes here, its edits are lumps."""
+    """One byte of the message by its offset. Reading only: a message never changes here, its edits are
+    lumps."""
     at = decimal(str(name))
     if at is None:
         raise PvError("$msgbuf takes an offset")
@@ -88,12 +89,14 @@ def _msgbuf(name: Value, _index: Index) -> Bound:
         return text(raw[at : at + 1]) if 0 <= at < len(raw) else None
 
     def put(run: Run, value: Value) -> None:
-        raise PvError("writing into the received message is not supported: use an edit, such as replace_hdrs()")
+        raise PvError(
+            "writing into the received message is not supported: use an edit, such as replace_hdrs()"
+        )
 
     return Bound(get, put)
 
 
-# ---- Via ---------------------------------------------------------------------------------------------------------------
+# ---- Via ---------------------------------------------------------------------------------------------------
 
 
 def _oc(via: Via) -> Value:

@@ -68,8 +68,15 @@ class PvModule(Access, AvpFunctions, XavpFunctions):
     """Pseudo-variables, and access to them and to the script's lists from every language."""
 
     name = "pv"
-    shvset = Param("", "The first value of a $shv: name=i:number or name=s:text.", many=True, check=parse_typed)
-    varset = Param("", "The value of a $var that was not set: name=i:number or name=s:text.", many=True, check=parse_typed)
+    shvset = Param(
+        "", "The first value of a $shv: name=i:number or name=s:text.", many=True, check=parse_typed
+    )
+    varset = Param(
+        "",
+        "The value of a $var that was not set: name=i:number or name=s:text.",
+        many=True,
+        check=parse_typed,
+    )
     avp_aliases = Param("", "Other names for AVPs: alias=s:name;alias=i:number.", check=parse_aliases)
 
     def __init__(self, node: Node) -> None:

@@ -1,4 +1,5 @@
-"""From and To: `$fu`, `$tU`, `$fn`, tags. Assignments are lumps: they show in what is sent, not in what is read."""
+"""From and To: `$fu`, `$tU`, `$fn`, tags. Assignments are lumps: they show in what is sent, not in what is
+read."""
 
 from __future__ import annotations
 

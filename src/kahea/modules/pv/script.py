@@ -20,8 +20,8 @@ MAX_SHARED = 10_000  # names of $shv that a script may make up
 
 
 class Shared:
-    """The values of `$shv`: the node's, where Kamailio keeps them in shared memory. A name is there once it was used in
-    a variable or given by `shvset`."""
+    """The values of `$shv`: the node's, where Kamailio keeps them in shared memory. A name is there once it
+    was used in a variable or given by `shvset`."""
 
     def __init__(self) -> None:
         self.values: dict[str, Value] = {}
@@ -78,7 +78,7 @@ def _bind_shared(shared: Shared) -> Callable[[Value, Index], Bound]:
         name = str(inner)
         shared.declare(name)
         values = shared.values
-        return Bound(lambda run: values[name], lambda run, value: shared.put(name, value))
+        return Bound(lambda _run: values[name], lambda _run, value: shared.put(name, value))
 
     return bind
 
@@ -87,7 +87,7 @@ def _bind_increment(shared: Shared) -> Callable[[Value, Index], Bound]:
     def bind(inner: Value, _index: Index) -> Bound:
         name = str(inner)
         shared.declare(name)
-        return Bound(lambda run: shared.increment(name))
+        return Bound(lambda _run: shared.increment(name))
 
     return bind
 

@@ -1,4 +1,5 @@
-"""`$sel(name)`, the same as `@name`: parts of a message by a dotted path, such as `via[1].host` or `from.uri.user`.
+"""`$sel(name)`, the same as `@name`: parts of a message by a dotted path, such as `via[1].host` or
+`from.uri.user`.
 
 A path is resolved once, when it is compiled. Each step has a kind, and a table of what may follow it.
 """
@@ -10,18 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kahea.modules.pv.credentials import parse_credentials
 from kahea.modules.pv.getters import guarded, some, text, unknown_key
 from kahea.modules.pv.headers import header_name
 from kahea.modules.pv.server import COMPATIBLE
 from kahea.modules.pv.transport import bracketed, proto_name
-from kahea.modules.pv.uri import is_secure
+from kahea.modules.pv.uri import is_secure, kind_of
 from kahea.routing.module import Value, Variable
 from kahea.routing.pv import Bound, PvError, named
 from kahea.routing.pv.table import Index
 from kahea.routing.pv.values import decimal
 from kahea.routing.text import wire
-from kahea.sip.digest import Credentials
+from kahea.sip.digest import Credentials, parse_credentials
 from kahea.sip.message import (
     H_AUTHORIZATION,
     H_CONTACT,
@@ -82,6 +82,10 @@ def _via_param(via: Via, name: str) -> Value:
     return some(via.param(wire(name))) if name else some(via.params.lstrip(b"; "))
 
 
+def _credential(name: bytes) -> Callable[[Credentials], Value]:
+    return lambda found: some(found.fields.get(name))
+
+
 def _body_params(body: bytes, name: str) -> Value:
     found = parse_params(body.partition(b";")[2])
     return some(found.get(wire(name.lower())))
@@ -99,7 +103,7 @@ KINDS: dict[str, Kind] = {
     "uri": Kind(
         lambda uri: text(uri.raw),
         {
-            "type": _plain(lambda uri: text(uri.scheme)),
+            "type": _plain(kind_of),
             "user": _plain(lambda uri: some(uri.user)),
             "rawuser": _plain(lambda uri: some(uri.user)),
             "pwd": _plain(lambda uri: some(uri.password)),
@@ -126,8 +130,8 @@ KINDS: dict[str, Kind] = {
         lambda via: f"SIP/2.0/{text(via.transport)} {text(via.host)}" + (f":{via.port}" if via.port else "")
         + text(via.params),
         {
-            "name": _plain(lambda via: "SIP"),
-            "version": _plain(lambda via: "2.0"),
+            "name": _plain(lambda _via: "SIP"),
+            "version": _plain(lambda _via: "2.0"),
             "transport": _plain(lambda via: text(via.transport)),
             "host": _plain(lambda via: text(via.host)),
             "port": _plain(lambda via: str(via.port) if via.port else None),
@@ -157,7 +161,7 @@ KINDS: dict[str, Kind] = {
         lambda found: text(found.format()),
         {
             **{
-                key: _plain(lambda found, key=key: some(found.fields.get(key.encode())))
+                key: _plain(_credential(key.encode()))
                 for key in ("realm", "uri", "cnonce", "nonce", "response", "algorithm", "opaque", "qop", "nc")
             },
             "username": ((lambda found, _index: found.username), "username"),
@@ -173,7 +177,7 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 
 
-# ---- where a path begins ----------------------------------------------------------------------------------------------------
+# ---- where a path begins -----------------------------------------------------------------------------------
 
 
 def _ruri(run: Run) -> Any:
@@ -209,7 +213,7 @@ _ROOTS: dict[str, tuple[Source, str]] = {
     "record_route": (_first(H_RECORDROUTE), "address"),
     "rr": (_first(H_RECORDROUTE), "address"),
     "cseq": ((lambda run: run), "cseq"),
-    "method": ((lambda run: text(run.msg.method if run.msg.is_request else run.msg.cseq_method)), "text"),
+    "method": ((lambda run: text(run.msg.method) if run.msg.is_request else None), "text"),
 }
 
 _PAIRS: dict[str, dict[str, Callable[[Run], Value]]] = {
@@ -228,9 +232,11 @@ _PAIRS: dict[str, dict[str, Callable[[Run], Value]]] = {
         "port": lambda run: str(run.msg.dst_port),
         "ip_port": lambda run: f"{bracketed(run.msg.dst_ip)}:{run.msg.dst_port}",
         "proto": lambda run: proto_name(run.msg.proto).upper(),
-        "proto_ip_port": lambda run: f"{proto_name(run.msg.proto)}:{bracketed(run.msg.dst_ip)}:{run.msg.dst_port}",
+        "proto_ip_port": lambda run: (
+            f"{proto_name(run.msg.proto)}:{bracketed(run.msg.dst_ip)}:{run.msg.dst_port}"
+        ),
     },
-    "sys": {"version": lambda run: COMPATIBLE},
+    "sys": {"version": lambda _run: COMPATIBLE},
 }
 _INDEXED = ("via", "msg", "authorization", "proxy_authorization")
 
@@ -334,7 +340,9 @@ def compile_select(path: str) -> Bound:
     for name, index in rest:
         following = KINDS[kind].steps
         if name not in following:
-            raise PvError(unknown_key(f"sel({path})", name, following) if following else f"nothing follows {path!r}")
+            raise PvError(
+                unknown_key(f"sel({path})", name, following) if following else f"nothing follows {path!r}"
+            )
         step, kind = following[name]
         source = _advance(source, step, (index or "").strip("\"'"))
     show = KINDS[kind].show

@@ -92,7 +92,9 @@ def _received_uri(full: bool) -> Get:
 
 
 def _advertised_uri(full: bool) -> Get:
-    return lambda run: address_uri(_advertised_uri_host(run.msg), advertised_port(run.msg), run.msg.proto, full)
+    return lambda run: address_uri(
+        _advertised_uri_host(run.msg), advertised_port(run.msg), run.msg.proto, full
+    )
 
 
 def _advertised_socket(run: Run) -> Value:
@@ -110,7 +112,7 @@ def family(msg: Message) -> int:
     return 6 if b":" in msg.src_ip else 4
 
 
-# ---- the socket to send from ---------------------------------------------------------------------------------------------
+# ---- the socket to send from -------------------------------------------------------------------------------
 
 
 def send_socket(msg: Message) -> Listener | None:
@@ -154,7 +156,7 @@ def _set_socket_name(run: Run, value: Value) -> None:
     run.msg.send_sock = listener
 
 
-# ---- what is being sent or was received ------------------------------------------------------------------------------------
+# ---- what is being sent or was received --------------------------------------------------------------------
 
 
 def _sending(part: Callable[[OnSend], Value]) -> Get:
@@ -202,7 +204,7 @@ _RCV: dict[str, Get] = {
 }
 
 _CONSTANTS: dict[str, Get] = {
-    key: (lambda run, number=number: number)  # type: ignore[misc]
+    key: (lambda _run, number=number: number)  # type: ignore[misc]
     for key, number in {
         "IPv4": 2, "IPv6": 10, "INET": 2, "INET6": 10, "IP4": 2, "IP6": 10,
         "UDP": 1, "TCP": 2, "TLS": 3, "SCTP": 4, "WS": 5, "WSS": 6,
@@ -233,13 +235,15 @@ def _lsock(name: Value, _index: Index) -> Bound:
     """`$lsock(matchid/value/field)`: look a listener up by its name (n) or address (l)."""
     parts = str(name).split("/")
     fields: dict[str, Callable[[Run, Listener], Value]] = {
-        "n": lambda run, listener: listener.name or None,
-        "l": lambda run, listener: listener.uri,
-        "a": lambda run, listener: _advertised(listener),
+        "n": lambda _run, listener: listener.name or None,
+        "l": lambda _run, listener: listener.uri,
+        "a": lambda _run, listener: _advertised(listener),
         "i": lambda run, listener: run.node.listeners.index(listener),
     }
     if len(parts) != 3 or parts[0] not in ("n", "l") or parts[2][:1] not in fields:
-        raise PvError("$lsock takes n/name/field or l/socket/field; a field is name, listen, advertise or index")
+        raise PvError(
+            "$lsock takes n/name/field or l/socket/field; a field is name, listen, advertise or index"
+        )
     by_name, wanted, field = parts[0] == "n", parts[1], fields[parts[2][:1]]
 
     def get(run: Run) -> Value:
@@ -280,7 +284,11 @@ _ROWS: tuple[Row, ...] = (
     ("proto", lambda run: proto_name(run.msg.proto), "The transport protocol of the message."),
     ("prid", lambda run: run.msg.proto, "The transport protocol as a number."),
     ("conid", lambda run: run.msg.connection_id or None, "The connection that the message arrived on."),
-    ("fsp", _of_socket(lambda listener: listener.address.port, 0), "The port of the forced send socket, 0 for none."),
+    (
+        "fsp",
+        _of_socket(lambda listener: listener.address.port, 0),
+        "The port of the forced send socket, 0 for none.",
+    ),
 )
 
 VARIABLES: list[Variable] = [

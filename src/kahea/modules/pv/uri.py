@@ -1,4 +1,5 @@
-"""Request-URI, its original, destination URI and next hop: `$ru`, `$rU`, `$ou`, `$du`, `$nh(...)` and their parts."""
+"""Request-URI, its original, destination URI and next hop: `$ru`, `$rU`, `$ou`, `$du`, `$nh(...)` and their
+parts."""
 
 from __future__ import annotations
 
@@ -110,20 +111,24 @@ def _length(source: Source, whole: bool) -> Get:
     return get
 
 
+def kind_of(uri: Uri) -> str:
+    """The scheme; a SIP URI with `user=phone` counts as a telephone one."""
+    if (uri.param(b"user") or b"").lower() == b"phone":
+        return _PHONE.get(uri.scheme, text(uri.scheme))
+    return text(uri.scheme)
+
+
 def _scheme(run: Run) -> Value:
-    """A URI with `user=phone` counts as a telephone one."""
     if not run.msg.is_request:
         return None
     try:
         uri = parse_uri(run.msg.uri)
     except ParseError:
         return "none"
-    if (uri.param(b"user") or b"").lower() == b"phone":
-        return _PHONE.get(uri.scheme, text(uri.scheme))
-    return text(uri.scheme)
+    return kind_of(uri)
 
 
-# ---- assignments -------------------------------------------------------------------------------------------------------
+# ---- assignments -------------------------------------------------------------------------------------------
 
 
 def _set_ru(run: Run, value: Value) -> None:
@@ -170,7 +175,7 @@ def _requests_only(put: Put) -> Put:
     return guard
 
 
-# ---- next hop ----------------------------------------------------------------------------------------------------------
+# ---- next hop ----------------------------------------------------------------------------------------------
 
 
 def reply_hop(msg: Message) -> Via:
@@ -224,7 +229,7 @@ def _next(of_request: Callable[[Uri], Value], of_reply: Callable[[Via], Value]) 
 
 NEXT_HOP: dict[str, Get] = {
     "u": _next_text,
-    "U": _next(lambda uri: some(uri.user), lambda via: None),
+    "U": _next(lambda uri: some(uri.user), lambda _via: None),
     "d": _next(lambda uri: some(uri.host), via_host),
     "p": _next(port_of, via_port),
     "P": _next(proto_of, via_proto),
@@ -273,7 +278,16 @@ VARIABLES: list[Variable] = [
         for name in ("rd", "ruri.domain")
     ),
     plain("rp", guarded(_port(request_uri)), _requests_only(_set_port), "The port of the Request-URI."),
-    *(plain(name, _du, _set_du, "The destination URI: the next hop, if it is not the target.") for name in ("du", "duri")),
-    named("nh", keyed("nh", NEXT_HOP), doc="The next hop: its URI (u), user (U), host (d), port (p), transport (P)."),
-    named("rpl", keyed("rpl", {k: _of_reply(v) for k, v in REPLY_HOP.items()}), doc="Where a reply goes next."),
+    *(
+        plain(name, _du, _set_du, "The destination URI: the next hop, if it is not the target.")
+        for name in ("du", "duri")
+    ),
+    named(
+        "nh",
+        keyed("nh", NEXT_HOP),
+        doc="The next hop: its URI (u), user (U), host (d), port (p), transport (P).",
+    ),
+    named(
+        "rpl", keyed("rpl", {k: _of_reply(v) for k, v in REPLY_HOP.items()}), doc="Where a reply goes next."
+    ),
 ]

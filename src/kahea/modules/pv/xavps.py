@@ -1,6 +1,7 @@
 """`KSR.pvx`: XAVPs, XAVUs and XAVIs by name, and between them and parameter lists.
 
-The same functions exist for each of the three, so they are made from one pattern each, and exported by `_exports`.
+The same functions exist for each of the three, so they are made from one pattern each, and exported by
+`_exports`.
 """
 
 from __future__ import annotations
@@ -168,7 +169,9 @@ def _structured(kind: str, pick: Pick) -> dict[str, Callable[..., Any]]:
 def _exports(target: type[XavpFunctions]) -> type[XavpFunctions]:
     """Add the functions that are alike for the three kinds of lists."""
     for kind, pick in _PICKS.items():
-        made = {n: function(group="pvx")(f) for n, f in {**_readers(kind, pick), **_writers(kind, pick)}.items()}
+        made = {
+            n: function(group="pvx")(f) for n, f in {**_readers(kind, pick), **_writers(kind, pick)}.items()
+        }
         if kind in _STACKED:
             made |= _structured(kind, pick)
         for name, each in made.items():
@@ -206,7 +209,7 @@ class XavpFunctions(Module):
         """Write the XAVIs to the log."""
         return self._print(lists_of(run.msg).xavis, "xavi")
 
-    # ---- whole values --------------------------------------------------------------------------------------------------
+    # ---- whole values --------------------------------------------------------------------------------------
 
     @function(group="pvx")
     def xavp_copy(self, run: Run, source: str, index: int, name: str) -> int:
@@ -225,7 +228,9 @@ class XavpFunctions(Module):
         xavps = lists_of(run.msg).xavps
         item, other = xavps.find(source, index), xavps.find(name, at)
         if item is None or other is None:
-            self.node.log.error("xavp_copy: there is no $xavp(%s[%d]) or $xavp(%s[%d])", source, index, name, at)
+            self.node.log.error(
+                "xavp_copy: there is no $xavp(%s[%d]) or $xavp(%s[%d])", source, index, name, at
+            )
             return -1
         other.value = item.value.copy() if isinstance(item.value, Xavps) else item.value
         return 1
@@ -249,7 +254,7 @@ class XavpFunctions(Module):
         self.node.log.error("xavp_push_dst(%s) is not supported yet", name)
         return -1
 
-    # ---- parameter lists -----------------------------------------------------------------------------------------------
+    # ---- parameter lists -----------------------------------------------------------------------------------
 
     def _explode(self, text: str, separator: str) -> Params | None:
         params = parse_params(text, separator)
@@ -336,11 +341,12 @@ class XavpFunctions(Module):
         lists_of(run.msg).xavps.push(name, fields)
         return 1
 
-    # ---- between $var and XAVP -----------------------------------------------------------------------------------------
+    # ---- between $var and XAVP -----------------------------------------------------------------------------
 
     @function(group="pvx")
     def pv_var_to_xavp(self, run: Run, variable: str, name: str) -> int:
-        """Copy a `$var`, or all of them for `*`, into the fields of a new value, which replaces the older ones."""
+        """Copy a `$var`, or all of them for `*`, into the fields of a new value, which replaces the older
+        ones."""
         found = {key: value for key, value in run.vars.items() if not key.startswith(NULLABLE)}
         if variable != "*":
             if variable not in found:
@@ -370,7 +376,8 @@ class XavpFunctions(Module):
 
 
 def _parameter(name: str, value: XValue, quote: str) -> str:
-    """A field as a parameter: a number unsigned, an empty text as the bare name; fields of fields are left out."""
+    """A field as a parameter: a number unsigned, an empty text as the bare name; fields of fields are left
+    out."""
     if isinstance(value, int):
         return f"{name}={quote}{value & _U64}{quote};"
     if isinstance(value, str):

@@ -1,7 +1,8 @@
 """How a transformation is declared, and how the `{...}` after a variable become one function.
 
-Values inside a chain are byte strings in disguise: text beyond ASCII is held as Latin-1, one character for one
-byte of UTF-8, since Kamailio counts, cuts and hashes bytes. `Chain` converts on the way in and out only.
+Values inside a chain are byte strings in disguise: text beyond ASCII is held as Latin-1, one character for
+one byte of UTF-8, since Kamailio counts, cuts and hashes bytes. `Chain` converts on the way in and out
+only.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ _STOPS = frozenset(",}")
 class Transformation:
     """One `{class.function,...}`.
 
-    `apply(value, *arguments)` gets the value as text (as it is if `raw`; null too if `null`), and gives None where
-    Kamailio fails. `params` are the kinds of its parameters: `int`, `str`, `text` (its first character may be a comma
-    or brace), `char` (one character), or `rest` (all up to the closing brace); `?` marks optional ones. `check` may raise ValueError for arguments known at compile time. `build` is for
+    `apply(value, *arguments)` gets the value as text (as it is if `raw`; null too if `null`), and gives
+    None where Kamailio fails. `params` are the kinds of its parameters: `int`, `str`, `text` (its first
+    character may be a comma or brace), `char` (one character), or `rest` (all up to the closing brace); `?`
+    marks optional ones. `check` may raise ValueError for arguments known at compile time. `build` is for
     those that need the run: it gets the table and the `rest` text, and gives the step.
     """
 
@@ -48,7 +50,12 @@ class Transformation:
 
 def narrow(text: str) -> str:
     """Text as bytes in disguise: each byte of its UTF-8 one Latin-1 character."""
-    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
+    if text.isascii():
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("latin-1")
+    except UnicodeEncodeError:  # a lone surrogate that stands for no byte: from JSON, say
+        return text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
 def widen(data: str) -> str:
@@ -171,9 +178,9 @@ class Chain:
         if not any(callable(a) for a in arguments):
             self._check(found, arguments, at)
             if not arguments:
-                return lambda run, value: apply(value)
+                return lambda _run, value: apply(value)
             constants = tuple(arguments)
-            return lambda run, value: apply(value, *constants)
+            return lambda _run, value: apply(value, *constants)
         getters = [a if callable(a) else _constant(a) for a in arguments]
 
         def step(run: Run, value: Value) -> Value:
@@ -209,7 +216,7 @@ def _prepared(found: Transformation) -> Callable[..., Value]:
 
 
 def _constant(value: Value) -> Argument:
-    return lambda run: value
+    return lambda _run: value
 
 
 def _int_argument(get: Argument) -> Argument:
@@ -234,11 +241,11 @@ def transformed(base: Argument, steps: tuple[Step, ...]) -> Argument:
     def get(run: Run) -> Value:
         value = base(run)
         if value.__class__ is str:
-            value = narrow(value)  # type: ignore[arg-type]
+            value = narrow(value)
         for step in steps:
             value = step(run, value)
             if value is None:
                 return None
-        return widen(value) if value.__class__ is str else value  # type: ignore[arg-type]
+        return widen(value) if value.__class__ is str else value
 
     return get

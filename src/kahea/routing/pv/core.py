@@ -39,11 +39,15 @@ def _definition_quoted(name: Value, _index: Index) -> Bound:
 
 
 def _environment(name: Value, _index: Index) -> Bound:
-    return Bound(lambda run: os.environ.get(str(name)))
+    return Bound(lambda _run: os.environ.get(str(name)))
 
 
 def _environment_number(name: Value, _index: Index) -> Bound:
-    return Bound(lambda run: leading_int(os.environ.get(str(name), "")))
+    def get(_run: Run) -> Value:
+        value = os.environ.get(str(name))
+        return None if value is None else leading_int(value)
+
+    return Bound(get)
 
 
 def _instance_id(run: Run) -> Value:
@@ -52,16 +56,18 @@ def _instance_id(run: Run) -> Value:
 
 
 CORE: tuple[Variable, ...] = (
-    plain("$", lambda run: "$", doc="A dollar sign."),
-    plain("null", lambda run: None, doc="No value."),
+    plain("$", lambda _run: "$", doc="A dollar sign."),
+    plain("null", lambda _run: None, doc="No value."),
     plain("rc", _rc, doc="The return code of the last function."),
     plain("retcode", _rc, doc="The return code of the last function."),
     plain("?", _rc, doc="The return code of the last function."),
     plain("iuid", _instance_id, doc="The id of this instance, null if it was not given one."),
     named("def", _definition, doc="A preprocessor definition, null if there is none."),
     named("defv", _definition, doc="A preprocessor definition's value, null if there is none."),
-    named("defs", _definition_quoted, doc="A preprocessor definition in double quotes, null if there is none."),
+    named(
+        "defs", _definition_quoted, doc="A preprocessor definition in double quotes, null if there is none."
+    ),
     named("defn", _definition_number, doc="A preprocessor definition as a number, 0 if there is none."),
     named("env", _environment, doc="An environment variable, null if it is not set."),
-    named("envn", _environment_number, doc="An environment variable as a number, 0 if it is not set."),
+    named("envn", _environment_number, doc="An environment variable as a number, null if it is not set."),
 )

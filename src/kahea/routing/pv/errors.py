@@ -9,7 +9,8 @@ from collections.abc import Iterable
 class PvError(Exception):
     """An expression that can't be compiled, or a value that a variable does not take.
 
-    `text` is the expression, `offset` the index of the character where it goes wrong (-1: not a matter of syntax).
+    `text` is the expression, `offset` the index of the character where it goes wrong (-1: not a matter of
+    syntax).
     """
 
     def __init__(self, message: str, text: str = "", offset: int = -1) -> None:

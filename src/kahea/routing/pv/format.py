@@ -30,7 +30,7 @@ class Format:
         self._getters = [(i, part.get) for i, part in enumerate(parts) if not isinstance(part, str)]
         if self.constant:
             whole = "".join(self._template)
-            self.render = lambda run: whole
+            self.render = lambda _run: whole
         elif len(parts) == 1:
             self.render = self._render_one
         else:
@@ -69,7 +69,7 @@ class Format:
         for i, get in self._getters:
             value = get(run)
             if value.__class__ is str:
-                pieces[i] = value  # type: ignore[assignment]
+                pieces[i] = value
             else:
                 pieces[i] = NULL_TEXT if value is None else str(value)
         return "".join(pieces)
@@ -77,7 +77,7 @@ class Format:
     def _render_one(self, run: Run) -> str:
         value = self._getters[0][1](run)
         if value.__class__ is str:
-            return value  # type: ignore[return-value]
+            return value
         return NULL_TEXT if value is None else str(value)
 
     def __repr__(self) -> str:

@@ -1,8 +1,8 @@
 """The node's variables: compiles expressions and formats, once each, into closures.
 
-A module declares its variables as `Variable`s (`routing/module.py`). Those of the core and of module pv, which
-are on every call's path, use two leaner forms: `Plain` (neither name nor index), whose getter is called as it
-is, and `Named`, which is bound to its name once, when the expression is compiled.
+A module declares its variables as `Variable`s (`routing/module.py`). Those of the core and of module pv,
+which are on every call's path, use two leaner forms: `Plain` (neither name nor index), whose getter is
+called as it is, and `Named`, which is bound to its name once, when the expression is compiled.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from kahea.routing.module import Value, Variable
+from kahea.routing.pv.chain import Chain, Transformation, transformed
 from kahea.routing.pv.errors import PvError, suggestion
 from kahea.routing.pv.format import Format
 from kahea.routing.pv.syntax import Expression, scan
 from kahea.routing.pv.values import decimal
-from kahea.routing.pv.chain import Chain, Transformation, transformed
 from kahea.sip.errors import ParseError
 
 if TYPE_CHECKING:
@@ -173,14 +173,14 @@ class VariableTable:
         """The variable that the whole of `text` is; raises PvError."""
         found = self._compiled(text)
         if found.__class__ is Pv:
-            return found  # type: ignore[return-value]
+            return found
         raise found.with_traceback(None)  # type: ignore[union-attr]
 
     def format(self, text: str) -> Format:
         """Text with variables in it; raises PvError."""
         found = self._formats(text)
         if found.__class__ is Format:
-            return found  # type: ignore[return-value]
+            return found
         raise found.with_traceback(None)  # type: ignore[union-attr]
 
     def compile_at(self, text: str, start: int) -> tuple[Pv, int]:
@@ -230,7 +230,11 @@ class VariableTable:
             raise PvError(f"unknown variable ${parts.name}{near}", text, parts.name_at)
         if variable.takes_name:
             if not parts.inner:
-                raise PvError(f"${parts.name} needs a name: ${parts.name}(name)", text, max(parts.inner_at, parts.name_at))
+                raise PvError(
+                    f"${parts.name} needs a name: ${parts.name}(name)",
+                    text,
+                    max(parts.inner_at, parts.name_at),
+                )
         elif parts.inner is not None:
             raise PvError(f"${parts.name} takes no name in parentheses", text, parts.inner_at)
         if parts.index is not None:
@@ -251,8 +255,8 @@ class VariableTable:
         literal = parts.inner or ""
         return _dynamic(
             lru_cache(BOUND_SIZE)(bind),
-            name_get or (lambda run: literal),
-            index_get or (lambda run: index),
+            name_get or (lambda _run: literal),
+            index_get or (lambda _run: index),
             variable.set is not None,
         )
 
@@ -296,9 +300,14 @@ def _binder(variable: Variable) -> Callable[[Value, Index], Bound]:
 
     def bind(name: Value, index: Index) -> Bound:
         inner = name if isinstance(name, str) else str(name)
-        if put is None:
-            return Bound(lambda run: get(run, inner, index))
-        return Bound(lambda run: get(run, inner, index), lambda run, value: put(run, inner, index, value))
+
+        def read(run: Run) -> Value:
+            try:
+                return get(run, inner, index)
+            except ParseError:
+                return None
+
+        return Bound(read, None if put is None else lambda run, value: put(run, inner, index, value))
 
     return bind
 

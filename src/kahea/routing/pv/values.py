@@ -20,7 +20,7 @@ _LEADING = re.compile(r"[ \t\n\v\f\r]*([+-]?[0-9]+)")
 def as_text(value: Value) -> str:
     """The value inside a string: decimal for an integer, `<null>` for $null."""
     if value.__class__ is str:
-        return value  # type: ignore[return-value]
+        return value
     return NULL_TEXT if value is None else str(value)
 
 

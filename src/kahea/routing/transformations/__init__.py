@@ -1,5 +1,5 @@
-"""What may stand in braces after a variable: `$(ru{uri.user}{s.len})`. `STANDARD` are those of modules pv, textops and
-corex; other modules register theirs in the node's `VariableTable`."""
+"""What may stand in braces after a variable: `$(ru{uri.user}{s.len})`. `STANDARD` are those of modules pv,
+textops and corex; other modules register theirs in the node's `VariableTable`."""
 
 from kahea.routing.pv.chain import Transformation
 from kahea.routing.transformations.codes import CODES

@@ -148,7 +148,10 @@ CODES: tuple[Transformation, ...] = (
     _t("encode.base58", _encode_base58),
     _t("decode.base58", _decode_base58),
     *(
-        _t(f"{way}.base64{'url' if url else ''}{'' if pad else 't'}", make(url, pad and not (url and way == "decode")))
+        _t(
+            f"{way}.base64{'url' if url else ''}{'' if pad else 't'}",
+            make(url, pad and not (url and way == "decode")),
+        )
         for way, make in (("encode", _encode_base64), ("decode", _decode_base64))
         for url in (False, True)
         for pad in (True, False)

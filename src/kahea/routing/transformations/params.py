@@ -1,4 +1,5 @@
-"""Parameter lists, `a=1;b="x";c`, as Kamailio's parser reads them (RFC 3261 §25.1 generic-param, more or less).
+"""Parameter lists, `a=1;b="x";c`, as Kamailio's parser reads them (RFC 3261 §25.1 generic-param, more or
+less).
 
 Also `{param....}`, which reads one, and `{line....}`.
 """

@@ -1,4 +1,5 @@
-"""`{s....}`: lengths, parts, prefixes, case and white space of a string. Values are bytes in disguise (see pv.chain)."""
+"""`{s....}`: lengths, parts, prefixes, case and white space of a string. Values are bytes in disguise (see
+pv.chain)."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from kahea.routing.module import Value
-from kahea.routing.pv.values import decimal
 from kahea.routing.pv.chain import Transformation
+from kahea.routing.pv.values import decimal
 
 _UPPER = {c: c - 32 for c in range(ord("a"), ord("z") + 1)}
 _LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
@@ -133,7 +134,7 @@ def _after(text: str, char: str) -> Value:
 
 
 def _rafter(text: str, char: str) -> Value:
-    before, found, after = text.rpartition(char[:1]) if char else (text, "", "")
+    _, found, after = text.rpartition(char[:1]) if char else (text, "", "")
     return after if found else ""
 
 
@@ -191,7 +192,9 @@ def _corehash(text: str, size: int = 0) -> Value:
     return str(h & (size - 1) if size > 0 else h)
 
 
-def _t(name: str, apply: Callable[..., Value], *params: str, check: Callable[..., object] | None = None) -> Transformation:
+def _t(
+    name: str, apply: Callable[..., Value], *params: str, check: Callable[..., object] | None = None
+) -> Transformation:
     return Transformation(f"s.{name}", apply, params, check=check)
 
 

@@ -1,7 +1,7 @@
 """`/match/replacement/flags`, as `{re.subst,...}` and textops' subst functions take it.
 
-Kamailio's expressions are POSIX extended ones; Python's `re` reads the same ones but for bracket classes such as
-`[[:digit:]]`, which are translated here.
+Kamailio's expressions are POSIX extended ones; Python's `re` reads the same ones but for bracket classes
+such as `[[:digit:]]`, which are translated here.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kahea.routing.module import Value
-from kahea.routing.pv.format import Format
 from kahea.routing.pv.chain import Step, Transformation, failed, narrow
+from kahea.routing.pv.format import Format
 
 if TYPE_CHECKING:
     from kahea.routing.pv.table import VariableTable
@@ -40,8 +40,8 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
 
 
 def posix(pattern: str, *, ignore_case: bool = False, newline: bool = False) -> re.Pattern[str]:
-    """Compile a POSIX extended expression; raises ValueError. With `newline`, `^` and `$` match at each line and
-    `.` matches no line end."""
+    """Compile a POSIX extended expression; raises ValueError. With `newline`, `^` and `$` match at each line
+    and `.` matches no line end."""
     if len(pattern) > MAX_EXPRESSION:
         raise ValueError("the expression is too long")
     flags = re.ASCII | (re.IGNORECASE if ignore_case else 0) | (re.MULTILINE if newline else re.DOTALL)
@@ -59,7 +59,9 @@ def _translated(pattern: str, newline: bool) -> str:
         char = pattern[at]
         if char == "\\" and at + 1 < len(pattern):
             follower = pattern[at + 1]
-            out.append(char + follower if follower in "wWsSbB123456789nrt" or not follower.isalnum() else follower)
+            out.append(
+                char + follower if follower in "wWsSbB123456789nrt" or not follower.isalnum() else follower
+            )
             at += 2
         elif char == "[":
             at = _bracket(pattern, at, out)
@@ -105,7 +107,8 @@ class Substitution:
     everywhere: bool
 
     def apply(self, run: Run, text: str) -> str | None:
-        """The text with its matches replaced; None where nothing can be done: an empty match, or too long a result.
+        """The text with its matches replaced; None where nothing can be done: an empty match, or too long a
+        result.
 
         Text and result are bytes in disguise, see `pv.chain`.
         """

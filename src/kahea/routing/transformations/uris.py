@@ -14,7 +14,9 @@ from kahea.sip.uri import Uri, parse_uri
 
 _DEFAULT_PORT = 5060
 _SCHEMES = frozenset({b"sip", b"sips", b"tel", b"tels", b"urn"})
-_SOCKET = re.compile(r"(?:(udp|tcp|tls|sctp|ws|wss):)?(\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+)(?::([0-9]{1,5}))?\Z", re.I)
+_SOCKET = re.compile(
+    r"(?:(udp|tcp|tls|sctp|ws|wss):)?(\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+)(?::([0-9]{1,5}))?\Z", re.I
+)
 
 
 def _bytes(text: str) -> bytes:
@@ -149,10 +151,9 @@ def _to_body(part: Callable[[NameAddr], Value]) -> Callable[[str], Value]:
     def apply(text: str) -> Value:
         try:
             body = parse_name_addr(_bytes(text))
-            parse_uri(body.uri)
         except ParseError:
             return None
-        return part(body)
+        return part(body) if uri_of(_text(body.uri)) is not None else None
 
     return apply
 
@@ -173,17 +174,22 @@ URIS: tuple[Transformation, ...] = (
     Transformation("uri.headers", _uri(lambda uri: _text(uri.headers))),
     Transformation("uri.transport", _uri(written_transport)),
     Transformation("uri.uparam", _uri(_param(b"user"))),
-    *(Transformation(f"uri.{name}", _uri(_param(name.encode()))) for name in ("ttl", "maddr", "method", "lr", "r2")),
+    *(
+        Transformation(f"uri.{name}", _uri(_param(name.encode())))
+        for name in ("ttl", "maddr", "method", "lr", "r2")
+    ),
     Transformation("uri.scheme", _uri(_scheme)),
     Transformation("uri.tosocket", _uri(_to_socket)),
     Transformation("uri.duri", _uri(lambda uri: _short(uri, user=False, route=True))),
     Transformation("uri.saor", _uri(lambda uri: _short(uri, user=True, route=False))),
     Transformation("uri.suri", _uri(lambda uri: _short(uri, user=True, route=True))),
-    Transformation("urialias.encode", lambda text: None if not text else encode_alias(u) if (u := uri_of(text)) else ""),
+    Transformation(
+        "urialias.encode", lambda text: None if not text else encode_alias(u) if (u := uri_of(text)) else ""
+    ),
     Transformation("urialias.decode", lambda text: (decode_alias(text) or "") if text else None),
-    Transformation("sock.host", _socket(lambda proto, host, port: host)),
-    Transformation("sock.port", _socket(lambda proto, host, port: port)),
-    Transformation("sock.proto", _socket(lambda proto, host, port: proto)),
+    Transformation("sock.host", _socket(lambda _proto, host, _port: host)),
+    Transformation("sock.port", _socket(lambda _proto, _host, port: port)),
+    Transformation("sock.proto", _socket(lambda proto, _host, _port: proto)),
     Transformation("sock.touri", _socket(_socket_uri)),
     Transformation("nameaddr.name", _name_addr(0)),
     Transformation("nameaddr.uri", _name_addr(1)),
