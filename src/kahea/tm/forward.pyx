@@ -253,12 +253,16 @@ cpdef int forward_stateless(TransactionLayer layer, Message msg, bytes hop) exce
     if not found:
         return E_NO_DESTINATION
     listener, address, connection_id = found[0]
-    if msg._facets is not None:
-        for complete in msg._facets.get("before_send", ()):
+    prepare = msg._facets.get("before_send") if msg._facets is not None else None
+    if prepare is not None:
+        edits = msg.edits_snapshot()
+        for complete in prepare:
             complete(msg, listener)
     via = via_line(listener, stateless_branch(msg), msg)
     extra = b"" if msg.path is None else b"Route: " + msg.path + b"\r\n"
     data = msg.build_request(msg.get_uri(), via, extra, listener.proto != 1)
+    if prepare is not None:
+        msg.edits_restore(edits)
     return 1 if listener.send(data, address, connection_id) else E_SEND
 
 
