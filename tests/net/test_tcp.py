@@ -152,7 +152,7 @@ def test_a_network_that_cannot_be_reached_is_told(run: Run) -> None:
     async def main() -> None:
         notes = Notes()
         a = opened(notes)
-        a.send(message(), Address.of("192.0.2.1", 5060))
+        a.send(message(), Address.of("198.51.100.7", 5060))
         await notes.until(lambda: notes.errors)
         assert notes.errors[0][3]
         a.close()

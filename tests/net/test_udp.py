@@ -130,7 +130,7 @@ def test_a_refusal_of_the_kernel_is_told_and_stops_no_other(run: Run) -> None:
         notes, other = Notes(), Notes()
         a, b = opened(notes), opened(other)
         # Off the host from a socket bound to the loopback address: EINVAL or ENETUNREACH.
-        far = Address.of("192.0.2.1", 5060)
+        far = Address.of("198.51.100.7", 5060)
         assert a.send(b"lost", far)
         assert a.send(MESSAGE, b.address)
         await notes.until(lambda: notes.errors)
@@ -275,7 +275,7 @@ def test_bind_errors_are_for_the_operator(run: Run) -> None:
         with pytest.raises(BindError, match=rf"udp:127.0.0.1:{a.address.port}: the port is in use"):
             UdpListener(a.address).open(asyncio.get_running_loop(), Notes())
         with pytest.raises(BindError, match="no such address"):
-            opened(Notes(), "192.0.2.1")
+            opened(Notes(), "198.51.100.7")
         with pytest.raises(RuntimeError, match="open already"):
             a.open(asyncio.get_running_loop(), Notes())
         a.close()
@@ -298,8 +298,8 @@ def test_socket_options(run: Run) -> None:
 
 def test_free_bind_takes_an_address_of_no_interface(run: Run) -> None:
     async def main() -> None:
-        a = opened(Notes(), "192.0.2.1", options=SocketOptions(ip_free_bind=1))
-        assert a.address.ip == "192.0.2.1"
+        a = opened(Notes(), "198.51.100.7", options=SocketOptions(ip_free_bind=1))
+        assert a.address.ip == "198.51.100.7"
         a.close()
 
     run(main())

@@ -13,7 +13,7 @@ not, and a test. Where the RFC leaves room, or Kamailio does otherwise, this doe
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
@@ -22,6 +22,7 @@ from kahea.net.address import P_SCTP, P_TCP, P_TLS, P_UDP, P_WS, P_WSS, PROTO_ID
 from kahea.net.dns_records import Answer, Naptr, Query, ResolveError, Srv, dns_name
 from kahea.net.dns_settings import IPV4_ONLY, IPV6_ONLY, PREFER_IPV6, DnsSettings
 
+MAX_RECORDS = 64  # SRV records looked at
 MAX_HOSTS = 16  # SRV records followed
 MAX_RULES = 8  # NAPTR records followed
 MAX_DESTINATIONS = 32
@@ -152,7 +153,7 @@ class _Way:
             exists = exists or bool(records)
             for record in self._in_order(records):
                 # The root as target says that there is no such service here (RFC 2782).
-                if record.target.rstrip("."):
+                if record.target.rstrip(".") and record.port:
                     hosts.append((proto, record.target, record.port))
         if not exists:
             return None
@@ -173,17 +174,21 @@ class _Way:
             (host.lower().rstrip("."), kind) for _, host, _ in hosts if not is_ip(host) for kind in self.kinds
         ]
         answers = dict(zip(questions, (yield questions) if questions else (), strict=True))
-        found: list[Destination] = []
+        found: dict[tuple[int, Address], Destination] = {}
         for proto, host, port in hosts:
             name = host.lower().rstrip(".")
-            ips = [host] if is_ip(host) else [
-                ip for kind in self.kinds for ip in answers[name, kind].records if isinstance(ip, str)
-            ]  # fmt: skip
-            for ip in ips:
-                destination = Destination(proto, Address.of(ip, port), name)
-                if destination not in found:
-                    found.append(destination)
-        return found[:MAX_DESTINATIONS]
+            for ip in [host] if is_ip(host) else self._ips(name, answers):
+                address = Address.of(ip, port)
+                found.setdefault((proto, address), Destination(proto, address, name))
+                if len(found) == MAX_DESTINATIONS:
+                    return list(found.values())
+        return list(found.values())
+
+    def _ips(self, name: str, answers: Mapping[Query, Answer]) -> Iterator[str]:
+        for kind in self.kinds:
+            for ip in answers[name, kind].records:
+                if isinstance(ip, str):
+                    yield ip
 
     def _preferred(self) -> list[int]:
         """The protocols that we have, the most preferred first."""
@@ -213,7 +218,7 @@ class _Way:
 
     def _in_order(self, records: Sequence[Srv]) -> list[Srv]:
         """SRV records in the order to try them."""
-        records = sorted(records, key=lambda r: (r.priority, -r.weight))
+        records = sorted(records, key=lambda r: (r.priority, -r.weight))[:MAX_RECORDS]
         if not self.settings.dns_srv_lb:
             return records
         ordered: list[Srv] = []
