@@ -32,4 +32,5 @@ setup(
         include_path=["src"],
         nthreads=os.cpu_count() or 1,
     ),
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
 )
