@@ -1,21 +1,16 @@
 """SIP, SIPS, tel and other URIs in one pass (RFC 3261 §19, RFC 3966)."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.unicode cimport PyUnicode_DecodeLatin1
 
 from kahea.sip.scan cimport (
-    KH_HEX,
     KH_HOST,
     KH_NOURI,
-    KH_WS,
-    Param,
     at,
     chars,
     find,
     is_in,
     is_word,
     lower,
-    next_param,
     number,
     same_text,
     skip_class,

@@ -14,7 +14,6 @@ from kahea.sip.scan cimport (
     find,
     is_in,
     is_word,
-    lower,
     next_param,
     number,
     same_text,
