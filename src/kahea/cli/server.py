@@ -28,6 +28,7 @@ from kahea.cli.listening import Bind, binds, reverse_names
 from kahea.engines.python import PythonEngine
 from kahea.net.address import P_UDP, Listener
 from kahea.net.connections import ConnectionTable
+from kahea.net.resolver import Resolver
 from kahea.net.sockets import BindError, SocketOptions
 from kahea.net.tcp import TcpListener
 from kahea.net.tcp_limits import TcpLimits
@@ -109,6 +110,8 @@ class Server:
         self._signals = 0
         self._signalled = asyncio.Event()
         self.node = Node(configuration, clock=time.monotonic, wall=time.time, on_earlier=self._ticker.rearm)
+        self.resolver = Resolver(configuration.settings)
+        self.node.resolver = self.resolver
 
     @property
     def settings(self) -> Settings:
@@ -126,6 +129,7 @@ class Server:
         for listener in make_listeners(self.settings, wanted):
             self.listeners.append(listener)
             self.node.add_listener(listener)
+        self.resolver.serve(self.listeners)
         if self.settings.auto_aliases:
             for name in await self._reverse_names(wanted):
                 self.node.myself.add_alias(name)
@@ -183,6 +187,7 @@ class Server:
                 listener.close()  # type: ignore[attr-defined]
         self._ticker.stop()
         await self.node.stop()
+        await self.resolver.close()
 
 
 def make_listeners(settings: Settings, wanted: list[Bind]) -> list[Listener]:
@@ -232,6 +237,8 @@ async def serve(configuration: Configuration, announce: Callable[[Server], None]
         # What lives now lives on: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        # What a call makes is freed by its reference counts; a collection is for the rare cycle of a script.
+        gc.set_threshold(50_000, 50, 100)
         announce(server)
         await server.wait()
         log.info("stopping")

@@ -144,7 +144,10 @@ class PythonEngine:
                 if hasattr(made, self.node.settings.kemi_request_route_callback):
                     handler = made
             child_init = getattr(handler, "child_init", None)
-            if child_init is not None and (code := _accepts(child_init, FIRST_WORKER)(FIRST_WORKER)) not in (0, None):
+            if child_init is not None and (code := _accepts(child_init, FIRST_WORKER)(FIRST_WORKER)) not in (
+                0,
+                None,
+            ):
                 raise ConfigError(f"{self.script}: child_init returned {code!r}")
         except ConfigError:
             raise
@@ -189,7 +192,9 @@ def _positional(function: Callable[..., object]) -> int:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return 0
-    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty for p in parameters)
+    return sum(
+        p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty for p in parameters
+    )
 
 
 def _accepts(function: Callable[..., Any], *_args: object) -> Callable[..., Any]:
@@ -211,5 +216,3 @@ def _trace(script: Path, error: BaseException) -> str:
     where = f"{script}:{frames[-1].lineno}" if frames else str(script)
     text_ = "".join(traceback.format_exception(error)).rstrip()
     return f"{where}: {type(error).__name__}: {error}\n{text_}"
-
-

@@ -92,7 +92,7 @@ class Sl(Module):
             return -1
 
     @variable("ltt", takes_name=True)
-    def local_to_tag(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+    def local_to_tag(self, run: Run, name: str, index: object) -> Value:
         """The To tag of our replies: `x` the one of the kind in force, `s` stateless, `t` of the transaction."""
         t = run.transaction
         if name != "s" and t is not None:
@@ -117,7 +117,9 @@ class Sl(Module):
         if msg.uri_changed:
             contacts.append(b"<%b>" % msg.uri if msg.q < 0 else b"<%b>;q=%.3g" % (msg.uri, msg.q / 1000))
         for target in msg.branches:
-            contacts.append(b"<%b>" % target.uri if target.q < 0 else b"<%b>;q=%.3g" % (target.uri, target.q / 1000))
+            contacts.append(
+                b"<%b>" % target.uri if target.q < 0 else b"<%b>;q=%.3g" % (target.uri, target.q / 1000)
+            )
         if contacts:
             msg.reply_edits.append(b"Contact: " + b", ".join(contacts) + b"\r\n")
 

@@ -240,7 +240,7 @@ class Tmx(Module):
         return self.node.layer.lookup(run.msg) if run.msg.is_request else None
 
     @variable("T", takes_name=True)
-    def transaction(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+    def transaction(self, run: Run, name: str, index: object) -> Value:
         """The transaction: `id_index`, `id_label`, `id_label_n`, `id_index_n`, `reply_code`, `reply_type`,
         `reply_reason`, `branch_index`, `ruid`, `reply_last`, `id_n`."""
         t = self._of(run)
@@ -254,37 +254,38 @@ class Tmx(Module):
         return getter(run, t)
 
     @variable("T_branch_idx")
-    def branch_index(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+    def branch_index(self, run: Run, name: str, index: object) -> Value:
         """The index of the branch in hand; the number of branches in a failure route."""
         return _branch_index(run, run.transaction)
 
     @variable("T_reply_code")
-    def reply_code(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+    def reply_code(self, run: Run, name: str, index: object) -> Value:
         """The status of the reply in hand, of the failure in a failure route, or the last one sent."""
         return _reply_code(run, run.transaction)
 
     @variable("T_reply_reason")
-    def reply_reason(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+    def reply_reason(self, run: Run, name: str, index: object) -> Value:
         """Its reason phrase."""
         return _reply_reason(run, run.transaction)
 
     @variable("T_reply_last")
-    def reply_last(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+    def reply_last(self, run: Run, name: str, index: object) -> Value:
         """The status last received on the branch in hand."""
         return run.branch.status if run.branch is not None else None
 
     @variable("T_reply_ruid")
-    def reply_ruid(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+    def reply_ruid(self, run: Run, name: str, index: object) -> Value:
         """The ruid of the branch in hand."""
         return text(run.branch.ruid) if run.branch is not None and run.branch.ruid else None
 
     @variable("T_branch", takes_name=True)
-    def branch_field(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+    def branch_field(self, run: Run, name: str, index: object) -> Value:
         """The branch in hand: `flags`, `uri`."""
         b = run.branch
         if b is None:
             return None
-        return {"flags": b.flags, "uri": text(b.uri)}.get(name)
+        fields: dict[str, Value] = {"flags": b.flags, "uri": text(b.uri)}
+        return fields.get(name)
 
     def _on(self, run: Run, msg: Message | None, expression: str) -> Value:
         """A variable's value on another message of the transaction."""
@@ -295,18 +296,18 @@ class Tmx(Module):
         return self.node.variables.compile("$" + expression).get(other)
 
     @variable("T_req", takes_name=True)
-    def on_request(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+    def on_request(self, run: Run, name: str, index: object) -> Value:
         """In a reply route: a variable of the request, `$T_req($ru)`."""
         t = run.transaction
         return self._on(run, t.request if t is not None else None, name.lstrip("$"))
 
     @variable("T_rpl", takes_name=True)
-    def on_reply(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+    def on_reply(self, run: Run, name: str, index: object) -> Value:
         """In a failure route: a variable of the winning reply, `$T_rpl($rs)`."""
         return self._on(run, run.reply, name.lstrip("$"))
 
     @variable("T_inv", takes_name=True)
-    def on_invite(self, run: Run, name: str, index: object) -> Value:  # noqa: ARG002
+    def on_invite(self, run: Run, name: str, index: object) -> Value:
         """For a CANCEL: a variable of its INVITE, `$T_inv($ru)`."""
         if run.msg.method_id != M_CANCEL or not run.msg.is_request:
             return None

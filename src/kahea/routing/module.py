@@ -44,7 +44,9 @@ class Param(Generic[T]):
     raise ValueError or return a converted value. The value is read as a plain attribute of the module.
     """
 
-    def __init__(self, default: T, doc: str, *, many: bool = False, check: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self, default: T, doc: str, *, many: bool = False, check: Callable[[Any], Any] | None = None
+    ) -> None:
         self.default = default
         self.doc = doc
         self.many = many
@@ -153,8 +155,21 @@ def _kind(annotation: object, *, ret: bool) -> str:
 @overload
 def function(f: F) -> F: ...
 @overload
-def function(*, name: str | None = None, params: tuple[str, ...] | None = None, ret: str | None = None, group: str | None = None) -> Callable[[F], F]: ...
-def function(f: Any = None, *, name: str | None = None, params: tuple[str, ...] | None = None, ret: str | None = None, group: str | None = None) -> Any:
+def function(
+    *,
+    name: str | None = None,
+    params: tuple[str, ...] | None = None,
+    ret: str | None = None,
+    group: str | None = None,
+) -> Callable[[F], F]: ...
+def function(
+    f: Any = None,
+    *,
+    name: str | None = None,
+    params: tuple[str, ...] | None = None,
+    ret: str | None = None,
+    group: str | None = None,
+) -> Any:
     """Export a method `(self, run, ...)` to scripts; types come from its annotations.
 
     `params`/`ret` override them, `name` the method's name, `group` the module's name under KSR
@@ -257,7 +272,9 @@ class Module:
             name, takes_name, takes_index = mark
             setter = setters.get(name)
             bound = setter.__get__(self) if setter is not None else None
-            yield Variable(name, member.__get__(self), bound, takes_name, takes_index, inspect.getdoc(member) or "")
+            yield Variable(
+                name, member.__get__(self), bound, takes_name, takes_index, inspect.getdoc(member) or ""
+            )
 
     def rpcs(self) -> Iterator[RpcCommand]:
         """The declared RPC commands, bound to this instance."""

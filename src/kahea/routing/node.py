@@ -17,6 +17,7 @@ from kahea.routing.dispatch import Dispatcher
 from kahea.routing.generation import Generation, Route, event_message
 from kahea.routing.module import ConfigError, Module
 from kahea.routing.myself import Myself
+from kahea.routing.pv import VariableTable
 from kahea.routing.registry import Registry
 from kahea.routing.run import (
     BRANCH_FAILURE_ROUTE,
@@ -28,7 +29,6 @@ from kahea.routing.run import (
 )
 from kahea.routing.settings import Configuration
 from kahea.routing.targets import Targets
-from kahea.routing.pv import VariableTable
 from kahea.sip.errors import ParseError
 from kahea.sip.message import M_ACK, M_CANCEL, Message
 from kahea.sip.status import reason as reason_phrase
@@ -217,7 +217,9 @@ class Node(Dispatcher):
         if msg.method_id == M_ACK:
             return
         try:
-            data = msg.build_reply(error.status, error.reason.encode(), self.sl_tag(msg), b"", b"", self._server())
+            data = msg.build_reply(
+                error.status, error.reason.encode(), self.sl_tag(msg), b"", b"", self._server()
+            )
         except ParseError:
             return
         destination = self.reply_destination(msg)

@@ -194,7 +194,7 @@ class _Translator:
         self.at += 1
         if char in _ESCAPES:
             return _ESCAPES[char], None
-        if char.isdigit() and char != "0":
+        if char in "123456789":
             if int(char) not in self.closed:
                 raise RegexError(f"\\{char} names no group before it")
             return f"(?:\\{char})", None

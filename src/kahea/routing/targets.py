@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kahea.net.address import P_TCP, P_TLS, P_UDP, P_WS, P_WSS, PROTO_IDS, Address, Listener, is_ip
+from kahea.net.dns_records import ResolveError
 from kahea.routing.run import can_wait, wait
 from kahea.sip.errors import ParseError
 from kahea.sip.message import Message, Via
@@ -60,7 +61,9 @@ class Targets:
         proto = PROTO_IDS.get(proto_name.lower(), 0)
         if not proto:
             rest = spec
-        host, _, port_text = rest.rpartition(":") if not rest.endswith("]") and ":" in rest else (rest, "", "")
+        host, _, port_text = (
+            rest.rpartition(":") if not rest.endswith("]") and ":" in rest else (rest, "", "")
+        )
         if port_text and not port_text.isdigit():
             return None
         port = int(port_text) if port_text else 0
@@ -71,15 +74,25 @@ class Targets:
             advertised = listener.advertised_host.decode("ascii", "replace").lower()
             if wanted == listener.address.ip and port in (0, listener.address.port):
                 return listener
-            if advertised and wanted == advertised and port in (0, listener.advertised_port or listener.address.port):
+            if (
+                advertised
+                and wanted == advertised
+                and port in (0, listener.advertised_port or listener.address.port)
+            ):
                 return listener
         return None
 
-    def sender(self, proto: int, family: int, forced: object | None, received_on: object | None) -> Listener | None:
+    def sender(
+        self, proto: int, family: int, forced: object | None, received_on: object | None
+    ) -> Listener | None:
         """The listener to send from: the forced one, else the one the message came on, else the first that fits."""
         if isinstance(forced, Listener) and forced.proto == proto and forced.address.family == family:
             return forced
-        if isinstance(received_on, Listener) and received_on.proto == proto and received_on.address.family == family:
+        if (
+            isinstance(received_on, Listener)
+            and received_on.proto == proto
+            and received_on.address.family == family
+        ):
             return received_on
         return self.default_listener(proto, family)
 
@@ -142,14 +155,22 @@ class Targets:
         self, uri: Uri, host: bytes, proto: int, forced: object | None, received_on: object | None
     ) -> Sequence[Destination]:
         resolver = self._node.resolver
-        if resolver is None or not can_wait():
-            log.info("%s can't be resolved here", host.decode("ascii", "replace"))
+        name = host.decode("ascii", "replace")
+        if resolver is None:
+            log.info("%s can't be resolved: this node has no resolver", name)
             return ()
-        transport = next((name for name, number in PROTO_IDS.items() if number == proto), None) if proto else None
+        transport = (
+            next((text for text, number in PROTO_IDS.items() if number == proto), None) if proto else None
+        )
         try:
-            answers = wait(resolver.resolve(host, uri.port, transport, uri.scheme))
-        except (OSError, ValueError) as error:
-            log.info("%s: %s", host.decode("ascii", "replace"), error)
+            answers = resolver.known(host, uri.port, transport, uri.scheme)
+            if answers is None:
+                if not can_wait():
+                    log.info("%s can't be resolved where nothing may wait", name)
+                    return ()
+                answers = wait(resolver.resolve(host, uri.port, transport, uri.scheme))
+        except ResolveError as error:
+            log.info("%s: %s", name, error)
             return ()
         found: list[Destination] = []
         for answer in answers:
@@ -168,7 +189,9 @@ class Targets:
         proto = PROTO_IDS.get(via.transport.decode("ascii", "replace").lower(), 0)
         host = via.received or via.host
         if not is_ip(host):
-            found = self.of_uri(b"sip:%b:%d;transport=%b" % (host, via.port or 5060, via.transport), None, 0, None)
+            found = self.of_uri(
+                b"sip:%b:%d;transport=%b" % (host, via.port or 5060, via.transport), None, 0, None
+            )
             return found[0] if found else None
         port = via.port
         if via.rport:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from kahea.sip.message import Message
 from kahea.net.address import Address, Listener
+from kahea.sip.message import Message
 from kahea.tm.hooks import Destination, Hooks
 from kahea.tm.transaction import Branch, Transaction
 from kahea.tm.wheel import Wheel

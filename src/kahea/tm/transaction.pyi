@@ -12,8 +12,17 @@ class Resender(Timer):
     data: bytes
     interval: float
     def __init__(
-        self, wheel: Wheel, data: bytes, listener: Listener, address: Address, connection_id: int,
-        now: float, interval: float, slowest: float, until: float, on_end: Callable[[], object] | None = None,
+        self,
+        wheel: Wheel,
+        data: bytes,
+        listener: Listener,
+        address: Address,
+        connection_id: int,
+        now: float,
+        interval: float,
+        slowest: float,
+        until: float,
+        on_end: Callable[[], object] | None = None,
     ) -> None: ...
 
 class Branch(Timer):

@@ -43,7 +43,9 @@ class Tm(Relay, Control, Contacts, Uac):
     name = "tm"
 
     fr_timer = Param(30000, "Milliseconds to wait for a final response when none at all came.", check=_MS)
-    fr_inv_timer = Param(120000, "Milliseconds to wait for an INVITE's final response after a provisional one.", check=_MS)
+    fr_inv_timer = Param(
+        120000, "Milliseconds to wait for an INVITE's final response after a provisional one.", check=_MS
+    )
     max_inv_lifetime = Param(180000, "Milliseconds that an INVITE's transaction may live.", check=_MS)
     max_noninv_lifetime = Param(32000, "Milliseconds that any other transaction may live.", check=_MS)
     wt_timer = Param(5000, "Milliseconds that an answered transaction absorbs retransmissions.", check=_MS)
@@ -58,7 +60,9 @@ class Tm(Relay, Control, Contacts, Uac):
         "CANCEL at once.", check=_range(0, 2),
     )  # fmt: skip
     unmatched_cancel = Param(
-        0, "A CANCEL without INVITE is forwarded: 0 statefully, 1 statelessly, 2 not at all.", check=_range(0, 2)
+        0,
+        "A CANCEL without INVITE is forwarded: 0 statefully, 1 statelessly, 2 not at all.",
+        check=_range(0, 2),
     )
     e2e_cancel_reason = Param(1, "A received CANCEL's Reason headers go into ours.")
     local_cancel_reason = Param(1, "A CANCEL of our own says why in a Reason header.")
@@ -66,7 +70,9 @@ class Tm(Relay, Control, Contacts, Uac):
         3, "Failures of earlier branches, once a failure route made new ones: 0 count on, 1 to 3 count no more.",
         check=_range(0, 3),
     )  # fmt: skip
-    failure_exec_mode = Param(0, "", check=_unless(0, "failures of forwarding reach the script as return codes"))
+    failure_exec_mode = Param(
+        0, "", check=_unless(0, "failures of forwarding reach the script as return codes")
+    )
     faked_reply_prio = Param(0, "Added to the rank of failures made here when the best is chosen.")
     disable_6xx_block = Param(0, "Treat a 6xx as any other failure.")
     aggregate_challenges = Param(1, "Merge the challenges of all 401 and 407 into the one passed on.")
@@ -75,12 +81,18 @@ class Tm(Relay, Control, Contacts, Uac):
     reply_408_reason = Param("Request Timeout", "Its reason phrase.")
     default_code = Param(500, "Status of a reply whose own is none.", check=_range(300, 699))
     default_reason = Param("Server Internal Error", "Its reason phrase.")
-    delayed_reply = Param(1, "A failure of t_relay is answered at the end of the route, unless the script did.")
-    failover_reply_codes = Param("", "Statuses besides 503 that move on to the next DNS answer: `code=404;code=480`.")
+    delayed_reply = Param(
+        1, "A failure of t_relay is answered at the end of the route, unless the script did."
+    )
+    failover_reply_codes = Param(
+        "", "Statuses besides 503 that move on to the next DNS answer: `code=404;code=480`."
+    )
     ac_extra_hdrs = Param("", "Headers that begin so are copied from the INVITE to its local ACK and CANCEL.",
                           check=_unless("", "local ACK and CANCEL carry the RFC's headers only"))  # fmt: skip
     contacts_avp = Param("", "", check=_unless("", "contacts are put aside with the message, not in an AVP"))
-    contact_flows_avp = Param("", "", check=_unless("", "contacts are put aside with the message, not in an AVP"))
+    contact_flows_avp = Param(
+        "", "", check=_unless("", "contacts are put aside with the message, not in an AVP")
+    )
     xavp_contact = Param("", "", check=_unless("", "branch XAVPs of contacts"))
     event_callback = Param("", "Script function for tm's events.")
     event_callback_lres_sent = Param("", "Script function for `tm:local-response`.")

@@ -145,7 +145,7 @@ class Relay(Module):
         return 1
 
     @function
-    def t_clean(self, run: Run) -> int:  # noqa: ARG002
+    def t_clean(self, run: Run) -> int:
         """Free transactions that outlived every deadline; none should."""
         now = self.node.now()
         for t in list(self.node.layer.by_stem.values()):
@@ -245,7 +245,9 @@ class Relay(Module):
     ) -> int:
         if t is None or t.freed or t.status >= 200:
             return -1
-        wants_100 = self.auto_inv_100 and not flags & NO_100 and not (run.tm is not None and run.tm.no_auto_100)
+        wants_100 = (
+            self.auto_inv_100 and not flags & NO_100 and not (run.tm is not None and run.tm.no_auto_100)
+        )
         if t.is_invite and wants_100 and t.status == 0 and not t.local:
             self.node.layer.reply(t, 100, self.trying)
         if flags & NO_FAILOVER:
@@ -262,7 +264,12 @@ class Relay(Module):
         options = pending(run)
         options.error = _ERRORS.get(code, (500, "Server Internal Error"))
         t = run.transaction
-        if t is not None and not self.delayed_reply and not options.no_internal_reply and run.kind == REQUEST_ROUTE:
+        if (
+            t is not None
+            and not self.delayed_reply
+            and not options.no_internal_reply
+            and run.kind == REQUEST_ROUTE
+        ):
             self.node.layer.reply(t, options.error[0], wire(f"{options.error[1]} ({options.error[0]}/TM)"))
         return code
 
