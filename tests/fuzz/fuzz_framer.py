@@ -19,7 +19,8 @@ SEEDS = Path(__file__).parent / "seeds" / "framer"
 LIMITS = {"max_message": 2000, "max_headers": 1000}
 TOKENS = [
     b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"\n\n", b" ", b"\t", b":", b"Content-Length", b"l", b"L :",
-    b"0", b"9", b"4294967296", b"-1", b"\0", b"INVITE sip:a SIP/2.0\r\n", b"SIP/2.0 200 OK\r\n", b"GET / HTTP/1.1\r\n",
+    b"0", b"9", b"4294967296", b"-1", b"\0", b"INVITE sip:a SIP/2.0\r\n", b"SIP/2.0 200 OK\r\n",
+    b"GET / HTTP/1.1\r\n",
 ]  # fmt: skip
 
 
