@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import kahea.modules
 from kahea.routing.module import ConfigError, Function, Module, RpcCommand
 from kahea.routing.run import NoRun, current
 from kahea.sip.errors import ParseError
@@ -25,9 +24,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("kahea.script")
 
 
+#: Where modules are found. They import this room, so it knows them by name only.
+PACKAGE = "kahea.modules"
+
+
 def available() -> list[str]:
     """The names of all modules that are built, sorted."""
-    return sorted(info.name for info in pkgutil.iter_modules(kahea.modules.__path__))
+    return sorted(info.name for info in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__))
 
 
 def module_class(name: str) -> type[Module]:
@@ -37,7 +40,7 @@ def module_class(name: str) -> type[Module]:
         near = difflib.get_close_matches(name, names, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ConfigError(f"there is no module {name!r}{hint}")
-    found: type[Module] = importlib.import_module(f"kahea.modules.{name}").MODULE
+    found: type[Module] = importlib.import_module(f"{PACKAGE}.{name}").MODULE
     return found
 
 
