@@ -240,7 +240,7 @@ def transformed(base: Argument, steps: tuple[Step, ...]) -> Argument:
 
     def get(run: Run) -> Value:
         value = base(run)
-        if value.__class__ is str:
+        if value.__class__ is str and not value.isascii():
             value = narrow(value)
         for step in steps:
             value = step(run, value)
