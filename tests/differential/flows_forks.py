@@ -485,3 +485,105 @@ async def router_voicemail_on_busy(s: Stage) -> None:
     await mail.expect("ACK")
     alice.send(alice.cancel(invite))
     await alice.expect("... CANCEL")
+
+
+@flow(TRICKS)
+async def fork_canceled_and_slow(s: Stage) -> None:
+    """CANCEL of a fork: one branch is silent, the other slow to end. When does the caller hear 487?"""
+    alice, invite, (bob, carol), (at_bob, _) = await fork(s, ("bob", "carol"))
+    bob.reply(at_bob, 180, "Ringing")
+    await alice.expect("180 INVITE")
+    alice.send(alice.cancel(invite))
+    await alice.expect("200 CANCEL")
+    bob.reply(await bob.expect("CANCEL"), 200, "Canceling")
+    await bob.barrier()
+    s.notes.append(f"before bob's 487 alice has {[e.message.status for e in alice.entries]}")
+    bob.reply(at_bob, 487, "Terminated at bob")
+    await bob.expect("ACK")
+    await finish(alice, invite, "487")
+    del carol
+
+
+@flow(TRICKS)
+async def fork_canceled_other_way_round(s: Stage) -> None:
+    """The same with the first branch silent."""
+    alice, invite, (bob, carol), (_, at_carol) = await fork(s, ("bob", "carol"))
+    carol.reply(at_carol, 180, "Ringing")
+    await alice.expect("180 INVITE")
+    alice.send(alice.cancel(invite))
+    await alice.expect("200 CANCEL")
+    await canceled(carol, at_carol)
+    await finish(alice, invite, "487")
+    del bob
+
+
+@flow(TRICKS)
+async def equal_failures(s: Stage) -> None:
+    """Two branches fail alike, the second one first."""
+    alice, invite, (bob, carol), (at_bob, at_carol) = await fork(s, ("bob", "carol"))
+    carol.reply(at_carol, 480, "At carol")
+    await carol.expect("ACK")
+    await carol.barrier()
+    bob.reply(at_bob, 480, "At bob")
+    await bob.expect("ACK")
+    await finish(alice, invite, "480")
+
+
+@flow(TRICKS)
+async def equal_failures_in_order(s: Stage) -> None:
+    alice, invite, (bob, carol), (at_bob, at_carol) = await fork(s, ("bob", "carol"))
+    bob.reply(at_bob, 480, "At bob")
+    await bob.expect("ACK")
+    await bob.barrier()
+    carol.reply(at_carol, 480, "At carol")
+    await carol.expect("ACK")
+    await finish(alice, invite, "480")
+
+
+@flow(TRICKS)
+async def late_provisional_in_a_serial_fork(s: Stage) -> None:
+    """The first branch timed out and rings after all, while the second one is tried."""
+    alice, bob, carol = await s.peer("alice"), await s.peer("bob"), await s.peer("carol")
+    headers = [("X-Fail", f"ruri {carol.contact}"), ("X-Fail", "relay")]
+    invite = alice.send(alice.request("INVITE", bob.contact, do=["fr 0 300", *SERIAL], headers=headers))
+    at_bob = await bob.expect("INVITE")
+    at_carol = await carol.expect("INVITE")
+    carol.reply(at_carol, 180, "Ringing")
+    await alice.expect("180 INVITE")
+    bob.reply(at_bob, 180, "Ringing late")
+    await bob.barrier()
+    carol.reply(at_carol, 486, "Busy")
+    await carol.expect("ACK")
+    await finish(alice, invite, "[3-6]..")
+
+
+@flow(TRICKS)
+async def late_answer_in_a_serial_fork(s: Stage) -> None:
+    """The first branch timed out and answers after all, while the second one rings."""
+    alice, bob, carol = await s.peer("alice"), await s.peer("bob"), await s.peer("carol")
+    headers = [("X-Fail", f"ruri {carol.contact}"), ("X-Fail", "relay")]
+    invite = alice.send(alice.request("INVITE", bob.contact, do=["fr 0 300", *SERIAL], headers=headers))
+    at_bob = await bob.expect("INVITE")
+    at_carol = await carol.expect("INVITE")
+    carol.reply(at_carol, 180, "Ringing")
+    await alice.expect("180 INVITE")
+    bob.reply(at_bob, 200, "OK late")
+    await bob.barrier()
+    s.notes.append(f"the late answer is passed on: {200 in [e.message.status for e in alice.entries]}")
+    carol.reply(at_carol, 486, "Busy")
+    await carol.expect("ACK")
+    await finish(alice, invite, "[3-6]..")
+
+
+@flow(TRICKS)
+async def branch_route_drops_the_middle(s: Stage) -> None:
+    """drop in the second of three."""
+    alice, bob, carol, dave = [await s.peer(n) for n in ("alice", "bob", "carol", "dave")]
+    do = [f"append {carol.contact}", f"append {dave.contact}", "branch", "relay"]
+    invite = alice.send(alice.request("INVITE", bob.contact, do=do, headers=[("X-Branch-1", "drop")]))
+    await alice.barrier()
+    for peer in (bob, carol, dave):
+        if peer.entries:
+            peer.reply(await peer.expect("INVITE"), 404, "Not Found")
+            await peer.expect("ACK")
+    await finish(alice, invite, "[3-6]..")

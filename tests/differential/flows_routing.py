@@ -136,9 +136,9 @@ async def spiral(s: Stage) -> None:
 
 @flow(TRICKS)
 async def spiral_in_place(s: Stage) -> None:
-    """The server's own address as next hop: the request comes back to it, once."""
+    """The server's own address as next hop: the request comes back to it until Max-Forwards ends that."""
     alice, bob = await s.pair()
-    do = ["maxfwd 5", f"duri sip:{s.uri()}", "relay"]
+    do = ["!maxfwd 5", f"duri sip:{s.uri()}", "relay"]
     alice.send(alice.request("MESSAGE", bob.contact, do=do, max_forwards=3, body="hi"))
     await alice.expect("... MESSAGE")
     del bob

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .flows_forks import SERIAL, canceled, finish, fork
 from .peers import Stage
-from .setups import TRICKS
+from .setups import ALONE, TRICKS
 from .stages import flow
 
 
@@ -204,7 +204,7 @@ async def no_automatic_100(s: Stage) -> None:
     s.notes.append(f"alice got {[e.message.status for e in alice.entries]}")
 
 
-@flow(TRICKS)
+@flow(ALONE)
 async def unreachable_port(s: Stage) -> None:
     """Nobody listens: over UDP that shows as silence."""
     alice = await s.peer("alice")

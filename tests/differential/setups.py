@@ -6,6 +6,8 @@ from .servers import Setup
 
 ROUTER = Setup("router", "script_router.py")
 TRICKS = Setup("tricks", "script_tricks.py")
+#: For what may disturb others in Kamailio: a closed UDP port, whose ICMP error fails an unrelated send.
+ALONE = Setup("alone", "script_tricks.py", at_once=1)
 ADVERTISED = Setup(
     "advertised", "script_tricks.py", listen={"udp": "192.0.2.8:5090", "tcp": "192.0.2.8:5091"}
 )

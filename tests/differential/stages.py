@@ -13,9 +13,6 @@ from .servers import Server, Setup
 
 Play = Callable[[Stage], Awaitable[None]]
 
-#: Flows in progress at once: enough to overlap their timers, few enough for a small machine.
-AT_ONCE = 6
-
 
 @dataclass(frozen=True)
 class Flow:
@@ -50,17 +47,14 @@ def flow(setup: Setup) -> Callable[[Play], Play]:
     return register
 
 
-async def perform(one: Flow, server: Server) -> Outcome:
+async def perform(one: Flow, stage: Stage) -> Outcome:
     """Play one flow."""
-    stage = Stage(one.name, server.addresses)
     outcome = Outcome()
     try:
         await one.play(stage)
         await stage.settle()
     except (FlowError, RuntimeError, LookupError, ValueError, OSError) as error:
         outcome.error = f"{type(error).__name__}: {error}"
-    finally:
-        stage.close()
     outcome.trace = trace(stage)
     return outcome
 
@@ -90,10 +84,16 @@ def _fail(outcomes: dict[str, Outcome], group: list[Flow], text: str) -> None:
 
 
 async def _some_at_once(group: list[Flow], server: Server, outcomes: dict[str, Outcome]) -> None:
-    gate = asyncio.Semaphore(AT_ONCE)
+    gate = asyncio.Semaphore(group[0].setup.at_once)
+    stages = [Stage(one.name, server.addresses) for one in group]
 
-    async def one_of(one: Flow) -> None:
+    async def one_of(one: Flow, stage: Stage) -> None:
         async with gate:
-            outcomes[one.name] = await perform(one, server)
+            outcomes[one.name] = await perform(one, stage)
 
-    await asyncio.gather(*(one_of(one) for one in group))
+    try:
+        await asyncio.gather(*(one_of(one, stage) for one, stage in zip(group, stages, strict=True)))
+    finally:
+        # Not before: the ICMP error of a closed port would fail some other flow's packet in Kamailio.
+        for stage in stages:
+            stage.close()
