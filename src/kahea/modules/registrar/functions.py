@@ -13,7 +13,7 @@ from kahea.modules.registrar.lookup import FAILED, FOUND, NOT_FOUND, Lookup, des
 from kahea.modules.registrar.parameters import RegistrarParameters
 from kahea.modules.registrar.refusal import Refused
 from kahea.modules.registrar.request import AorRules, parse_q
-from kahea.modules.registrar.save import Save
+from kahea.modules.registrar.save import Q_FACET, Save
 from kahea.modules.usrloc.contact import Contact, socket_text
 from kahea.net.address import PROTO_IDS
 from kahea.routing.generation import event_message
@@ -45,9 +45,6 @@ NO_RECORD = 2
 ANY_PORT = 1
 ANY_PROTO = 2
 
-#: Where set_q_override() leaves its value.
-Q_FACET = "registrar.q"
-
 EXPIRED_EVENT = "usrloc:contact-expired"
 
 
@@ -63,10 +60,15 @@ class Registrar(RegistrarParameters):
         self.received_variable: Pv | None = None
         self.received_param_bytes = b""
         self.sock_mask = 0
+        #: Whether set_q_override() was ever called.
+        self.overrides_q = False
         self._sl: Sl
 
     def start(self) -> None:
         """Bind to usrloc and sl."""
+        for name, param in self.params().items():
+            # Plain attributes, since every REGISTER reads many of them.
+            self.__dict__.setdefault(name, param.default)
         self.usrloc = self.node.module("usrloc")
         self._sl = self.node.module("sl")
         self.aors = AorRules(
@@ -95,23 +97,12 @@ class Registrar(RegistrarParameters):
 
     # ---- for the files beside this one -------------------------------------------------------------------
 
-    def setting(self, run: Run, name: str) -> object:
-        """What the script set in the XAVP of parameter xavp_cfg, or None."""
+    def settings_of(self, msg: Message) -> Xavps | None:
+        """What the script set for this message in the XAVP of parameter xavp_cfg, or None."""
         if not self.xavp_cfg:
             return None
-        item = lists_of(run.msg).xavps.find(self.xavp_cfg)
-        fields = item.fields if item is not None else None
-        return None if fields is None else fields.get(name)
-
-    def q_for(self, run: Run) -> int | None:
-        """The q that the script wants for all contacts, in thousandths, or None. Raises Refused."""
-        override = run.msg.facets.get(Q_FACET)
-        if isinstance(override, int):
-            return override
-        given = self.setting(run, "q")
-        if not isinstance(given, int):
-            return None
-        return given if 0 <= given <= 1000 else parse_q(b"")
+        item = lists_of(msg).xavps.find(self.xavp_cfg)
+        return None if item is None else item.fields
 
     def record(self, msg: Message, contact: Contact, now: int) -> None:
         """Tell the script of a contact (parameter xavp_rcd), before those it was told of."""
@@ -134,8 +125,8 @@ class Registrar(RegistrarParameters):
     def send(self, run: Run, answer: Answer) -> int:
         """Send an answer; > 0 if it was sent."""
         self.prepare(run, answer)
-        sent = self._sl.send_reply(run, answer.verdict.status, answer.verdict.reason)
-        return 1 if sent > 0 else -1
+        verdict = answer.verdict
+        return 1 if self._sl.send_reply(run, verdict.status, verdict.reason) > 0 else -1
 
     def _domain(self, table: str) -> Domain | None:
         return self.usrloc.domain(table)
@@ -171,6 +162,7 @@ class Registrar(RegistrarParameters):
         """Have save() give all contacts of this REGISTER this q (0..1)."""
         try:
             run.msg.facets[Q_FACET] = parse_q(wire(q))
+            self.overrides_q = True
         except Refused:
             log.error("set_q_override: %r is no q-value", q)
             return -1
@@ -329,8 +321,9 @@ class Registrar(RegistrarParameters):
         except ParseError:
             return -1
         now = int(self.node.wall())
+        settings = self.settings_of(msg)
         for contact in contacts or ():
-            if contact.is_valid(now) and self._matches(run, contact, option):
+            if contact.is_valid(now) and self._matches(contact, option, settings):
                 if not action & NO_RECORD:
                     self.record(msg, contact, now)
                 if action & RESTORE_ATTRIBUTES and contact.xavp is not None and self.usrloc.xavp_contact:
@@ -338,14 +331,14 @@ class Registrar(RegistrarParameters):
                 return 1
         return -1
 
-    def _matches(self, run: Run, contact: Contact, option: int) -> bool:
+    def _matches(self, contact: Contact, option: int, settings: Xavps | None) -> bool:
         for bit, name, value in (
             (MATCH_CALLID, "match_callid", contact.callid),
             (MATCH_RECEIVED, "match_received", contact.received),
             (MATCH_CONTACT, "match_contact", contact.uri),
         ):
             if option & bit:
-                wanted = self.setting(run, name)
+                wanted = None if settings is None else settings.get(name)
                 if isinstance(wanted, str) and wire(wanted) != value:
                     return False
         return True

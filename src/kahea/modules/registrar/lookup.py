@@ -104,7 +104,8 @@ class Lookup:
         code = NOT_FOUND
         chosen = []
         mode = module.lookup_filter_mode
-        flags = module.setting(self._run, "rlf_bflags") if mode & BY_BRANCH_FLAGS else None
+        settings = module.settings_of(self._msg) if mode & BY_BRANCH_FLAGS else None
+        flags = settings.get("rlf_bflags") if settings is not None else None
         method = self._method() if module.method_filtering else 0
         for contact in contacts:
             if not contact.is_valid(now):

@@ -68,9 +68,11 @@ class AorRules:
 
     def aor(self, uri: Uri) -> bytes:
         """The AOR that a URI names. Raises Refused."""
-        if len(uri.user) + len(uri.host) + 1 > MAX_AOR:
+        user = uri.user
+        if len(uri.raw) > MAX_AOR and len(user) + len(uri.host) + 1 > MAX_AOR:
             raise Refused(refusal.AOR_TOO_LONG)
-        user = unescaped_user(uri) if b"%" in uri.user else uri.user
+        if b"%" in user:
+            user = unescaped_user(uri)
         if not self.case_sensitive:
             user = user.lower()
         if not self.use_domain:
@@ -128,6 +130,11 @@ def contacts_of(msg: Message) -> list[NameAddr]:
 
 def header_expires(msg: Message) -> int | None:
     """Seconds of the Expires header; -1 if it says nothing usable, None if there is none. Raises Refused."""
+    try:
+        seconds = msg.expires
+        return seconds if seconds >= 0 else None
+    except ParseError:
+        pass
     header = msg.header(H_EXPIRES)
     if header is None:
         return None

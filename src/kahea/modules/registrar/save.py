@@ -22,7 +22,7 @@ from kahea.routing.lists import lists_of
 from kahea.routing.run import REQUEST_ROUTE
 from kahea.routing.text import wire
 from kahea.sip.errors import ParseError
-from kahea.sip.message import H_CONTACT, H_USERAGENT
+from kahea.sip.message import H_CONTACT, H_REQUIRE, H_SUPPORTED, H_USERAGENT
 from kahea.sip.uri import parse_uri
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ NO_REPLY: Final = 0x02
 ONE_CONTACT: Final = 0x04
 EXACT_EXPIRES: Final = 0x08
 PREPARE_REPLY: Final = 0x10
+
+#: Where set_q_override() leaves its value.
+Q_FACET: Final = "registrar.q"
 
 # What save() returns.
 INSERTED: Final = 1
@@ -71,7 +74,18 @@ class Wanted:
 class Save:
     """One call of save()."""
 
-    __slots__ = ("_answer", "_domain", "_flags", "_module", "_msg", "_now", "_run", "_touched", "_use_ob")
+    __slots__ = (
+        "_answer",
+        "_domain",
+        "_flags",
+        "_module",
+        "_msg",
+        "_now",
+        "_run",
+        "_settings",
+        "_touched",
+        "_use_ob",
+    )
 
     def __init__(self, module: Registrar, run: Run, domain: Domain, flags: int) -> None:
         self._module = module
@@ -83,6 +97,8 @@ class Save:
         self._answer = Answer()
         self._touched: list[Contact] = []
         self._use_ob = False
+        #: What the script overrides for this message.
+        self._settings: Xavps | None = module.settings_of(run.msg) if module.xavp_cfg else None
 
     def __call__(self, uri: bytes | None) -> int:
         """Do it for the AOR of `uri`, else of the To header; the code for the script."""
@@ -126,9 +142,9 @@ class Save:
             to = parse_uri(uri if uri is not None else msg.to.uri)
             contacts = request.contacts_of(msg) if msg.header(H_CONTACT) is not None else []
             header_expires = request.header_expires(msg)
-            star = any(value.uri == b"*" for value in contacts)
-            self._check_contacts(contacts, star, header_expires)
-            self._check_outbound(contacts)
+            star = self._check_contacts(contacts, header_expires)
+            if self._module.outbound_mode or msg.header(H_REQUIRE) is not None:
+                self._check_outbound(contacts)
             aor = self._module.aors.aor(to)
             if star:
                 return self._remove_all(aor)
@@ -138,17 +154,21 @@ class Save:
         except ParseError as error:
             raise Refused(refusal.BAD_AOR) from error
 
-    def _check_contacts(self, contacts: list[NameAddr], star: bool, header_expires: int | None) -> None:
-        if star:
-            if header_expires != 0:
-                raise Refused(refusal.STAR_AND_EXPIRES)
-            return
+    def _check_contacts(self, contacts: list[NameAddr], header_expires: int | None) -> bool:
+        """Whether all contacts are to go (`*`). Raises Refused."""
         limit = self._module.contact_max_size
+        star = False
         for value in contacts:
-            if len(value.uri) > limit:
+            uri = value.uri
+            if uri == b"*":
+                if header_expires != 0:
+                    raise Refused(refusal.STAR_AND_EXPIRES)
+                star = True
+            elif len(uri) > limit:
                 raise Refused(refusal.CONTACT_TOO_LONG)
-            if b":" not in value.uri:
+            elif b":" not in uri:
                 raise Refused(refusal.BAD_CONTACT)
+        return star
 
     def _check_outbound(self, contacts: list[NameAddr]) -> None:
         """RFC 5626 §6, as the parameter outbound_mode has it."""
@@ -205,8 +225,10 @@ class Save:
             raise
         code = self._apply(aor, registration, wanted, found)
         self._settle(aor, to, is_new=not found)
-        self._add_path(registration.path)
-        self._add_outbound()
+        if registration.path:
+            self._add_path(registration.path)
+        if self._module.outbound_mode:
+            self._add_outbound()
         return code
 
     # ---- what it asks for --------------------------------------------------------------------------------
@@ -221,17 +243,14 @@ class Save:
         if len(callid) > request.MAX_CALLID:
             raise Refused(refusal.CALLID_TOO_LONG)
         agent = msg.header(H_USERAGENT)
-        registration = Registration(
-            callid,
-            cseq,
-            self._now,
-            user_agent=agent.body if agent is not None and agent.body else b"n/a",
-            sock=self._sock(),
-            flags=FL_MEM if self._flags & MEMORY_ONLY else 0,
-            cflags=msg.bflags,
-            connection_id=msg.connection_id or -1,
-            server_id=module.usrloc.server_id,
-        )
+        registration = Registration(callid, cseq, self._now, agent.body if agent is not None else b"")
+        plain = self._settings is None and not module.sock_mask
+        registration.sock = msg.listener if plain else self._sock()  # type: ignore[assignment]
+        registration.cflags = msg.bflags
+        registration.connection_id = msg.connection_id or -1
+        registration.server_id = module.usrloc.server_id
+        if self._flags & MEMORY_ONLY:
+            registration.flags = FL_MEM
         if module.use_path:
             registration.path = request.path_of(msg)
             if module.path_use_received and registration.path:
@@ -258,7 +277,7 @@ class Save:
         """The listener to remember: what the script or a header says, else the one it came to."""
         module = self._module
         listener: Listener | None = self._msg.listener  # type: ignore[assignment]
-        given = module.setting(self._run, "socket")
+        given = self._setting("socket")
         if not isinstance(given, str) or not given:
             if not (module.sock_mask and module.sock_hdr_name and self._msg.flags & module.sock_mask):
                 return listener
@@ -275,13 +294,17 @@ class Save:
     def _wanted(self, values: list[NameAddr], header_expires: int | None) -> list[Wanted]:
         """Its contacts, checked. Raises Refused."""
         module = self._module
-        default_q = module.q_for(self._run)
+        default_q = self._given_q()
         allowed = request.allowed_methods(self._msg)
-        override = module.setting(self._run, "expires")
+        override = self._setting("expires") if self._settings is not None else None
+        if not isinstance(override, int):
+            override = None
         wanted = []
         for value in values:
-            expires = self._expires(value, header_expires, override if isinstance(override, int) else None)
-            if not value.params:
+            params = value.params
+            given = override if override is not None or not params else value.param(b"expires")
+            expires = self._expires(given, header_expires)
+            if not params:
                 q = module.default_q if default_q is None else default_q
                 wanted.append(Wanted(value.uri, expires, q, allowed))
                 continue
@@ -298,15 +321,34 @@ class Save:
             )
         return wanted
 
-    def _expires(self, value: NameAddr, header: int | None, override: int | None) -> int:
-        """When a contact ends, absolute; 0 to remove it. Raises Refused."""
+    def _setting(self, name: str) -> object:
+        """What the script says of `name` for this message, or None."""
+        return None if self._settings is None else self._settings.get(name)
+
+    def _given_q(self) -> int | None:
+        """The q that the script wants for all contacts, in thousandths, or None. Raises Refused."""
+        if self._module.overrides_q:
+            override = self._msg.facets.get(Q_FACET)
+            if isinstance(override, int):
+                return override
+        given = self._settings.get("q") if self._settings is not None else None
+        if not isinstance(given, int):
+            return None
+        if not 0 <= given <= 1000:
+            raise Refused(refusal.BAD_Q)
+        return given
+
+    def _expires(self, given: object, header: int | None) -> int:
+        """When a contact ends, absolute; 0 to remove it. Raises Refused.
+
+        `given` is what the contact's parameter says, or a number of seconds that overrides it.
+        """
         module = self._module
         spread = module.expires_range
-        if override is not None:
-            seconds = override
+        if isinstance(given, int):
+            seconds = given
         else:
-            given = value.param(b"expires") if value.params else None
-            if given:
+            if isinstance(given, bytes) and given:
                 seconds = int(given) if given.isdigit() and len(given) <= 10 else -1
             else:
                 seconds = -1 if header is None else header
@@ -324,7 +366,7 @@ class Save:
             seconds -= int(random.random() * seconds * spread / 100)
         if module.max_expires and seconds > module.max_expires:
             seconds = module.max_expires
-        return self._now + min(seconds, request.MAX_EXPIRES)
+        return self._now + (seconds if seconds <= request.MAX_EXPIRES else request.MAX_EXPIRES)
 
     def _find(self, contacts: list[Contact], registration: Registration, wanted: list[Wanted]) -> None:
         """Find what each contact means. Raises Refused for a CSeq that is too old."""
@@ -339,9 +381,10 @@ class Save:
 
     def _check_limit(self, contacts: list[Contact] | None, wanted: list[Wanted]) -> None:
         limit = self._module.max_contacts
-        given = self._module.setting(self._run, "max_contacts")
-        if isinstance(given, int):
-            limit = given
+        if self._settings is not None:
+            given = self._settings.get("max_contacts")
+            if isinstance(given, int):
+                limit = given
         if not limit or self._flags & ONE_CONTACT:
             return
         number = sum(c.is_valid(self._now) for c in contacts or ())
@@ -365,6 +408,7 @@ class Save:
     ) -> int:
         """Change the table; the code for the script, which tells of the last contact."""
         domain, touched = self._domain, self._touched
+        rcd = self._module.xavp_rcd
         code = INSERTED
         if self._flags & ONE_CONTACT:
             self._keep_one(wanted, found or [])
@@ -382,17 +426,19 @@ class Save:
                 if each.expires:
                     contact = domain.insert(
                         aor, registration, each.uri, each.expires, each.q,
-                        instance=each.instance, reg_id=each.reg_id, methods=each.methods,
+                        each.instance, each.reg_id, each.methods,
                     )  # fmt: skip
                     touched.append(contact)
-                    self._module.record(self._msg, contact, self._now)
+                    if rcd:
+                        self._module.record(self._msg, contact, self._now)
             elif each.expires:
                 domain.update(
                     contact, registration, each.uri, each.expires, each.q,
-                    instance=each.instance, reg_id=each.reg_id, methods=each.methods,
+                    each.instance, each.reg_id, each.methods,
                 )  # fmt: skip
                 touched.append(contact)
-                self._module.record(self._msg, contact, self._now)
+                if rcd:
+                    self._module.record(self._msg, contact, self._now)
                 code = UPDATED
             else:
                 domain.delete(contact)
@@ -448,15 +494,16 @@ class Save:
     def _list(self, aor: bytes, to: Uri) -> None:
         contacts = self._domain.get(aor)
         gruus = None
-        wants_gruus = self._module.gruu_enabled and contacts and any(c.instance for c in contacts)
-        if wants_gruus and request.supports(self._msg, b"gruu"):
-            gruus = Gruus(aor, to.host, self._module.aors.use_domain)
-        self._answer.contacts = contact_line(contacts, self._now, self._module.received_param_bytes, gruus)
+        module = self._module
+        supported = contacts and module.gruu_enabled and self._msg.header(H_SUPPORTED) is not None
+        if supported and request.supports(self._msg, b"gruu"):
+            gruus = Gruus(aor, to.host, module.aors.use_domain)
+        self._answer.contacts = contact_line(contacts, self._now, module.received_param_bytes, gruus)
 
     def _add_path(self, path: bytes) -> None:
         """The Path, where it is to be in the answer (the parameter path_mode). Raises Refused."""
         mode = self._module.path_mode
-        if not path or mode == 0:
+        if mode == 0:
             return
         supported = request.supports(self._msg, b"path")
         if mode == 2 and not supported:

@@ -89,51 +89,22 @@ class Contact:
 
 
 class Registration:
-    """What one REGISTER says of all its contacts. `expires` and the rest of each come beside it."""
+    """What one REGISTER says of all its contacts; what is not said stays at the class's defaults."""
 
-    __slots__ = (
-        "callid",
-        "cflags",
-        "connection_id",
-        "cseq",
-        "flags",
-        "now",
-        "path",
-        "received",
-        "server_id",
-        "sock",
-        "user_agent",
-        "xavp",
-    )
+    received = b""
+    path = b""
+    sock: Listener | None = None
+    flags = 0
+    cflags = 0
+    connection_id = -1
+    server_id = 0
+    xavp: Xavps | None = None
 
-    def __init__(
-        self,
-        callid: bytes,
-        cseq: int,
-        now: int,
-        *,
-        user_agent: bytes = b"n/a",
-        received: bytes = b"",
-        path: bytes = b"",
-        sock: Listener | None = None,
-        flags: int = 0,
-        cflags: int = 0,
-        connection_id: int = -1,
-        server_id: int = 0,
-        xavp: Xavps | None = None,
-    ) -> None:
+    def __init__(self, callid: bytes, cseq: int, now: int, user_agent: bytes = b"n/a") -> None:
         self.callid = callid
         self.cseq = cseq
         self.now = now
         self.user_agent = user_agent
-        self.received = received
-        self.path = path
-        self.sock = sock
-        self.flags = flags
-        self.cflags = cflags
-        self.connection_id = connection_id
-        self.server_id = server_id
-        self.xavp = xavp
 
 
 def socket_text(sock: Listener | None, advertised: bool = False) -> str:

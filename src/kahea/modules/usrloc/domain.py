@@ -124,7 +124,14 @@ class Domain:
                 if contact.instance == instance and contact.reg_id == reg_id:
                     return contact
             return None
-        found = self._match(contacts, registration, uri)
+        found = None
+        if self.rules.matching == BY_CONTACT:
+            for contact in contacts:
+                if contact.uri == uri:
+                    found = contact
+                    break
+        else:
+            found = self._match(contacts, registration, uri)
         if found is None:
             return None
         if self.rules.matching == BY_CONTACT_AND_CALLID or found.callid == registration.callid:
@@ -163,7 +170,6 @@ class Domain:
         uri: bytes,
         expires: int,
         q: int,
-        *,
         instance: bytes = b"",
         reg_id: int = 0,
         methods: int = ALL_METHODS,
@@ -193,7 +199,6 @@ class Domain:
         uri: bytes,
         expires: int,
         q: int,
-        *,
         instance: bytes = b"",
         reg_id: int = 0,
         methods: int = ALL_METHODS,
@@ -226,7 +231,7 @@ class Domain:
         contact.cseq = r.cseq
         contact.modified = r.now
         contact.last_keepalive = r.now
-        contact.user_agent = self.share(r.user_agent)
+        contact.user_agent = self.share(r.user_agent or b"n/a")
         contact.received = r.received
         contact.path = r.path
         contact.sock = r.sock

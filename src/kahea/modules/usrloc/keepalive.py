@@ -80,7 +80,7 @@ class Keepalives:
 
     def _interval(self) -> float:
         module = self._module
-        if "ka_interval" not in module.__dict__:
+        if not module.is_given("ka_interval"):
             return float(module.timer_interval)
         return module.ka_interval + self._random.uniform(0, module.ka_randomize)
 

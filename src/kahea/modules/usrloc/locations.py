@@ -68,11 +68,16 @@ class Locations(UsrlocParameters):
         self._ended: deque[tuple[Domain, Contact]] = deque()
         self._keepalives: Keepalives | None = None
         self._stopped = False
+        self._given: frozenset[str] = frozenset()
 
     # ---- life --------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Check the parameters."""
+        self._given = frozenset(self.__dict__)
+        for name, param in self.params().items():
+            # Plain attributes, since every REGISTER reads some of them.
+            self.__dict__.setdefault(name, [] if param.many else param.default)
         self.remote = self.db_mode == DB_ONLY
         self.nat_flag = 1 << self.nat_bflag if self.nat_bflag >= 0 else 0
         self.server_id = int(getattr(self.node.settings, "server_id", 0) or 0)
@@ -86,7 +91,7 @@ class Locations(UsrlocParameters):
             index_ruids=bool(self.ka_mode),
         )
         for name in ("timer_procs", "load_rank"):
-            if name in self.__dict__:
+            if name in self._given:
                 log.warning("parameter usrloc.%s has no effect: one loop does everything here", name)
         if self.remote and self.ka_mode:
             raise ConfigError(
@@ -106,6 +111,10 @@ class Locations(UsrlocParameters):
     def _preloaded(self) -> list[str]:
         given: Any = self.preload
         return [name for name in given if name] if isinstance(given, list) else []
+
+    def is_given(self, name: str) -> bool:
+        """Whether a parameter was set, if only to its default."""
+        return name in self._given
 
     async def open(self) -> None:
         """Load the tables named by preload, or `location` where the database has it; start the timers."""

@@ -169,18 +169,12 @@ class Usrloc(Locations):
         except ValueError as error:
             raise RpcError(400, str(error)) from error
         sock = self.node.find_listener(socket) if socket not in ("0", ".", "") else None
-        registration = Registration(
-            RPC_CALLID,
-            1,
-            now,
-            user_agent=b"Kahea RPC",
-            received=_given(received),
-            path=_given(path),
-            sock=sock,
-            flags=bits[0],
-            cflags=bits[1],
-            server_id=self.server_id,
-        )
+        registration = Registration(RPC_CALLID, 1, now, b"Kahea RPC")
+        registration.received = _given(received)
+        registration.path = _given(path)
+        registration.sock = sock
+        registration.flags, registration.cflags = bits[0], bits[1]
+        registration.server_id = self.server_id
         key = wire(self.canonical(aor))
         until = now + seconds if seconds else 0
         uri = wire(contact)
