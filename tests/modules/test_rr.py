@@ -180,6 +180,46 @@ def test_a_single_route_can_force_the_listener(tmp_path_factory: pytest.TempPath
             both.same(LOOSE.format(call="loose_route()") + FORWARD, message)
 
 
+BRANCH = """
+def branch():
+    {branch}
+{before}
+KSR.seturi("sip:a@@SINK")
+KSR.corex.append_branch_uri("sip:b@@SINK")
+KSR.tm.t_on_branch("branch")
+out.append(KSR.tm.t_relay())
+"""
+USER = "KSR.pv.get('$rU')"
+
+
+@needs_kamailio
+@pytest.mark.parametrize("before", ["", "KSR.rr.record_route()", "KSR.rr.add_rr_param(';x=y')"])
+@pytest.mark.parametrize("branch", [
+    "pass",
+    "out.append(KSR.rr.record_route())",
+    f"out.append(KSR.rr.add_rr_param(';u=' + {USER}))",
+    f"KSR.rr.record_route(); KSR.rr.add_rr_param(';u=' + {USER})",
+    f"{USER} == 'a' and KSR.rr.add_rr_param(';only=a')",
+    f"{USER} == 'a' and (KSR.rr.add_rr_param(';only=a'), KSR.set_drop())",
+])  # fmt: skip
+def test_branch_routes_concern_their_branch(plain: Pair, branch: str, before: str) -> None:
+    number = sum(map(ord, branch + before))
+    message = request().replace("z9hG4bKcaller", f"z9hG4bK{number}")
+    theirs, ours = plain.both(BRANCH.format(branch=branch, before=before), message)
+    if "add" in before and "record_route" in branch:
+        # Kamailio uses up on the first branch what add_rr_param() left; here it is on every one.
+        theirs.sink = [
+            m.replace(";ftag=ft>", ";ftag=ft;x=y>").replace("ft;u=b", "ft;x=y;u=b") for m in theirs.sink
+        ]
+    # Kamailio does not say on which branch its first message is.
+    assert sorted(map(_essence, ours.sink)) == sorted(map(_essence, theirs.sink))
+    assert ours.out == theirs.out
+
+
+def _essence(message: str) -> list[str]:
+    return [x for x in message.split("\r\n") if x.startswith(("INVITE", "Record-Route"))]
+
+
 def _record_routes(messages: list[str]) -> list[str]:
     return [line for m in messages for line in m.split("\r\n") if line.startswith("Record-Route")]
 

@@ -1,6 +1,7 @@
 """Kamailio and our node side by side: the same script and message, and what each makes of them.
 
-A case is some Python that calls `KSR.*` and appends to `out`, and a message. Both servers have two UDP
+A case is some Python that calls `KSR.*` and appends to `out`, and a message; a function `branch` that it
+defines is a branch route. Both servers have two UDP
 listeners ("second" is the other's name), a TCP one, and the same neighbours: a caller and a sink, over UDP
 and TCP. In texts `@UDP`, `@SECOND`, `@TCP`, `@CALLER`, `@SINK` and `@TSINK` stand for their addresses; what
 comes back has them put in again, and branches of Via blanked, so that outcomes can be compared as they are.
@@ -17,7 +18,7 @@ import socket
 import subprocess
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ class Script:
         return 1
 
     def run(self):
+        global scope
         out = []
         scope = {{"KSR": KSR, "out": out}}
         try:
@@ -90,6 +92,7 @@ class Script:
         return self.run()
 
     def branch(self, msg):
+        scope["branch"]()
         return 1
 """
 
@@ -316,18 +319,22 @@ class Ours:
     def run(self, code: str, message: str, at: str = "@UDP") -> Outcome:
         """Run one case; `at` is the listener that gets the message."""
         out: list[Any] = []
+        scope: dict[str, Any] = {"KSR": self.ksr, "out": out}
         ran = []
         program = compile(self.places.fill(code), "<case>", "exec")
 
         def route(run: object) -> int:
             ran.append(run)
             try:
-                exec(program, {"KSR": self.ksr, "out": out})
+                exec(program, scope)
             except Exception:  # noqa: BLE001 - shown as the outcome
                 out.append(traceback.format_exc())
             return 1
 
-        self.node.use(Generation(lambda _name: None, request=route, reply=route))
+        def find(name: str) -> Callable[[object], object] | None:
+            return (lambda _run: scope[name]()) if name in scope else None
+
+        self.node.use(Generation(find, request=route, reply=route))
         for wire in self.wires.values():
             wire.sent.clear()
         self.receive(message, at)

@@ -76,11 +76,11 @@ class Transport(Module):
     def _alias(self, msg: Message, port: int) -> int:
         if msg.proto not in (P_TCP, P_TLS, P_WS, P_WSS):
             return 1
-        add = getattr(msg.listener, "add_alias", None)
-        if add is None:
+        table = getattr(msg.listener, "table", None)
+        if table is None:
             self.node.log.error("connection aliases are not supported by this transport")
             return -1
-        return 1 if add(msg.connection_id, port) else -1
+        return 1 if table.add_alias(msg.connection_id, port) else -1
 
     @function(group="")
     def set_forward_close(self, run: Run) -> bool:
@@ -95,12 +95,19 @@ class Transport(Module):
     @function(group="")
     def set_reply_close(self, run: Run) -> bool:
         """Close the connection that replies to this request go out on, once one is sent."""
-        return _mark(run.msg, REPLY_CLOSE)
+        return self._mark_reply(run, REPLY_CLOSE)
 
     @function(group="")
     def set_reply_no_connect(self, run: Run) -> bool:
         """Send replies to this request only over a connection that exists already."""
-        return _mark(run.msg, REPLY_NO_CONNECT)
+        return self._mark_reply(run, REPLY_NO_CONNECT)
+
+    def _mark_reply(self, run: Run, bit: int) -> bool:
+        _mark(run.msg, bit)
+        t = run.transaction
+        if t is not None and run.msg is t.request:
+            t.listener = self.node.layer.reply_destination(t.request)[0]
+        return True
 
 
 def _via_port(msg: Message) -> int:

@@ -1,0 +1,266 @@
+"""Module `corex` against Kamailio."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from twin import FORWARD, Ours, Pair, needs_kamailio, pair, request
+
+from kahea.modules.corex.branches import parse_q
+from kahea.modules.corex.files import MAX_FILE
+from kahea.routing.module import ConfigError, RpcError
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with pair(tmp_path_factory) as made:
+        yield made
+
+
+SHOW = """
+fields = ("uri", "dst_uri", "path", "q", "send_socket", "flags")
+for i in range(3):
+    out.append([KSR.pv.get(f"$(branch({f})[{i}])") for f in fields])
+out.append([KSR.pv.get(x) for x in ("$ru", "$du", "$bf", "$fs")])
+"""
+BRANCHES = [
+    "append_branch()",
+    "append_branch_uri('sip:a@b')",
+    "append_branch_uri('')",
+    "append_branch_uri('garbage')",
+    *(
+        f"append_branch_uri_q('sip:a@b', {q!r})"
+        for q in ("0.5", "1", "0", "1.1", "x", "", ".5", "0.1234", "0.")
+    ),
+    "append_branch_uri_q('', '0.3')",
+]
+BEFORE = "KSR.setdsturi('sip:192.0.2.1')\nKSR.setbflag(3)\nKSR.corex.set_send_socket_name('second')\n"
+
+
+@needs_kamailio
+@pytest.mark.parametrize("before", ["", "KSR.seturi('sip:new@192.0.2.3')\n", BEFORE])
+@pytest.mark.parametrize("call", BRANCHES)
+def test_branches(plain: Pair, call: str, before: str) -> None:
+    plain.same(f"{before}out.append(KSR.corex.{call}){SHOW}", request())
+
+
+@needs_kamailio
+def test_there_is_a_limit_of_branches(plain: Pair) -> None:
+    plain.same("out.append([KSR.corex.append_branch_uri(f'sip:a{i}@b') for i in range(15)])", request())
+
+
+@pytest.mark.parametrize(
+    ("text", "q"),
+    [
+        ("1", 1000),
+        ("0.5", 500),
+        (" 0.05 ", 50),
+        ("00.5", 500),
+        ("1.000", 1000),
+        ("-1", None),
+        ("2", None),
+        (".", None),
+    ],
+)
+def test_q_values(text: str, q: int | None) -> None:
+    assert parse_q(text) == q
+
+
+@needs_kamailio
+def test_extended_flags(plain: Pair) -> None:
+    code = "for f in (0, 1, 31, 32, 63, 64, -1):\n    out.append([getattr(KSR.corex, n)(f) for n in names])"
+    names = ("isxflagset", "setxflag", "isxflagset", "resetxflag", "isxflagset", "setxflag")
+    plain.same(
+        f"names = {names}\n{code}\nout.append([KSR.corex.isxflagset(n) for n in range(64)])", request()
+    )
+
+
+@needs_kamailio
+@pytest.mark.parametrize("uri", ["sip:a@b", "sip:b", "tel:+1"])
+@pytest.mark.parametrize("headers", ["", "User-Agent: x\r\n", "User-Agent: \r\n"])
+def test_small_questions(plain: Pair, uri: str, headers: str) -> None:
+    code = "out.append([KSR.corex.has_ruri_user(), KSR.corex.has_user_agent(), KSR.corex.is_faked_msg()])"
+    plain.same(code, request(uri=uri, headers=headers))
+
+
+SOCKETS = [
+    "udp:@SECOND",
+    "@SECOND",
+    "second",
+    "tcp:@TCP",
+    "udp:192.0.2.9:5060",
+    "garbage",
+    "",
+    "udp:127.0.0.1:1",
+]
+
+
+@needs_kamailio
+@pytest.mark.parametrize("which", SOCKETS)
+def test_sockets(plain: Pair, which: str) -> None:
+    after = "out.append([KSR.pv.get(x) for x in ('$fs', '$fsn', '$Ru', '$Rn', '$pr', '$Ri')])"
+    for name in ("set_send_socket", "set_recv_socket", "set_send_socket_name", "set_recv_socket_name"):
+        plain.same(f"out.append(KSR.corex.{name}({which!r}))\n{after}", request())
+    plain.same(f"out.append(KSR.corex.is_socket_name({which!r}))", request())
+    plain.same("out.append(KSR.corex.is_socket_name('SECOND'))", request())
+
+
+@needs_kamailio
+def test_sending_by_another_socket(plain: Pair) -> None:
+    call = "out.append(KSR.corex.set_send_socket_name('second'))"
+    plain.same(f"{call}\nKSR.rr.record_route(){FORWARD}", request())
+
+
+@needs_kamailio
+@pytest.mark.parametrize(
+    "source",
+    [
+        "udp:192.0.2.1:5080",
+        "192.0.2.1:5080",
+        "192.0.2.1",
+        "tcp:192.0.2.1:99",
+        "",
+        "192.0.2.1:0",
+        "a.invalid:5060",
+    ],
+)
+def test_source_address(plain: Pair, source: str) -> None:
+    after = "out.append('{}:{}'.format(*[KSR.pv.get(x) for x in ('$si', '$sp')]))"
+    plain.same(f"out.append(KSR.corex.set_source_address({source!r}))\n{after}", request())
+
+
+@needs_kamailio
+def test_data_is_sent_as_it_is(plain: Pair) -> None:
+    assert plain.same("out.append(KSR.corex.send_data('sip:@SINK', 'hello'))", request()).sink == ["hello"]
+    plain.same("out.append(KSR.corex.send_data('bad', 'hello'))", request())
+    plain.same("out.append(KSR.corex.sendx('sip:@SINK', 'udp:@SECOND', 'two'))", request())
+    plain.same("out.append(KSR.corex.sendx('sip:@SINK', 'udp:192.0.2.9:1', 'three'))", request())
+    plain.same("out.append(KSR.corex.sendx('sip:@SINK', '', 'four'))", request())
+
+
+def test_sendx_uses_its_socket() -> None:
+    ours = Ours()
+    ours.run("out.append(KSR.corex.sendx('sip:@SINK', 'udp:@SECOND', 'two'))", request())
+    assert [data for _, data in ours.wires["@SECOND"].sent] == [b"two"]
+
+
+@needs_kamailio
+def test_files(plain: Pair, tmp_path: Path) -> None:
+    written, there = tmp_path / "written", tmp_path / "there"
+    there.write_text("hello\nwörld")
+    code = f"out.append([KSR.corex.file_write({str(written)!r}, x) for x in ('abc', 'dé', '')])\n"
+    for path in (str(there), str(written), "/nonexistent", ""):
+        code += f"out.append(KSR.corex.file_read({path!r}))\n"
+    code += "out.append(KSR.corex.file_write('/nonexistent/x', 'a'))"
+    plain.same(code, request())
+
+
+def test_large_files_are_refused(tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(bytes(MAX_FILE + 1))
+    assert Ours().run(f"out.append(KSR.corex.file_read({str(large)!r}))", request()).out == [""]
+
+
+@needs_kamailio
+def test_server_id_in_via(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with pair(tmp_path_factory, extra="server_id=77") as both:
+        both.ours.node.settings.server_id = 77
+        both.same("out.append(KSR.corex.via_add_srvid(1))\nKSR.add_local_rport()" + FORWARD, request())
+        both.same("out.append([KSR.corex.via_add_srvid(n) for n in (1, 0)])" + FORWARD, request())
+
+
+def _via(code: str, **settings: object) -> str:
+    return Ours(**settings).run(code + FORWARD, request()).sink[0].split("\r\n")[1]
+
+
+def test_via_parameters_of_an_xavp() -> None:
+    """As documented; Kamailio 5.6.3 itself adds nothing."""
+    code = """
+KSR.corex.via_add_xavp_params(1)
+KSR.pv.sets("$xavp(v=>a)", "1")
+KSR.pv.sets("$xavp(v[0]=>b)", "xyz")
+"""
+    assert _via(code, xavp_via_params="v") == "Via: SIP/2.0/UDP @UDP;branch=B;a=1;b=xyz"
+    assert _via(code, xavp_via_params="other") == "Via: SIP/2.0/UDP @UDP;branch=B"
+    assert (
+        _via(code + "KSR.corex.via_add_xavp_params(0)", xavp_via_params="v")
+        == "Via: SIP/2.0/UDP @UDP;branch=B"
+    )
+
+
+def test_via_address_of_an_xavp() -> None:
+    code = """
+KSR.pv.sets("$xavp(v=>address)", "192.0.2.1")
+KSR.pv.sets("$xavp(v[0]=>port)", "5999")
+KSR.corex.via_use_xavp_fields(1)
+"""
+    assert _via(code, xavp_via_fields="v") == "Via: SIP/2.0/UDP 192.0.2.1:5999;branch=B"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "forward_uac()",
+        "forward_uac_branch(1)",
+        "forward_uac_uri('sip:a@b')",
+        "forward_uac_uri_branch('sip:a@b', 1)",
+        "via_reply_add_xavp_params(1)",
+    ],
+)
+def test_what_is_not_supported_says_so(call: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR, "kahea.script")
+    assert Ours().run(f"out.append(KSR.corex.{call})", request()).out == [-1]
+    assert "is not supported yet" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("dns_cache", "type=A"), ("evcb_reply_out", "f"), ("nio_intercept", 1), ("nio_msg_avp", "x")],
+)
+def test_parameters_without_effect_are_refused(name: str, value: int | str) -> None:
+    with pytest.raises(ConfigError, match="not supported yet"):
+        Ours({"corex": {name: value}})
+
+
+@needs_kamailio
+def test_subdomains_are_myself(tmp_path_factory: pytest.TempPathFactory) -> None:
+    uris = [
+        "sip:sub.test",
+        "sip:a.sub.test:77",
+        "sip:a.b.sub.test;transport=tcp",
+        "sip:xsub.test",
+        "sip:a.udp.test",
+    ]
+    uris += [
+        "sip:a.udp.test:5060",
+        "sip:a.udp.test:5061",
+        "sip:a.udp.test:5060;transport=tcp",
+        "sip:udp.test:5060",
+    ]
+    extra = 'modparam("corex", "alias_subdomains", "udp:udp.test:5060")'
+    with pair(tmp_path_factory, {"corex": {"alias_subdomains": "sub.test"}}, extra) as both:
+        both.ours.node.myself.add_subdomains("udp:udp.test:5060")
+        for uri in uris:
+            both.same(f"out.append([{uri!r}, KSR.is_myself({uri!r})])", request())
+
+
+def test_rpc() -> None:
+    ours = Ours()
+    rpcs = ours.node.registry.rpcs
+    assert rpcs["corex.debug"].call() == {"debug": 0}
+    assert rpcs["corex.debug"].call(2) == {"old": 0, "new": 2}
+    assert ours.node.settings.debug == 2
+    with pytest.raises(RpcError):
+        rpcs["corex.debug"].call(77)
+    sockets = rpcs["corex.list_sockets"].call()
+    assert [(s["PROTO"], s["PORT"], s["SOCKNAME"]) for s in sockets] == [
+        ("udp", 15060, "-"),
+        ("tcp", 15062, "-"),
+        ("udp", 15061, "second"),
+    ]
+    aliases = rpcs["corex.list_aliases"].call()
+    assert {"PROTO": "*", "ADDR": "example.com", "PORT": 0} in aliases
+    assert {"PROTO": "udp", "ADDR": "twin.example.org", "PORT": 5070} in aliases
