@@ -44,12 +44,15 @@ _ESCAPES = {
     "s": "[ \\t\\n\\r\\f\\v]",
     "S": "[^ \\t\\n\\r\\f\\v]",
     "b": "\\b",
-    "B": "\\B",
+    "B": "(?:\\B|\\A\\Z)",  # of Python's, none matches in an empty text
     "<": "\\b(?=\\w)",
     ">": "\\b(?<=\\w)",
     "`": "\\A",
     "'": "\\Z",
 }
+
+_ANCHORS = frozenset("bB<>`'")
+_SIMPLE = {(0, None), (1, None), (0, 1)}  # the bounds of `*`, `+` and `?`
 
 
 class RegexError(ValueError):
@@ -130,8 +133,15 @@ class _Translator:
     def _piece(self, *, first: bool) -> tuple[str, str | None, bool]:
         atom, literal, inside = self._atom(first=first)
         unbounded = inside
+        bounds: list[tuple[int, int | None]] = []
         while self._peek() in ("*", "+", "?", "{"):
-            least, most = self._repeat()
+            bound = self._repeat()
+            if bounds and {bounds[-1], bound} <= _SIMPLE:
+                # `a*+` and the like are one repetition.
+                bounds[-1] = (min(bounds[-1][0], bound[0]), None if {bounds[-1], bound} != {(0, 1)} else 1)
+            else:
+                bounds.append(bound)
+        for least, most in bounds:
             if most is None:
                 self.nested = self.nested or unbounded
                 unbounded = True
@@ -163,17 +173,19 @@ class _Translator:
             return self._bracket(), None, False
         if char == "\\":
             return *self._escape(), False
-        if char == "^":
-            if self._peek() in ("*", "+", "?", "{"):
-                raise RegexError("a repetition of nothing")
-            return ("(?m:^)" if self.newline else "\\A"), None, False
-        if char == "$":
-            return ("(?m:$)" if self.newline else "\\Z"), None, False
+        if char in "^$":
+            self._refuse_repetition()
+            lines, text = ("(?m:^)", "\\A") if char == "^" else ("(?m:$)", "\\Z")
+            return (lines if self.newline else text), None, False
         if char == ".":
             return ("[^\\n]" if self.newline else "(?s:.)"), None, False
         if char in "*+?{" and (first or char == "{"):
             raise RegexError("a repetition of nothing")
         return re.escape(char), char, False
+
+    def _refuse_repetition(self) -> None:
+        if self._peek() in ("*", "+", "?", "{"):
+            raise RegexError("a repetition of nothing")
 
     def _group(self) -> tuple[str, None, bool]:
         self.groups += 1
@@ -193,6 +205,8 @@ class _Translator:
             raise RegexError("a backslash at the end")
         self.at += 1
         if char in _ESCAPES:
+            if char in _ANCHORS:
+                self._refuse_repetition()
             return _ESCAPES[char], None
         if char in "123456789":
             if int(char) not in self.closed:

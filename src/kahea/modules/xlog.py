@@ -1,0 +1,229 @@
+"""Log lines with variables in them, written by scripts.
+
+A line shows when its level is not above the global parameter `debug`; one that does not is not evaluated. It
+goes to the logger of scripts, with a record attribute `facility` where the script or a parameter names one,
+for a handler that writes to syslog.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from kahea.routing.module import Module, Param, Value, function, variable
+from kahea.routing.pv.errors import PvError
+
+if TYPE_CHECKING:
+    from kahea.routing.run import Run
+
+L_ALERT, L_BUG, L_CRIT, L_ERR, L_WARN, L_NOTICE, L_INFO, L_DBG = -5, -4, -2, -1, 0, 1, 2, 3
+
+#: The level by the third letter of `L_...`, which is all that Kamailio looks at.
+_LEVELS = {
+    "A": L_ALERT,
+    "B": L_BUG,
+    "C": L_CRIT,
+    "E": L_ERR,
+    "W": L_WARN,
+    "N": L_NOTICE,
+    "I": L_INFO,
+    "D": L_DBG,
+}
+_NOTICE = 25  # between logging.INFO and logging.WARNING
+_PYTHON_LEVELS = {L_WARN: logging.WARNING, L_NOTICE: _NOTICE, L_INFO: logging.INFO, L_DBG: logging.DEBUG}
+
+_FACILITIES = frozenset(
+    f"LOG_{name}"
+    for name in (
+        *(
+            "AUTH",
+            "AUTHPRIV",
+            "CRON",
+            "DAEMON",
+            "FTP",
+            "KERN",
+            "LPR",
+            "MAIL",
+            "NEWS",
+            "SYSLOG",
+            "USER",
+            "UUCP",
+        ),
+        *(f"LOCAL{n}" for n in range(8)),
+    )
+)
+
+_COLOURS = "srgybpcw"  # black, red, green, yellow, blue, purple, cyan, white, as the terminal counts them
+_RESET = "\x1b[0m"
+
+
+def escape(colours: str) -> str | None:
+    """The terminal's sequence for a foreground and a background of `$C(xy)`, None for what is none.
+
+    `x` is the terminal's own colour; a foreground in upper case is bright.
+    """
+    if len(colours) != 2:
+        return None
+    front, back = colours[0], colours[1]
+    number = _COLOURS.find(front.lower())
+    ground = _COLOURS.find(back)
+    if (number < 0 and front != "x") or (ground < 0 and back != "x"):
+        return None
+    bright = 1 if front.isupper() else 0
+    return f"\x1b[{bright};{30 + (9 if front == 'x' else number)};{40 + (9 if back == 'x' else ground)}m"
+
+
+def _facility(value: str) -> str:
+    name = value if value.startswith("LOG_") else f"LOG_{value}"
+    if name not in _FACILITIES:
+        raise ValueError(f"there is no facility {value!r}")
+    return name
+
+
+def _colours(value: str) -> dict[int, str]:
+    """`L_ERR=cr;L_WARN=px` as escape sequences by level."""
+    found: dict[int, str] = {}
+    for part in filter(None, (p.strip() for p in value.split(";"))):
+        name, equals, colours = part.partition("=")
+        level = _LEVELS.get(name.strip()[2:3]) if name.strip().startswith("L_") else None
+        sequence = escape(colours.strip())
+        if not equals or level is None or sequence is None:
+            raise ValueError(f"{part!r} is not `L_LEVEL=xy`")
+        found[level] = sequence
+    return found
+
+
+def _positive(value: int) -> int:
+    if value < 1:
+        raise ValueError("must be positive")
+    return value
+
+
+def _no_line_numbers(value: int) -> int:
+    if value:
+        raise ValueError(
+            "not supported yet: it is for xlogl() and xdbgl(), which only the native language has"
+        )
+    return value
+
+
+def _no_methods(value: int) -> int:
+    if value != -1:
+        raise ValueError("not supported yet: it is for xlogm(), which only the native language has")
+    return value
+
+
+class Xlog(Module):
+    """Kamailio's module xlog."""
+
+    name = "xlog"
+    auto_newline = Param(0, "End each line with a line feed. Lines are records here, and always end.")
+    buf_size = Param(
+        4096, "Characters that a line with variables may have; the rest is cut.", check=_positive
+    )
+    force_color = Param(0, "Let $C have a value even if the log goes to no terminal.")
+    log_colors: Param[list[dict[int, str]]] = Param(
+        [],
+        "Colours of lines by level, where log_color is on: `L_ERR=cr;L_WARN=px`.",
+        many=True,
+        check=_colours,
+    )
+    log_facility = Param("", "The syslog facility of lines, as the log record's attribute.", check=_facility)
+    long_format = Param(0, "Name the file before the line number.", check=_no_line_numbers)
+    methods_filter = Param(-1, "Methods that xlogm() passes over.", check=_no_methods)
+    prefix = Param("<script>: ", "What each line begins with.")
+    prefix_mode = Param(0, "1: the prefix has variables, and is evaluated for each line.")
+
+    def start(self) -> None:
+        """Settle what does not change while running."""
+        self._terminal = bool(self.force_color) or sys.stderr.isatty()
+        self._colours: dict[int, str] = {}
+        for found in self.log_colors:
+            self._colours.update(found)
+
+    @function
+    def xlog(self, run: Run, level: str, line: str) -> int:
+        """Write a line with a level such as `L_INFO`, anything else being `L_ERR`; -1 for a bad variable."""
+        return self._write(run, _level(level), line)
+
+    @function
+    def xlog_facility(self, run: Run, facility: str, level: str, line: str) -> int:
+        """As `xlog`, with a syslog facility such as `LOG_LOCAL3`; -1 for one that does not exist."""
+        try:
+            return self._write(run, _level(level), line, _facility(facility))
+        except ValueError as error:
+            self.node.log.error("xlog_facility: %s", error)
+            return -1
+
+    @function
+    def xdbg(self, run: Run, line: str) -> int:
+        """Write a line for debugging."""
+        return self._write(run, L_DBG, line)
+
+    @function
+    def xinfo(self, run: Run, line: str) -> int:
+        """Write an informational line."""
+        return self._write(run, L_INFO, line)
+
+    @function
+    def xnotice(self, run: Run, line: str) -> int:
+        """Write a line of note."""
+        return self._write(run, L_NOTICE, line)
+
+    @function
+    def xwarn(self, run: Run, line: str) -> int:
+        """Write a warning."""
+        return self._write(run, L_WARN, line)
+
+    @function
+    def xerr(self, run: Run, line: str) -> int:
+        """Write an error."""
+        return self._write(run, L_ERR, line)
+
+    @function
+    def xcrit(self, run: Run, line: str) -> int:
+        """Write a critical error."""
+        return self._write(run, L_CRIT, line)
+
+    @function
+    def xalert(self, run: Run, line: str) -> int:
+        """Write an alert."""
+        return self._write(run, L_ALERT, line)
+
+    def _write(self, run: Run, level: int, line: str, facility: str = "") -> int:
+        if level > self.node.settings.debug:
+            return 1
+        variables = self.node.variables
+        try:
+            text = variables.format(line)
+            prefix = variables.format(self.prefix).render(run) if self.prefix_mode else self.prefix
+        except PvError as error:
+            self.node.log.error("xlog: %s", error)
+            return -1
+        shown = text.render(run)
+        if not text.constant:
+            shown = shown[: self.buf_size]
+        whole = prefix + shown.rstrip("\n")
+        if self._colours and self.node.settings.log_color and level in self._colours:
+            whole = self._colours[level] + whole + _RESET
+        named = facility or self.log_facility
+        extra = {"facility": named} if named else None
+        self.node.log.log(_PYTHON_LEVELS.get(level, _above(level)), "%s", whole, extra=extra)
+        return 1
+
+    @variable("C", takes_name=True)
+    def colour(self, run: Run, name: str, index: object) -> Value:
+        """The terminal's sequence for a foreground and a background; null if the log goes to no terminal."""
+        return escape(name) if self._terminal else None
+
+
+def _level(name: str) -> int:
+    return _LEVELS.get(name[2:3], L_ERR) if name.startswith("L_") else L_ERR
+
+
+def _above(level: int) -> int:
+    return logging.ERROR if level == L_ERR else logging.CRITICAL if level < L_ERR else logging.DEBUG
+
+
+MODULE = Xlog
