@@ -144,6 +144,17 @@ class TcpListener(Listener):
             return False
         return self._send_connecting(data, to)
 
+    def restricted(self, rules: int) -> Listener:
+        """This listener for a message that may open no connection (rule 2), or is the last on its own (rule 1)."""
+        return _Restricted(self, rules)
+
+    def close_connection(self, to: Address, connection_id: int) -> None:
+        """Close the connection that `send` would use, once what it has to send is sent."""
+        connection = self.table.get(connection_id) if connection_id else None
+        connection = connection or self.table.find(self.proto, to, self)
+        if connection is not None:
+            connection.close("as the script asked")
+
     def _send_connecting(self, data: bytes, to: Address) -> bool:
         assert self._loop is not None
         if to.port == 0 or to.family != self.address.family:
@@ -229,3 +240,24 @@ class TcpListener(Listener):
             method(*args)
         except Exception:
             log.exception("%s: %s failed", self.uri, what)
+
+
+class _Restricted(Listener):
+    """A TcpListener as some messages may use it: see `TcpListener.restricted`."""
+
+    def __init__(self, base: TcpListener, rules: int) -> None:
+        super().__init__(
+            base.proto, base.address, base.name, base.advertised_host, base.advertised_port, base.agname
+        )
+        self.base = base
+        self._close = bool(rules & 1)
+        self._no_connect = bool(rules & 2)
+
+    def send(self, data: bytes, to: Address, connection_id: int = 0) -> bool:
+        sent = self.base.send(data, to, connection_id, no_connect=self._no_connect)
+        if sent and self._close:
+            self.base.close_connection(to, connection_id)
+        return sent
+
+    def flush(self) -> None:
+        self.base.flush()

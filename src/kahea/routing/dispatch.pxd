@@ -42,6 +42,7 @@ cdef class Dispatcher:
     cdef readonly Pool pool
     cdef public object routes
     cdef public bint draining
+    cdef public bint accept_aliases
     cdef public object wall
     cdef readonly long received_requests
     cdef readonly long received_replies

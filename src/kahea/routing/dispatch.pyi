@@ -64,6 +64,7 @@ class Dispatcher:
     pool: Pool
     routes: Generation
     draining: bool
+    accept_aliases: bool
     wall: Callable[[], float]
     received_requests: int
     received_replies: int

@@ -11,6 +11,7 @@ import greenlet
 
 from kahea.net.address cimport Address, Listener
 from kahea.sip.message cimport Message, parse
+from kahea.sip.values cimport Via
 from kahea.tm.layer cimport TransactionLayer
 from kahea.tm.transaction cimport Branch, Transaction
 
@@ -256,6 +257,8 @@ cdef class Dispatcher:
             return 0
         if msg.method_id == M_ACK and self.is_own_ack(msg):
             return 0
+        if self.accept_aliases and msg.connection_id and msg.get_via1().span.alias:
+            self.take_alias(msg)
         if self.draining and self.is_new(msg):
             self.reply(msg, 503, "Service Unavailable")
             return 0

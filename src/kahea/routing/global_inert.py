@@ -118,6 +118,8 @@ NOT_YET: Final[dict[str, tuple[int | str, str]]] = {
     "disable_sctp": (1, _SCTP),
     "disable_tls": (1, _TLS),
     "dns": (0, "looking up the names in Via is not supported yet"),
+    "dns_cache_rec_pref": (0, "a new answer always takes the place of the old one"),
+    "dns_search_full_match": (1, "an answer must be for the name that was asked for, search suffix included"),
     "dns_sctp_pref": (20, _SCTP),
     "dns_slow_query_ms": (0, "warning of slow DNS answers is not supported yet"),
     "dns_tls_pref": (10, _TLS),

@@ -136,7 +136,7 @@ class Settings:
     )
     tcp_listen_backlog: int = _setting(1024, "Connections waiting to be accepted.")
     tcp_max_connections: int = _setting(2048, "The most connections at one time.")
-    tcp_msg_data_timeout: int = _setting(20, "Seconds for a message's bytes to arrive once it has begun.")
+    tcp_msg_data_timeout: int = _setting(20, "Seconds for the first byte of an accepted connection.")
     tcp_msg_read_timeout: int = _setting(20, "Seconds for a message to be complete once it has begun.")
     tcp_no_connect: bool = _setting(False, "Open no connections; use only those that others opened.")
     tcp_reuse_port: bool = _setting(False, "Connect from the listener's own port.")
@@ -165,9 +165,6 @@ class Settings:
     dns_retr_no: int = _setting(-1, "Times a DNS question is asked again; -1 for the resolver's own.")
     dns_servers_no: int = _setting(-1, "Servers of resolv.conf that are used; -1 for all.")
     dns_use_search_list: bool = _setting(True, "Complete names by resolv.conf's search list.")
-    dns_search_full_match: bool = _setting(
-        True, "Accept only answers for the name, or the name with a search suffix."
-    )
     use_dns_cache: bool = _setting(True, "Keep DNS answers for their time to live.", "dns_use_cache")
     use_dns_failover: bool = _setting(
         False, "Try the next DNS answer when a destination fails.", "dns_use_failover"
@@ -179,7 +176,6 @@ class Settings:
     dns_cache_del_nonexp: bool = _setting(
         False, "A full cache may drop entries that have not expired.", "dns_cache_delete_nonexpired"
     )
-    dns_cache_rec_pref: int = _setting(0, "1: keep an old answer over a new one, 2: take the new one.")
 
     # The process, its log and its scripts.
     debug: int = _setting(

@@ -30,7 +30,7 @@ from kahea.routing.run import (
 from kahea.routing.settings import Configuration
 from kahea.routing.targets import Targets
 from kahea.sip.errors import ParseError
-from kahea.sip.message import M_ACK, M_CANCEL, Message
+from kahea.sip.message import M_ACK, M_CANCEL, Message, parse
 from kahea.sip.status import reason as reason_phrase
 from kahea.tm.forward import forward_stateless, restore, save
 from kahea.tm.hooks import Destination
@@ -79,6 +79,7 @@ class Node(Dispatcher):
         self.wheel = Wheel(clock(), on_earlier=on_earlier)
         self.attach(TransactionLayer(self, self.wheel, clock))
         self.variables = VariableTable()
+        self.accept_aliases = bool(self.settings.tcp_accept_aliases)
         self.myself = Myself(self)
         self.targets = Targets(self)
         self.routes = Generation.empty()
@@ -200,13 +201,16 @@ class Node(Dispatcher):
     def on_batch_end(self) -> None:
         """All datagrams of a batch were handed in."""
 
-    def on_send_error(self, listener: Listener, address: Address, data: object, reason: str) -> None:
-        """A stream could not deliver: branches that wait for that address try their next destination."""
+    def on_send_error(self, listener: Listener, address: Address, data: bytes, reason: str) -> None:
+        """A stream could not deliver: the branch that sent this tries its next destination."""
         log.info("can't send to %s:%d over %s: %s", address.ip, address.port, listener.proto_name, reason)
-        for t in list(self.layer.by_stem.values()):
-            for branch in list(t.branches):
-                if branch.listener is listener and branch.address == address and branch.request == data:
-                    self.layer.send_failed(branch)
+        try:
+            msg = parse(data)
+            branch = self.layer.match(msg) if msg.is_request and msg.method_id != M_CANCEL else None
+        except ParseError:
+            return
+        if branch is not None and branch.request == data:
+            self.layer.send_failed(branch)
 
     def is_new(self, msg: Message) -> bool:
         return msg.method_id not in (M_ACK, M_CANCEL) and not msg.to.tag and self.layer.lookup(msg) is None
@@ -374,6 +378,12 @@ class Node(Dispatcher):
     def sl_tag(self, msg: Message) -> bytes:
         """The To tag of stateless replies: the node's own, so that ACKs to them are known (see `is_own_ack`)."""
         return self.targets.sl_tag(msg)
+
+    def take_alias(self, msg: Message) -> None:
+        """`;alias` in a Via: requests to that address may go back on its connection (RFC 5923, tcp_accept_aliases)."""
+        table = getattr(msg.listener, "table", None)
+        if table is not None:
+            table.add_alias(msg.connection_id, msg.via1.port or 5060)
 
     def is_own_ack(self, msg: Message) -> bool:
         """Whether an ACK ends a stateless failure reply of ours (RFC 3261 §8.2.7): it concerns no script."""
