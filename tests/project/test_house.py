@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,9 @@ COMPILED = sorted((ROOT / "src").rglob("*.pyx"))
 LIMIT = 600
 
 #: Longer files, each with the reason why its room can't be divided.
-LONG: dict[str, str] = {}
+LONG: dict[str, str] = {
+    "src/kahea/tm/layer.pyx": "one C class, whose methods call each other as C functions",
+}
 
 
 def name(path: Path) -> str:
@@ -38,7 +41,11 @@ def test_a_file_says_why_it_exists(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text())), "no docstring"
 
 
-@pytest.mark.parametrize("path", COMPILED, ids=name)
+#: Compiled parts that Python can see into; one with C functions alone has no types to state.
+VISIBLE = [p for p in COMPILED if re.search(r"^(def|class|cdef class|cpdef) ", p.read_text(), re.MULTILINE)]
+
+
+@pytest.mark.parametrize("path", VISIBLE, ids=name)
 def test_compiled_parts_have_types(path: Path) -> None:
     assert path.with_suffix(".pyi").exists(), "a compiled part states its types in a .pyi"
 
@@ -46,9 +53,16 @@ def test_compiled_parts_have_types(path: Path) -> None:
 @pytest.mark.timeout(300)
 def test_types_agree_with_the_compiled_parts() -> None:
     pytest.importorskip("mypy")
-    modules = [".".join(path.relative_to(ROOT / "src").with_suffix("").parts) for path in COMPILED]
-    command = [sys.executable, "-m", "mypy.stubtest", "--concise", "--ignore-disjoint-bases", *modules]
-    command += ["--allowlist", str(Path(__file__).with_name("stubtest_allowlist.txt"))]
+    modules = [".".join(path.relative_to(ROOT / "src").with_suffix("").parts) for path in VISIBLE]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy.stubtest",
+        "--concise",
+        "--ignore-disjoint-bases",
+        "--ignore-unused-allowlist",
+    ]
+    command += ["--allowlist", str(Path(__file__).with_name("stubtest_allowlist.txt")), *modules]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
