@@ -40,7 +40,7 @@ class Strings(Module):
 
     @function
     def starts_with(self, run: Run, subject: str, start: str) -> int:
-        """Whether a text begins with another; if not, -2 if it sorts before that one by its bytes, else -1."""
+        """Whether a text begins with another; if not, -2 where it sorts before that one, else -1."""
         own, wanted = wire(subject), wire(start)
         return -1 if len(own) < len(wanted) else compared(own[: len(wanted)], wanted)
 
