@@ -10,7 +10,10 @@ import pytest
 from twin import FORWARD, Ours, Pair, needs_kamailio, pair, request
 
 from kahea.modules.corex.branches import parse_q
+from kahea.modules.corex.dns import Entry, parse_entry, pin
 from kahea.modules.corex.files import MAX_FILE
+from kahea.net.dns_records import Answer, Srv
+from kahea.net.resolver import Resolver
 from kahea.routing.module import ConfigError, RpcError
 
 
@@ -218,7 +221,7 @@ def test_what_is_not_supported_says_so(call: str, caplog: pytest.LogCaptureFixtu
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("dns_cache", "type=A"), ("evcb_reply_out", "f"), ("nio_intercept", 1), ("nio_msg_avp", "x")],
+    [("dns_file", "x"), ("evcb_reply_out", "f"), ("nio_intercept", 1), ("nio_msg_avp", "x")],
 )
 def test_parameters_without_effect_are_refused(name: str, value: int | str) -> None:
     with pytest.raises(ConfigError, match="not supported yet"):
@@ -245,6 +248,41 @@ def test_subdomains_are_myself(tmp_path_factory: pytest.TempPathFactory) -> None
         both.ours.node.myself.add_subdomains("udp:udp.test:5060")
         for uri in uris:
             both.same(f"out.append([{uri!r}, KSR.is_myself({uri!r})])", request())
+
+
+RECORDS = {
+    "type=A;name=a.test;addr=192.0.2.1": Entry("a.test", "A", "192.0.2.1", 0),
+    "type=AAAA;name=A.test;addr=2001:db8::1;ttl=60": Entry("a.test", "AAAA", "2001:db8::1", 60),
+    "type=A;name=a.test;addr=192.0.2.2;ttl=60;flags=2": Entry("a.test", "A", "192.0.2.2", 0),
+    "type=A;name=no.test;flags=1": Entry("no.test", "A", None, 0),
+    "type=SRV;name=_sip._udp.test;addr=a.test;port=5070;priority=1;weight=2;": Entry(
+        "_sip._udp.test", "SRV", Srv(1, 2, 5070, "a.test"), 0
+    ),
+}
+
+
+@pytest.mark.parametrize("text", RECORDS)
+def test_dns_records(text: str) -> None:
+    assert parse_entry(text) == RECORDS[text]
+
+
+@pytest.mark.parametrize("text", [
+    "", "x", "type=A;name=a.test;addr=nope", "type=A;name=a.test;addr=::1", "type=TXT;name=a.test;addr=x",
+    "type=A;name=a b;addr=192.0.2.1", "type=A;name=a.test;addr=192.0.2.1;ttl=x", "type=A;who=1",
+])  # fmt: skip
+def test_bad_dns_records_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"corex\.dns_cache"):
+        Ours({"corex": {"dns_cache": text}})
+
+
+def test_dns_records_answer_until_their_time() -> None:
+    resolver = Resolver(Ours().node.settings)
+    left = pin(resolver, RECORDS.values())
+    assert left == [(60, "a.test", "AAAA")]
+    assert resolver.cache.pinned(("a.test", "A")) == Answer(("192.0.2.1", "192.0.2.2"))
+    assert resolver.cache.pinned(("no.test", "A")) == Answer(())
+    with pytest.raises(ConfigError, match="no resolver"):
+        Ours({"corex": {"dns_cache": "type=A;name=a.test;addr=192.0.2.1"}})
 
 
 def test_rpc() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kahea.modules.corex.dns import Entry, parse_entry, pin
 from kahea.net.address import PROTO_NAMES
-from kahea.routing.module import Module, Param, RpcError, rpc
+from kahea.routing.module import ConfigError, Module, Param, RpcError, rpc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +30,12 @@ class Administration(Module):
         "", 'A domain that is this node with all its subdomains: "[proto:]domain[:port]".', many=True
     )
     dns_cache = Param(
-        "", "A record for the DNS cache.", many=True, check=_not_yet("the resolver takes no records by hand")
+        "",
+        'A record for the DNS cache: "type=A;name=..;addr=..;ttl=..;flags=2".',
+        many=True,
+        check=parse_entry,
     )
+    dns_file = Param("", "A file of records.", check=_not_yet("give each record in dns_cache"))
     evcb_reply_out = Param(
         "", "Script function for a reply that is sent.", check=_not_yet("no reply-out event")
     )
@@ -39,9 +44,16 @@ class Administration(Module):
     nio_msg_avp = Param("", "The variable for the changed data.", check=_not_yet("no event for raw data"))
 
     def start(self) -> None:
-        """Make the domains of `alias_subdomains` known. Raises ConfigError."""
+        """Make domains and DNS records known. Raises ConfigError."""
         for spec in self.alias_subdomains or ():
             self.node.myself.add_subdomains(spec)
+        records: list[Entry] = self.dns_cache or []  # type: ignore[assignment]
+        if records:
+            resolver = self.node.resolver
+            if resolver is None:
+                raise ConfigError("parameter corex.dns_cache: this node has no resolver")
+            for ttl, name, kind in pin(resolver, records):
+                self.node.call_later(ttl, resolver.unpin, name, kind)
 
     @rpc("corex.debug")
     def rpc_debug(self, level: int | None = None) -> dict[str, int]:

@@ -73,7 +73,7 @@ class Sockets(Module):
 
     @function
     def set_source_address(self, run: Run, address: str) -> int:
-        """Treat the message as sent from "[proto:]host[:port]", whatever the proto; -1 for an unknown host."""
+        """Treat the message as sent from "[proto:]host[:port]" (any proto); -1 for an unknown host."""
         source = self._source(address)
         if source is None:
             self.node.log.error("set_source_address: %r can't be resolved", address)

@@ -51,6 +51,7 @@ class RecordRouting(Module):
 
     def start(self) -> None:
         """Compile `custom_user_avp`."""
+        self._lr = b";lr=on" if self.enable_full_lr else b";lr"
         self._user = None
         if self.custom_user_avp:
             try:
@@ -112,20 +113,17 @@ class RecordRouting(Module):
             return -1
         if not msg.is_request or (style != record.OWN and not address):
             return -1
-        lr = b";lr=on" if self.enable_full_lr else b";lr"
-        ftag = self._ftag(msg)
-        mine, preset = style == record.OWN, style == record.PRESET
-        state = record.RecordRoute(
-            style=style,
-            double=self.enable_double_rr,
-            head=self._head(run),
-            tail=lr + ftag if mine else ftag + before.params if preset else ftag,
-            lr=b"" if mine else lr,
-            address=address,
-            inbound=inbound,
-            params=b"" if preset else before.params,
-            names=bool(self.sockname_mode),
-        )
+        ftag, lr = self._ftag(msg) if self.append_fromtag else b"", self._lr
+        # Where the parameters stand differs between the ways, as it does in Kamailio.
+        if style == record.OWN:
+            tail, last, params = lr + ftag, b"", before.params
+        elif style == record.PRESET:
+            tail, last, params = ftag + before.params, lr, b""
+        else:
+            tail, last, params = ftag, lr, before.params
+        head, double = self._head(run), self.enable_double_rr
+        names = self.sockname_mode != 0
+        state = record.RecordRoute(style, double, head, tail, last, address, inbound, params, names)
         record.note(run, state)
         return 1
 
@@ -152,8 +150,6 @@ class RecordRouting(Module):
 
     def _ftag(self, msg: Message) -> bytes:
         """The From tag of the dialog's first request, as a URI parameter."""
-        if not self.append_fromtag:
-            return b""
         try:
             tag = msg.to.tag if self._direction(msg) == UPSTREAM else msg.from_.tag
         except ParseError:

@@ -20,16 +20,23 @@ FACET_NEXT: Final = "rr_next_hop"
 
 LOOKED: Final = False  # loose_route() was called, and noted no Route of ours
 
+LESS_THAN: Final = 60
+
 DONE: Final = 1
 FAILED: Final = -1
 PRELOADED: Final = -3  # an initial request whose only Routes were ours
 
 
 class Own(NamedTuple):
-    """Our own Route URI (the Request-URI, after a strict router), and its parameters as patterns see them."""
+    """Our own Route URI, or the Request-URI after a strict router."""
 
     uri: Uri
-    params: bytes
+    strict: bool
+
+    @property
+    def params(self) -> bytes:
+        """The URI's parameters as check_route_param() sees them: those of a Route with a semicolon before."""
+        return self.uri.params if self.strict else b";" + self.uri.params
 
 
 class _BadRoute(ParseError):
@@ -42,7 +49,7 @@ def route_values(msg: Message) -> list[NameAddr]:
     raw = msg.raw
     for value in values:
         # A bare URI would lose its parameters, `lr` among them, to the header (RFC 3261 §20.34).
-        if raw[value.uri_start - 1 : value.uri_start] != b"<":
+        if raw[value.uri_start - 1] != LESS_THAN:
             raise _BadRoute("Route without angle brackets")
     return values
 
@@ -91,7 +98,7 @@ def _loose(rr: RecordRouting, msg: Message, values: list[NameAddr], *, initial: 
     used = 0
     hop = parse_uri(values[0].uri)
     if own(rr, hop):
-        msg.facets[FACET] = Own(hop, b";" + hop.params)
+        msg.facets[FACET] = Own(hop, False)
         used = 1
         double = rr.enable_double_rr and hop.param(b"r2") is not None
         if double and len(values) > 1:
@@ -138,7 +145,7 @@ def _strict(rr: RecordRouting, msg: Message, values: list[NameAddr], target: Uri
         used.add(len(used))
     remove(msg, values, used)
     if target.params:
-        msg.facets[FACET] = Own(target, target.params)
+        msg.facets[FACET] = Own(target, True)
     return DONE
 
 
@@ -173,4 +180,4 @@ def own_route(rr: RecordRouting, msg: Message) -> Own | None:
         uri = parse_uri(route_values(msg)[0].uri)
     except (ParseError, IndexError):
         return None
-    return Own(uri, b";" + uri.params) if own(rr, uri) else None
+    return Own(uri, False) if own(rr, uri) else None

@@ -8,7 +8,6 @@ holds for its branch alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kahea.net.address import Listener
@@ -89,8 +88,7 @@ class RecordRoute(NamedTuple):
         return head + leaves + b";r2=on" + tail + head + came + b";r2=on" + tail
 
 
-@dataclass(frozen=True, slots=True)
-class _Own:
+class _Own(NamedTuple):
     """What a branch route decided for its branch."""
 
     branch: Branch
@@ -118,8 +116,10 @@ def note(run: Run, state: RecordRoute) -> None:
         facets[FACET_BRANCH] = _Own(run.branch, state)
     else:
         facets[FACET] = state
-    waiting: list[object] = facets.setdefault("before_send", [])  # type: ignore[assignment]
-    if complete not in waiting:
+    waiting: list[object] | None = facets.get("before_send")  # type: ignore[assignment]
+    if waiting is None:
+        facets["before_send"] = [complete]
+    elif complete not in waiting:
         waiting.append(complete)
 
 
