@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kahea.modules.registrar.refusal import FINE, Verdict
-from kahea.modules.usrloc.contact import aor_hash, format_q, reverse_hex
+from kahea.modules.usrloc.contact import aor_hash, bare_instance, format_q, reverse_hex
 
 if TYPE_CHECKING:
     from kahea.modules.usrloc.contact import Contact
@@ -34,11 +34,6 @@ class Gruus:
             self.hashed,
             self.host,
         )
-
-
-def bare_instance(instance: bytes) -> bytes:
-    """An instance id without its angle brackets."""
-    return instance[1:-1] if instance[:1] == b"<" and instance[-1:] == b">" else instance
 
 
 def contact_line(

@@ -111,13 +111,6 @@ class Registrar(RegistrarParameters):
             for name, value in describe(contact, now, self.xavp_rcd_mask):
                 fields.push(name, value)
 
-    def record_found(self, msg: Message, contact: Contact, now: int) -> None:
-        """As `record`, after those it was told of."""
-        if self.xavp_rcd:
-            fields = lists_of(msg).xavps.make(self.xavp_rcd)
-            for name, value in describe(contact, now, self.xavp_rcd_mask):
-                fields.append(name, value)
-
     def prepare(self, run: Run, answer: Answer) -> None:
         """Put an answer's headers where replies to the request take them from."""
         run.msg.reply_edits += answer.lines(self.retry_after)
@@ -247,12 +240,9 @@ class Registrar(RegistrarParameters):
             return NOT_FOUND
         lookup = Lookup(self, run, domain)
         branches = [b for b in run.msg.branches if _is_bare(b)]
-        code = lookup.to_request(run.msg.uri)
-        for branch in branches:
-            one = lookup.to_branch(branch)
-            if one > 0 or code == NOT_FOUND:
-                code = max(code, one) if one > 0 else one
-        return code
+        codes = [lookup.to_request(run.msg.uri)]
+        codes += [lookup.to_branch(branch) for branch in branches]
+        return FOUND if FOUND in codes else codes[-1]
 
     @function
     def lookup_xavp(self, run: Run, table: str, uri: str, rxname: str, cxname: str) -> int:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from kahea.modules.registrar.answer import bare_instance
 from kahea.modules.registrar.refusal import Refused
 from kahea.modules.registrar.request import method_bit
-from kahea.modules.usrloc.contact import Contact
+from kahea.modules.usrloc.contact import Contact, bare_instance
 from kahea.modules.usrloc.locations import is_stream
 from kahea.routing.lists import Xavps, Xitem, lists_of
 from kahea.routing.text import text
@@ -113,7 +112,7 @@ class Lookup:
             if method and not contact.methods & method:
                 code = NO_METHOD
                 continue
-            if isinstance(flags, int) and not contact.cflags & flags:
+            if isinstance(flags, int) and flags and not contact.cflags & flags:
                 continue
             if mode & BY_CONNECTION and not self._is_connected(contact):
                 continue
@@ -182,10 +181,10 @@ class Lookup:
         msg.bflags |= first.cflags
         if first.sock is not None:
             msg.send_sock = first.sock
-        self._module.record_found(msg, first, self._now)
+        self._module.record(msg, first, self._now)
         self._restore(first, 0)
         if self._module.append_branches:
-            self._append(contacts[1:], 1)
+            self._append(contacts[1:])
         return FOUND
 
     def to_branches(self, uri: bytes) -> int:
@@ -193,9 +192,8 @@ class Lookup:
         code, contacts = self.find(uri)
         if not contacts:
             return code
-        if not self._module.append_branches:
-            contacts = contacts[:1]
-        self._append(contacts, 0)
+        if self._module.append_branches:
+            self._append(contacts)
         return FOUND
 
     def to_branch(self, target: Target) -> int:
@@ -215,12 +213,11 @@ class Lookup:
         target.q = first.q
         target.flags = first.cflags
         target.sock = first.sock
-        self._module.record_found(self._msg, first, self._now)
         if self._module.append_branches:
-            self._append(contacts[1:], len(self._msg.branches))
+            self._append(contacts[1:])
         return FOUND
 
-    def _append(self, contacts: list[Contact], at: int) -> None:
+    def _append(self, contacts: list[Contact]) -> None:
         msg = self._msg
         for contact in contacts:
             if len(msg.branches) >= MAX_BRANCHES:
@@ -246,9 +243,7 @@ class Lookup:
                     max(0, contact.connection_id),
                 )
             )
-            self._module.record_found(msg, contact, self._now)
-            self._restore(contact, at)
-            at += 1
+            self._restore(contact, len(msg.branches))
 
     def _restore(self, contact: Contact, at: int) -> None:
         """Give the attributes that were kept with a contact back, as the XAVP with the branch's index."""

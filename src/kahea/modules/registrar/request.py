@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kahea.sip.message import Message, NameAddr
 
 #: Octets of an AOR (user@host as received), a Call-ID, a received URI and all Path values.
-MAX_AOR: Final = 256
+MAX_AOR: Final = 255
 MAX_CALLID: Final = 255
 MAX_RECEIVED: Final = 255
 MAX_PATH: Final = 256

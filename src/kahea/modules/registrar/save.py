@@ -398,7 +398,7 @@ class Save:
                     number += 1
             elif not each.expires and each.found.is_valid(self._now):
                 number -= 1
-        if number > limit and (fresh or contacts is None):
+        if number > limit:
             raise Refused(refusal.TOO_MANY)
 
     # ---- doing it ----------------------------------------------------------------------------------------
@@ -408,7 +408,6 @@ class Save:
     ) -> int:
         """Change the table; the code for the script, which tells of the last contact."""
         domain, touched = self._domain, self._touched
-        rcd = self._module.xavp_rcd
         code = INSERTED
         if self._flags & ONE_CONTACT:
             self._keep_one(wanted, found or [])
@@ -416,11 +415,7 @@ class Save:
             contact = each.found
             if each.repeated:
                 continue
-            if (
-                contact is None
-                and len(wanted) > 1
-                and self._is_repeated(each, registration, is_new=found is None)
-            ):
+            if len(wanted) > 1 and self._is_repeated(each, registration, is_new=found is None):
                 continue
             if contact is None:
                 if each.expires:
@@ -429,16 +424,12 @@ class Save:
                         each.instance, each.reg_id, each.methods,
                     )  # fmt: skip
                     touched.append(contact)
-                    if rcd:
-                        self._module.record(self._msg, contact, self._now)
+                    code = INSERTED
             elif each.expires:
                 domain.update(
-                    contact, registration, each.uri, each.expires, each.q,
-                    each.instance, each.reg_id, each.methods,
+                    contact, registration, each.uri, each.expires, each.q, each.instance, each.methods,
                 )  # fmt: skip
                 touched.append(contact)
-                if rcd:
-                    self._module.record(self._msg, contact, self._now)
                 code = UPDATED
             else:
                 domain.delete(contact)
@@ -447,16 +438,13 @@ class Save:
         return code
 
     def _is_repeated(self, each: Wanted, registration: Registration, *, is_new: bool) -> bool:
-        """Whether this REGISTER has added the same contact already.
+        """Whether this REGISTER has dealt with the same contact already.
 
         As in Kamailio the first one counts, but for an AOR that had no contacts the last one.
         """
         for contact in self._touched:
-            if (
-                contact.uri == each.uri
-                and contact.instance == each.instance
-                and contact.reg_id == each.reg_id
-            ):
+            same = contact.uri == each.uri and contact.instance == each.instance
+            if contact is each.found or (same and contact.reg_id == each.reg_id):
                 if is_new and each.expires:
                     self._domain.update(
                         contact, registration, each.uri, each.expires, each.q, methods=each.methods
@@ -498,6 +486,10 @@ class Save:
         supported = contacts and module.gruu_enabled and self._msg.header(H_SUPPORTED) is not None
         if supported and request.supports(self._msg, b"gruu"):
             gruus = Gruus(aor, to.host, module.aors.use_domain)
+        if module.xavp_rcd:
+            for contact in contacts or ():
+                if contact.is_valid(self._now):
+                    module.record(self._msg, contact, self._now)
         self._answer.contacts = contact_line(contacts, self._now, module.received_param_bytes, gruus)
 
     def _add_path(self, path: bytes) -> None:

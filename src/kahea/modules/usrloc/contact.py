@@ -135,6 +135,11 @@ def reverse_hex(number: int) -> bytes:
     return b"%x" % number if number < 16 else (b"%x" % number)[::-1]
 
 
+def bare_instance(instance: bytes) -> bytes:
+    """An instance id without its angle brackets."""
+    return instance[1:-1] if instance[:1] == b"<" and instance[-1:] == b">" else instance
+
+
 def format_q(q: int) -> bytes:
     """A q-value (RFC 3261 §20.10) from thousandths: b"0.5"; b"" if it is not set."""
     if q < 0:

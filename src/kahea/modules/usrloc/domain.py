@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, Protocol
 
-from kahea.modules.usrloc.contact import ALL_METHODS, DIRTY, NEW, SYNC, Contact, Registration, aor_hash
+from kahea.modules.usrloc.contact import (
+    ALL_METHODS,
+    DIRTY,
+    NEW,
+    SYNC,
+    Contact,
+    Registration,
+    aor_hash,
+    bare_instance,
+)
 from kahea.modules.usrloc.expiry import Expiry
 
 if TYPE_CHECKING:
@@ -120,8 +129,9 @@ class Domain:
         and Retransmission (RFC 3261 §10.3 item 7).
         """
         if instance:
+            bare = bare_instance(instance)
             for contact in contacts:
-                if contact.instance == instance and contact.reg_id == reg_id:
+                if contact.reg_id == reg_id and bare_instance(contact.instance) == bare:
                     return contact
             return None
         found = None
@@ -200,14 +210,11 @@ class Domain:
         expires: int,
         q: int,
         instance: bytes = b"",
-        reg_id: int = 0,
         methods: int = ALL_METHODS,
     ) -> None:
         """Refresh a contact. Its URI changes only where it was matched by its instance."""
         if instance:
             contact.uri = uri
-            contact.instance = instance
-            contact.reg_id = reg_id
         moves = self.rules.newest_first or contact.q != q
         self._fill(contact, registration, expires, q, methods)
         contact.flags |= registration.flags
@@ -218,8 +225,6 @@ class Domain:
 
     def _refreshed(self, contact: Contact, moves: bool) -> None:
         self.expiry.moved(contact)
-        if contact.instance:
-            self.by_ruid[contact.ruid] = contact
         if moves:
             self._reposition(contact)
 
