@@ -10,7 +10,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kahea.net.address import P_UDP, Address, Listener
 from kahea.routing.dispatch import Dispatcher
@@ -25,6 +25,7 @@ from kahea.routing.run import (
     EVENT_ROUTE,
     FAILURE_ROUTE,
     ONREPLY_ROUTE,
+    ONSEND_ROUTE,
     Run,
 )
 from kahea.routing.settings import Configuration
@@ -43,6 +44,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kahea.node")
 script_log = logging.getLogger("kahea.script")
+
+
+class Sending(NamedTuple):
+    """What an onsend route sees of a message that is about to be sent."""
+
+    listener: Listener
+    address: Address
+    data: bytes
 
 
 class Engine(Protocol):
@@ -127,6 +136,7 @@ class Node(Dispatcher):
     def use(self, generation: Generation) -> None:
         """Swap in a generation of routes; transactions under way keep the one they began with."""
         self.routes = generation
+        self.layer.onsend = generation.onsend is not None
 
     # ---- looking things up ------------------------------------------------------------------------------------------
 
@@ -293,6 +303,24 @@ class Node(Dispatcher):
     def run_branch_failure_route(self, name: str, t: Transaction, branch: Branch) -> None:
         """`event_route[tm:branch-failure:NAME]` for one failed branch."""
         self._run_on_request(BRANCH_FAILURE_ROUTE, name, t, branch)
+
+    def run_onsend_route(
+        self,
+        msg: Message,
+        t: Transaction | None,
+        branch: Branch | None,
+        listener: Listener,
+        address: Address,
+        data: bytes,
+    ) -> bool:
+        """The onsend route for a request that is about to be sent (`$snd(...)`, `$sndto(...)`); False keeps it here."""
+        run = Run(self, msg, ONSEND_ROUTE, "", t, branch)
+        route = run.generation.onsend
+        if route is not None:
+            msg.facets["onsend"] = Sending(listener, address, data)
+            self.execute(run, route)
+            del msg.facets["onsend"]
+        return not run.drop
 
     def _run_on_request(self, kind: int, name: str, t: Transaction, branch: Branch) -> None:
         generation = self._generation(t)

@@ -8,7 +8,7 @@ branch route changes shows on that branch only.
 from kahea.net.address cimport Address, Listener
 from kahea.sip.message cimport Message
 from kahea.sip.values cimport Target, Via
-from kahea.tm.layer cimport TransactionLayer
+from kahea.tm.layer cimport TransactionLayer, restricted
 from kahea.tm.transaction cimport Branch, Transaction
 from kahea.sip.errors import ParseError
 
@@ -142,6 +142,8 @@ cdef int _add(TransactionLayer layer, Transaction t, Message msg, bytes uri, byt
         return E_NO_DESTINATION
     first = found[0]
     branch.listener = first[0]
+    if msg._facets is not None:
+        branch.listener = restricted(branch.listener, msg._facets.get("send_flags", 0))
     branch.address = first[1]
     branch.connection_id = first[2]
     if len(found) > 1 and layer.settings.use_dns_failover:
@@ -197,7 +199,8 @@ cpdef int forward(TransactionLayer layer, Transaction t, Message msg, destinatio
     if msg.uri_fresh:
         msg.uri_fresh = False
         code = _add(layer, t, msg, uri, dst_uri, path, sock, flags, None, destination, added)
-        result = min(code, result) if code < 0 else result
+        if code < 0:
+            result = code
         if restore:
             msg.edits_restore(edits)
     if targets is not None:
@@ -221,13 +224,19 @@ cpdef int forward(TransactionLayer layer, Transaction t, Message msg, destinatio
         msg.uri_fresh = False
     if not added:
         return result
-    # What a failure route will find: the request as it was forwarded.
-    t.saved = save(msg)
+    # What a failure route will find: the request as its first route left it. What a failure route edits is for its own
+    # branches.
+    if t.saved is None or not msg.faked:
+        t.saved = save(msg)
     for branch in added:
         branch.answered = False
         if t.cancelled:
             branch.answered = True
             branch.status = 487
+        elif layer.onsend and not layer.hooks.run_onsend_route(msg, t, branch, branch.listener, branch.address,
+                                                              branch.request):
+            branch.answered = True
+            branch.status = 503
         elif layer.send_branch(branch):
             sent += 1
         else:
@@ -263,6 +272,8 @@ cpdef int forward_stateless(TransactionLayer layer, Message msg, bytes hop) exce
     data = msg.build_request(msg.get_uri(), via, extra, listener.proto != 1)
     if prepare is not None:
         msg.edits_restore(edits)
+    if layer.onsend and not layer.hooks.run_onsend_route(msg, None, None, listener, address, data):
+        return E_SEND
     return 1 if listener.send(data, address, connection_id) else E_SEND
 
 

@@ -35,6 +35,17 @@ class Hooks(Protocol):
     def run_branch_failure_route(self, name: str, t: Transaction, branch: Branch) -> None:
         """One branch failed; others may be pending."""
 
+    def run_onsend_route(
+        self,
+        msg: Message,
+        t: Transaction | None,
+        branch: Branch | None,
+        listener: Listener,
+        address: Address,
+        data: bytes,
+    ) -> bool:
+        """The script's look at a request that is about to be sent; False keeps it here."""
+
     def destinations(
         self, uri: bytes, send_sock: object | None, connection_id: int, received_on: object | None
     ) -> Sequence[Destination]:

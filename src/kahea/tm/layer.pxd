@@ -6,6 +6,9 @@ from kahea.tm.transaction cimport Branch, Transaction
 from kahea.tm.wheel cimport Wheel
 
 
+cdef Listener restricted(Listener listener, int flags)
+
+
 cdef class Settings:
     cdef public double fr_timer
     cdef public double fr_inv_timer
@@ -45,6 +48,7 @@ cdef class TransactionLayer:
     cdef readonly dict by_dialog
     cdef readonly dict by_label
     cdef readonly dict places
+    cdef public bint onsend  # the script looks at each request before it is sent
     cdef unsigned int _label
     cdef bytes _nonces
     cdef int _nonce_at
@@ -97,5 +101,6 @@ cdef class TransactionLayer:
     cpdef cancel_branches(self, Transaction t, Branch but=*, bytes reason=*)
     cpdef cancel_branch(self, Branch branch, bytes reason=*)
     cdef int _send_cancel(self, Branch branch, bytes reason) except -1
+    cdef bytes reason_line(self, int code)
     cpdef conclude(self, Transaction t)
     cpdef tuple reply_destination(self, Message msg)

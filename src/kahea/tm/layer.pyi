@@ -45,6 +45,7 @@ class TransactionLayer:
     by_key: dict[bytes, Transaction]
     by_dialog: dict[tuple[bytes, int, bytes | None], Transaction]
     by_label: dict[int, Transaction]
+    onsend: bool
     places: dict[bytes, tuple[Listener, tuple[Destination, ...]]]
     created: int
     created_local: int
