@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from twin import FORWARD, Ours, Pair, needs_kamailio, pair, request
@@ -175,7 +176,7 @@ def test_server_id_in_via(tmp_path_factory: pytest.TempPathFactory) -> None:
         both.same("out.append([KSR.corex.via_add_srvid(n) for n in (1, 0)])" + FORWARD, request())
 
 
-def _via(code: str, **settings: object) -> str:
+def _via(code: str, **settings: Any) -> str:
     return Ours(**settings).run(code + FORWARD, request()).sink[0].split("\r\n")[1]
 
 

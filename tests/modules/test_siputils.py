@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email.utils import formatdate
 from time import time
 
@@ -21,7 +21,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         yield made
 
 
-def each(name: str, arguments: list[tuple[str, ...]]) -> str:
+def each(name: str, arguments: Sequence[tuple[str, ...]]) -> str:
     return f"for a in {arguments!r}:\n    out.append([a, KSR.siputils.{name}(*a)])\n"
 
 

@@ -18,7 +18,7 @@ import socket
 import subprocess
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -271,7 +271,7 @@ class Ours:
 
     def __init__(
         self,
-        params: dict[str, dict[str, int | str]] | None = None,
+        params: Mapping[str, Mapping[str, int | str]] | None = None,
         modules: Sequence[str] = (),
         **settings: object,
     ) -> None:
@@ -361,7 +361,7 @@ class Pair:
     def __init__(
         self,
         folder: Path,
-        params: dict[str, dict[str, int | str]] | None = None,
+        params: Mapping[str, Mapping[str, int | str]] | None = None,
         extra: str = "",
         modules: Sequence[str] = (),
     ) -> None:
@@ -390,7 +390,7 @@ needs_kamailio = pytest.mark.skipif(KAMAILIO is None, reason="needs a real Kamai
 @contextlib.contextmanager
 def pair(
     factory: pytest.TempPathFactory,
-    params: dict[str, dict[str, int | str]] | None = None,
+    params: Mapping[str, Mapping[str, int | str]] | None = None,
     extra: str = "",
     modules: Sequence[str] = (),
 ) -> Iterator[Pair]:
