@@ -106,7 +106,7 @@ def test_defaults_and_reply(plain: Pair) -> None:
 
 @needs_kamailio
 def test_parameters(tmp_path_factory: pytest.TempPathFactory) -> None:
-    params = {
+    params: dict[str, int | str] = {
         "noreply": 1,
         "proxy_require": "foo , Bar",
         "default_checks": 512,
