@@ -201,18 +201,8 @@ class Path(Module):
     def _follow(self, msg: Message, route: Uri) -> None:
         """Send to what our own Route says of where the registration came from."""
         given = route.param(wire(self.received_name))
-        if not given:
-            return
-        value = unescape(given)
-        if value.startswith((b"sip:", b"sips:")):
-            msg.dst_uri = value
-            return
-        parts = value.split(b"~")
-        if len(parts) != 3 or not parts[1].isdigit() or not parts[2].isdigit():
-            return
-        proto = PROTO_NAMES.get(int(parts[2]), "")
-        if proto:
-            msg.dst_uri = b"sip:%b:%b;transport=%b" % (parts[0], parts[1], proto.encode())
+        if given:
+            msg.dst_uri = unescape(given)
 
 
 MODULE = Path
