@@ -68,7 +68,7 @@ def test_a_bad_script(tmp_path: Path, name: str, text: str, message: str) -> Non
         (["/no/such/file.py"], "/no/such/file.py: there is no such file"),
         (["SCRIPT", "-l", "udp:nowhere:port"], "is no address of the form"),
         (["SCRIPT", "-l", "udp:192.0.2.77:5060"], "192.0.2.77:5060: this host has no such address"),
-        (["SCRIPT", "--set", "mhomd=1"], "unknown global parameter 'mhomd'; did you mean \"mhomed\"?"),
+        (["SCRIPT", "--set", "disable_tpc=1"], 'did you mean "disable_tcp"?'),
         (["SCRIPT", "--set", "enable_tls=yes"], "TLS is not supported yet"),
         (["SCRIPT", "--modparam", "tm:fr_timer:i:soon"], "'soon' is no integer"),
         (["SCRIPT", "--modparam", "tm:fr_timer"], "MODULE:NAME:TYPE:VALUE"),

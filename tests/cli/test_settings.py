@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from kahea.net.dns_settings import DnsSettings
+from kahea.net.tcp_limits import TcpLimits
 from kahea.routing.global_inert import INERT, NOT_YET
 from kahea.routing.settings import ConfigError, Settings, load, parse_listen
 
@@ -31,7 +35,7 @@ load = ["tm", "sl"]
 [global]
 listen = ["udp:127.0.0.1:5080", "tcp:127.0.0.1:5080"]
 debug = 3
-mhomed = "yes"
+disable_tcp = "yes"
 server_header = "Server: mine"
 add_rport = true
 udp_mtu_try_proto = "TCP"
@@ -47,7 +51,7 @@ path = ["lib"]
     )
     settings = config.settings
     assert settings.listen == ["udp:127.0.0.1:5080", "tcp:127.0.0.1:5080"]
-    assert (settings.debug, settings.mhomed, settings.force_rport) == (3, True, True)
+    assert (settings.debug, settings.disable_tcp, settings.force_rport) == (3, True, True)
     assert settings.server_header == "Server: mine"
     assert settings.udp_mtu_try_proto == 2
     assert settings.kemi_reply_route_callback == "none"
@@ -77,9 +81,9 @@ def test_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("\n[global]\nmhomd = 1", 3, "unknown global parameter 'mhomd'; did you mean \"mhomed\"?"),
+        ("\n[global]\ndisable_tpc = 1", 3, 'did you mean "disable_tcp"?'),
         ("[global]\ndebug = 'loud'", 2, "global parameter debug takes an integer, not 'loud'"),
-        ("[global]\nmhomed = 7", 2, "global parameter mhomed takes yes or no, not 7"),
+        ("[global]\ndisable_tcp = 7", 2, "global parameter disable_tcp takes yes or no, not 7"),
         ("[global]\nmax_branches = 99", 2, "from 1 to 30"),
         ("[global]\n\nenable_tls = true", 3, "TLS is not supported yet"),
         ("[global]\nserver_header = 5", 2, "takes a string"),
@@ -120,7 +124,7 @@ def test_explanations() -> None:
     assert "INERT" not in Settings.explain("children")
     assert Settings.explain("children").startswith("no effect: ")
     assert Settings.explain("shm_mem_size") == Settings.explain("shm")
-    assert "Via" in Settings.explain("check_via")
+    assert "Via" in Settings.explain("reply_to_via")
     assert all(Settings.explain(name) for name in Settings.names())
     assert not set(INERT) & set(NOT_YET)
     with pytest.raises(ConfigError, match="unknown"):
@@ -159,3 +163,19 @@ def test_listen(text: str, wanted: tuple[object, ...]) -> None:
 def test_bad_listen(text: str) -> None:
     with pytest.raises(ConfigError):
         parse_listen(text)
+
+
+SOURCE = Path(__file__).parents[2] / "src/kahea"
+
+
+def test_every_parameter_has_its_effect() -> None:
+    """A name in Settings is read somewhere; one that is not belongs into a table of `global_inert`."""
+    readers = [p for p in SOURCE.rglob("*.py*") if p.suffix in (".py", ".pyx") and "global_" not in p.name]
+    text = "\n".join(p.read_text() for p in readers)
+    by_name = {f.name for f in fields(TcpLimits)} | set(DnsSettings.__annotations__)
+    unread = {
+        f.name
+        for f in fields(Settings)
+        if f.name not in by_name and re.search(rf"\bsettings\.{f.name}\b", text) is None
+    }
+    assert unread == set()

@@ -68,19 +68,14 @@ class Settings:
     auto_aliases: bool = _setting(True, "Take the reverse names of the listeners' addresses as aliases.")
     advertised_address: str = _setting("", "Address for Via and Record-Route in place of the listener's own.")
     advertised_port: int = _setting(0, "Port for Via and Record-Route in place of the listener's own.")
-    mhomed: bool = _setting(False, "Choose the sending listener by the route to the destination.")
-    phone2tel: bool = _setting(True, "Treat `sip:...;user=phone` as a tel URI.")
 
     # Messages.
-    check_via: bool = _setting(False, "Drop replies whose topmost Via is not ours.")
     reply_to_via: bool = _setting(
         False, "Send replies to the address in Via, not to where the request came from."
     )
     force_rport: bool = _setting(
         False, "Treat each request as if it asked for rport (RFC 3581).", "add_rport"
     )
-    local_rport: bool = _setting(False, "Ask for rport in our own Via.")
-    sip_warning: bool = _setting(False, "Add a Warning header with debugging facts to our own replies.")
     server_signature: bool = _setting(True, "Add Server and User-Agent to what we make ourselves.")
     server_header: str = _setting(
         f"Server: kahea ({__version__})", "The Server header of our own replies, whole."
@@ -90,9 +85,6 @@ class Settings:
     )
     max_branches: int = _setting(12, "The most branches of one request (1 to 30).")
     xavp_via_params: str = _setting("", "The XAVP whose values become parameters of our Via in requests.")
-    xavp_via_reply_params: str = _setting(
-        "", "The XAVP whose values become parameters of the topmost Via in replies."
-    )
     xavp_via_fields: str = _setting("", "The XAVP whose `address` and `port` replace those of our Via.")
 
     # UDP.
@@ -182,18 +174,12 @@ class Settings:
         0, "How much is logged: -1 errors, 0 warnings, 1 notices, 2 information, 3 debugging."
     )
     log_color: bool = _setting(False, "Colour the log by level.")
-    log_prefix: str = _setting("", "Text with variables that starts each log line of a run.")
-    log_prefix_mode: int = _setting(0, "0: the log prefix is made once per message, 1: again for each line.")
     exit_timeout: int = _setting(
         60, "Seconds that transactions get to finish after SIGTERM.", "ser_kill_timeout"
     )
     open_files_limit: int = _setting(0, "The process's limit of open files; 0 leaves it.")
     server_id: int = _setting(0, "A number for this node among others.")
-    rundir: str = _setting("/var/run/kahea", "Directory for sockets and other files of this run.", "run_dir")
     workdir: str = _setting("", "Directory to change to before the script is read.", "wdir")
-    version_table: str = _setting("version", "The database table with the versions of the others.")
-    stats_name_separator: str = _setting("_", "Between the words of a statistic's name.")
-    max_recursive_level: int = _setting(256, "How deep routes may call one another.")
     kemi_request_route_callback: str = _setting(
         "ksr_request_route", "The script's function for requests (`kemi.request_route_callback`)."
     )
@@ -273,6 +259,7 @@ _RANGES: Final = {
 #: Further names of the parameters in `global_inert`.
 _INERT_ALIASES: Final = {
     "core_log": "corelog",
+    "run_dir": "rundir",
     "dns_rev_via": "rev_dns",
     "dns_sctp_preference": "dns_sctp_pref",
     "dns_tls_preference": "dns_tls_pref",
