@@ -36,12 +36,15 @@ def main() -> int:
             for log in Path(directory).glob("*/log"):
                 print(log.read_text(errors="replace"))
     bad = 0
+    seen: set[str] = set()
     for name, outcome in outcomes.items():
         record = TRACES / f"{name}.txt"
         if options.show:
             print(f"##### {name}\n{outcome.trace}")
         if outcome.error:
-            print(f"FAILED {name}: {outcome.error}")
+            if outcome.error not in seen:
+                print(f"FAILED {name}: {outcome.error}")
+            seen.add(outcome.error)
             bad += 1
         elif options.record and kind is Kamailio:
             record.write_text(outcome.trace)

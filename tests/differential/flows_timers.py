@@ -229,3 +229,77 @@ async def lost_ack_and_repeated_invite(s: Stage) -> None:
     alice.send(invite)
     await alice.barrier()
     s.notes.append(f"after the ACK a repeated INVITE gives the reply again: {alice.repeats(reply) > before}")
+
+
+@flow(TRICKS)
+async def cancel_of_a_silent_callee(s: Stage) -> None:
+    """CANCEL while the callee is silent: is the INVITE still repeated, for about a second?"""
+    alice, bob, hole = await s.peer("alice"), await s.peer("bob"), await s.peer("hole")
+    invite = alice.send(alice.request("INVITE", bob.contact, do=["relay"]))
+    arrived = await bob.expect("INVITE")
+    alice.send(alice.cancel(invite))
+    await alice.expect("200 CANCEL")
+    await finish(alice, invite, "487")
+    before = bob.repeats(arrived)
+    alice.send(alice.request("MESSAGE", hole.contact, do=["relay"], callid=f"{s.flow}-clock"))
+    await alice.expect("408 MESSAGE")
+    s.notes.append(f"INVITE repeated after the CANCEL: {bob.repeats(arrived) > before}")
+    bob.reply(arrived, 180, "Ringing")
+    await bob.barrier()
+    s.notes.append(f"then bob got {[e.message.summary for e in bob.entries]}")
+
+
+@flow(TRICKS)
+async def decline_while_another_is_silent(s: Stage) -> None:
+    alice, invite, (bob, carol), (at_bob, at_carol) = await fork(s, ("bob", "carol"))
+    began = s.clock()
+    carol.reply(at_carol, 603, "Decline")
+    await carol.expect("ACK")
+    await finish(alice, invite, "603")
+    s.notes.append(f"sooner than fr_timer: {s.clock() - began < 0.5}")
+    bob.reply(at_bob, 180, "Ringing")
+    await bob.barrier()
+    s.notes.append(f"then bob got {[e.message.summary for e in bob.entries]}")
+
+
+@flow(TRICKS)
+async def answer_while_another_is_silent(s: Stage) -> None:
+    alice, invite, (bob, carol), (at_bob, at_carol) = await fork(s, ("bob", "carol"))
+    carol.reply(at_carol, 200, "OK")
+    await finish(alice, invite, "200")
+    await carol.expect("ACK")
+    bob.reply(at_bob, 180, "Ringing")
+    await canceled(bob, at_bob)
+
+
+@flow(TRICKS)
+async def suspended_for_a_while(s: Stage) -> None:
+    """Which timer ends a suspended transaction."""
+    alice, bob = await s.pair()
+    began = s.clock()
+    invite = alice.send(
+        alice.request("INVITE", bob.contact, do=["suspend e"], headers=[("X-Resume", "relay")])
+    )
+    await finish(alice, invite, "[3-6]..")
+    s.notes.append(f"it took fr_inv_timer: {s.clock() - began > 1.5}")
+    began = s.clock()
+    request = alice.request(
+        "MESSAGE", bob.contact, do=["suspend f"], headers=[("X-Resume", "relay")], callid="sus-2"
+    )
+    alice.send(request)
+    await alice.expect("... MESSAGE")
+    s.notes.append(f"it took fr_timer: {0.8 < s.clock() - began < 1.7}")
+
+
+@flow(TRICKS)
+async def suspended_and_canceled_then_resumed(s: Stage) -> None:
+    alice, bob, helper = await s.peer("alice"), await s.peer("bob"), await s.peer("helper")
+    invite = alice.send(
+        alice.request("INVITE", bob.contact, do=["suspend g"], headers=[("X-Resume", "relay")])
+    )
+    await alice.barrier()
+    alice.send(alice.cancel(invite))
+    await alice.expect("... CANCEL")
+    await finish(alice, invite, "[3-6]..")
+    helper.send(helper.request("OPTIONS", f"sip:x@{s.uri()}", do=["resume g", "sl_reply 200 Resumed"]))
+    await helper.expect("200 OPTIONS")

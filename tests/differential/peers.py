@@ -74,7 +74,9 @@ class Sip:
     @property
     def method(self) -> str:
         """The request's method, or of a reply that of its CSeq."""
-        return self.start.split(" ")[0] if self.is_request else self.get("cseq").split()[1]
+        if self.is_request:
+            return self.start.split(" ")[0]
+        return "".join(self.all("cseq")[:1]).rpartition(" ")[2] or "?"
 
     @property
     def uri(self) -> str:

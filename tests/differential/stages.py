@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .normal import trace
-from .peers import FlowError, Stage
+from .peers import Stage
 from .servers import Server, Setup
 
 Play = Callable[[Stage], Awaitable[None]]
@@ -53,7 +53,7 @@ async def perform(one: Flow, stage: Stage) -> Outcome:
     try:
         await one.play(stage)
         await stage.settle()
-    except (FlowError, RuntimeError, LookupError, ValueError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 -- one flow that breaks must not hide the others
         outcome.error = f"{type(error).__name__}: {error}"
     outcome.trace = trace(stage)
     return outcome

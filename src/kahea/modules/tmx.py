@@ -69,12 +69,16 @@ class Tmx(Module):
                 return -1
         if t.status >= 200:
             return -1
+        tm = self.node.module("tm")
+        if t.is_invite and t.status == 0 and tm.auto_inv_100:
+            # It may take long: the caller should know that we have it.
+            self.node.layer.reply(t, 100, tm.trying)
         branch = t.add_branch()
         branch.blind = True
         branch.uri = run.msg.uri
         t.suspended = True
         self.node.save_message(run)
-        self.node.layer.arm(branch, t.fr_inv if t.is_invite else t.fr)
+        self.node.layer.arm(branch, t.fr)
         return 1
 
     @function

@@ -18,10 +18,6 @@ def priority(status: int, *, faked: bool = False, faked_extra: int = 0) -> int:
     """Rank of a final status for the choice; `faked_extra` ranks what was made here (`faked_reply_prio`)."""
     if status in _HELPFUL:
         rank = _HELPFUL[status]
-    elif status == 408:
-        rank = 4900  # says nothing of the callee
-    elif status in (487, 486):
-        rank = _CLASS[4] + status % 100
     elif status == 503:
         rank = 5900  # speaks of one server only
     else:
@@ -34,9 +30,11 @@ def best(t: Transaction, settings: Any) -> Branch | None:
     found: Branch | None = None
     found_rank = 0
     for branch in t.branches:
-        if branch.index < t.pick_from or branch.blind or branch.status < 300:
+        if branch.index < t.pick_from or branch.status < 300:
             continue
         rank = priority(branch.status, faked=branch.reply is None, faked_extra=settings.faked_reply_prio)
+        if t.cancelled and branch.reply is None:
+            rank -= 1  # our own 487 goes before a received one
         if found is None or rank < found_rank:
             found, found_rank = branch, rank
     if found is None and t.pick_from:
@@ -45,13 +43,13 @@ def best(t: Transaction, settings: Any) -> Branch | None:
     return found
 
 
-def aggregate_challenges(t: Transaction, chosen: Branch) -> None:
-    """Copy the challenges of every other 401 and 407 into the chosen reply (RFC 3261 §16.7 step 7)."""
-    assert chosen.reply is not None
+def challenges(t: Transaction) -> list[bytes]:
+    """The challenge headers of every 401 and 407 among the failures, as lines (RFC 3261 §16.7 step 7)."""
+    lines: list[bytes] = []
     for branch in t.branches:
         reply = branch.reply
-        if branch is chosen or reply is None or branch.status not in (401, 407):
+        if reply is None or branch.index < t.pick_from or branch.status not in (401, 407):
             continue
         for kind in (m.H_WWWAUTHENTICATE, m.H_PROXYAUTHENTICATE):
-            for header in reply.headers_of(kind):
-                chosen.reply.append_header(reply.raw[header.start : header.end])
+            lines += [reply.raw[header.start : header.end] for header in reply.headers_of(kind)]
+    return lines

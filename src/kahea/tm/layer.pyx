@@ -37,8 +37,12 @@ cdef enum:
     ACK = 512
     GIVE_UP = 1024
     FAIL = 2048
+    LATE = 4096
 
 cdef double NEVER = 1e18
+
+# What the caller is told where a connection could not be made, in Kamailio's words.
+cdef bytes SEND_FAILED = b"Unfortunately error on sending to next hop occurred (477/TM)"
 
 cdef int invite_table[30]
 cdef int other_table[30]
@@ -52,6 +56,13 @@ cdef inline bytes sent_by(bytes branch, Via via):
     """The branch with the Via's host and port as they stand there, which tell senders apart (RFC 3261 §17.2.3)."""
     cdef int start = via.span.host
     return branch + b";" + via.owner[start:via.span.sent_by_end]
+
+
+cdef Listener restricted(Listener listener, int flags):
+    """The listener with what the script said of its connections: 1 closes after sending, 2 opens none."""
+    if flags & 3 and listener.proto != 1:
+        return listener.restricted(flags & 3)
+    return listener
 
 
 cdef inline int cell_of(bint invite, int state, int event) noexcept:
@@ -351,7 +362,10 @@ cdef class TransactionLayer:
             self._wait_for_answer(branch, now)
         if cell & ACK:
             self._acknowledge(branch, msg)
-        if cell & PASS:
+        if cell & LATE:
+            if not branch.cancelled:
+                self._send_cancel(branch, self.reason_line(t.status) if t.status >= 200 else b"")
+        elif cell & PASS:
             if t.on_reply is not None or branch.on_reply is not None or t.on_failure is not None \
                     or t.on_branch_failure is not None or branch.on_failure is not None or t.on_complete is not None:
                 if not self.hooks.in_worker(self._pass_up, branch, msg):
@@ -409,7 +423,7 @@ cdef class TransactionLayer:
         if code < 200:
             if branch.cancel_wanted:
                 branch.cancel_wanted = False
-                self.cancel_branch(branch)
+                self.cancel_branch(branch, self.reason_line(t.status) if t.status >= 200 else b"")
             if t.status < 200 and (code > 100 or self.settings.relay_100 or t.local):
                 self._relay(branch, msg)
             return 0
@@ -433,7 +447,8 @@ cdef class TransactionLayer:
         if timeout and t.is_invite and branch.status >= 100 and not branch.cancelled:
             self._send_cancel(branch, b"")
         branch.answered = True
-        branch.status = 408 if timeout else 503
+        # A caller that gave up is told 487, whether or not the far end ever says so.
+        branch.status = 487 if timeout and t.cancelled else 408 if timeout else 503
         branch.reply = None
         if t.on_failure is not None or t.on_branch_failure is not None or branch.on_failure is not None \
                 or branch.spare or t.on_complete is not None:
@@ -458,7 +473,7 @@ cdef class TransactionLayer:
             if self._next_destination(branch):
                 return 0
         if branch.status >= 600 and not t.no_6xx:
-            self.cancel_branches(t, branch)
+            self.cancel_branches(t, branch, self.reason_line(branch.status))
         if t.status >= 200:
             return 0
         name = branch.on_failure if branch.on_failure is not None else t.on_branch_failure
@@ -570,13 +585,17 @@ cdef class TransactionLayer:
             elif t.local:
                 self._complete_local(t, best, best.status, None)
             else:
-                self.reply(t, best.status if best.status != 503 else 500, local.reason_of(best.status))
+                code = best.status if best.status != 503 else 477
+                self.reply(t, code, SEND_FAILED if code == 477 else local.reason_of(code))
             return 0
-        if s.aggregate_challenges and best.status in (401, 407) and len(t.branches) > 1:
-            choice.aggregate_challenges(t, best)
+        if s.aggregate_challenges and best.status in (401, 407) and len(t.branches) > 1 and not t.local:
+            lines = choice.challenges(t)
+            if len(lines) > 1:
+                self.reply(t, best.status, local.reason_of(best.status), b"".join(lines))
+                return 0
         if best.status == 503 and s.remap_503_500 and not t.local:
             # RFC 3261 §16.7: a 503 speaks of that server, not of us.
-            self.reply(t, 500, best.reply.reason)
+            self.reply(t, 500, local.reason_of(503))
             return 0
         self._relay(best, best.reply)
 
@@ -628,7 +647,10 @@ cdef class TransactionLayer:
             self.completed_5xx += 1
         else:
             self.completed_6xx += 1
-        self.cancel_branches(t, branch)
+        reason = self.reason_line(code)
+        if code == 200 and reason:
+            reason = b'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n'
+        self.cancel_branches(t, branch, reason)
         if t.is_invite and code >= 300 and not t.local and t.listener.proto == 1:
             # Timers G and H: repeat the failure until its ACK comes.
             t.retr_interval = t.retr1
@@ -746,6 +768,13 @@ cdef class TransactionLayer:
             return
         if branch.status < 100:
             method = self.settings.cancel_b_method
+            if t.cancelled and method == 1:
+                # The caller need not wait for a branch that is silent; should it ring after all, it is cancelled then.
+                branch.cancel()
+                branch.state = 4
+                branch.answered = True
+                branch.status = 487
+                return
             if method == 1 and not branch.cancel_wanted:
                 branch.cancel_wanted = True
                 return
@@ -779,6 +808,12 @@ cdef class TransactionLayer:
                 now, t.retr1, t.retr2, now + t.fr,
             )
 
+    cdef bytes reason_line(self, int code):
+        """Why we cancel the branches that are left, as a header line (RFC 3326; `local_cancel_reason`)."""
+        if not self.settings.local_cancel_reason:
+            return b""
+        return b"Reason: SIP;cause=%d\r\n" % code
+
     cpdef conclude(self, Transaction t):
         """Look whether a transaction is complete, after something outside ended a branch of it."""
         if not t.freed and not t.busy:
@@ -801,6 +836,8 @@ cdef class TransactionLayer:
         cdef Listener listener = msg.listener
         cdef Address source = msg.source
         cdef int port
+        if msg._facets is not None:
+            listener = restricted(listener, msg._facets.get("send_flags", 0) >> 2)
         if via.span.rport_start >= 0 or msg.force_rport or self.settings.force_rport:
             return (listener, source, msg.connection_id)
         host = None

@@ -39,7 +39,7 @@ def _derive(request: bytes, method: bytes, to_line: bytes | None, extra: bytes) 
             out.append(to_line)
         elif header.kind in _SHARED:
             out.append(request[header.start : header.end])
-    out += [extra, b"Content-Length: 0\r\n\r\n"]
+    out += [b"Content-Length: 0\r\n", extra, b"\r\n"]
     return b"".join(out)
 
 

@@ -32,6 +32,7 @@ PASS = 1 << 8  # hand the response to the transaction user
 ACK = 1 << 9  # acknowledge a failure here (RFC 3261 §17.1.1.3)
 GIVE_UP = 1 << 10  # treat as 408
 FAIL = 1 << 11  # treat as 503: try the next destination
+LATE = 1 << 12  # it rings after we gave up on it: CANCEL
 
 Table = dict[int, dict[int, tuple[int, int]]]
 
@@ -61,6 +62,7 @@ INVITE_CLIENT: Table = {
         ON_FAILURE: (ACCEPTED, ACK),
     },
     TERMINATED: {
+        ON_PROVISIONAL: (TERMINATED, LATE),
         ON_SUCCESS: (ACCEPTED, PASS),
         ON_FAILURE: (COMPLETED, ACK),
     },

@@ -89,10 +89,10 @@ class Tm(Relay, Control, Contacts, Uac):
     )
     ac_extra_hdrs = Param("", "Headers that begin so are copied from the INVITE to its local ACK and CANCEL.",
                           check=_unless("", "local ACK and CANCEL carry the RFC's headers only"))  # fmt: skip
-    contacts_avp = Param("", "", check=_unless("", "contacts are put aside with the message, not in an AVP"))
-    contact_flows_avp = Param(
-        "", "", check=_unless("", "contacts are put aside with the message, not in an AVP")
+    contacts_avp = Param(
+        "", "Any name turns on t_load_contacts and t_next_contacts; contacts wait with the message, not in an AVP."
     )
+    contact_flows_avp = Param("", "Any name turns on t_next_contact_flow.")
     xavp_contact = Param("", "", check=_unless("", "branch XAVPs of contacts"))
     event_callback = Param("", "Script function for tm's events.")
     event_callback_lres_sent = Param("", "Script function for `tm:local-response`.")

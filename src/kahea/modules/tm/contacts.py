@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from kahea.routing.module import Module, function
 from kahea.routing.run import FAILURE_ROUTE, REQUEST_ROUTE, Run
 from kahea.sip.message import Message, Target
+
+log = logging.getLogger("kahea.tm")
 
 _GROUPS = "tm.contacts"
 
@@ -25,7 +29,7 @@ class Contacts(Module):
     def ki_t_load_contacts_mode(self, run: Run, mode: int) -> int:
         """As t_load_contacts; mode 1 makes each contact a group of its own, in the order of q."""
         msg = run.msg
-        if run.kind not in (REQUEST_ROUTE, FAILURE_ROUTE):
+        if run.kind not in (REQUEST_ROUTE, FAILURE_ROUTE) or not self._enabled(self.contacts_avp, "contacts_avp"):
             return -1
         first = Target(
             msg.uri, msg.dst_uri, msg.path, msg.q, msg.bflags, msg.send_sock, msg.ruid, msg.instance,
@@ -48,7 +52,7 @@ class Contacts(Module):
     def t_next_contacts(self, run: Run) -> int:
         """Make the next group the destination set: 1 if there was one, -2 if none is left, -1 on an error."""
         groups = self._groups(run.msg)
-        if run.kind not in (REQUEST_ROUTE, FAILURE_ROUTE):
+        if run.kind not in (REQUEST_ROUTE, FAILURE_ROUTE) or not self._enabled(self.contacts_avp, "contacts_avp"):
             return -1
         if not groups:
             # Nothing was put aside: the first call finds the destination set as it is.
@@ -58,6 +62,8 @@ class Contacts(Module):
     @function
     def t_next_contact_flow(self, run: Run) -> int:
         """In a failure route: the next contact of the same instance (RFC 5626); -2 if there is none."""
+        if not self._enabled(self.contact_flows_avp, "contact_flows_avp"):
+            return -1
         groups = self._groups(run.msg)
         branch = run.branch
         if run.kind != FAILURE_ROUTE or branch is None or not branch.instance or not groups:
@@ -69,6 +75,12 @@ class Contacts(Module):
                     groups[:] = [g for g in groups if g]
                     return self._take(run.msg, [target])
         return -2
+
+    @staticmethod
+    def _enabled(value: str, name: str) -> bool:
+        if not value:
+            log.error("give the parameter tm.%s to use this function", name)
+        return bool(value)
 
     @staticmethod
     def _groups(msg: Message) -> list[list[Target]] | None:

@@ -20,7 +20,7 @@ _ERRORS = {
     E_SEND: (477, "Unfortunately error on sending to next hop occurred"),
     E_BAD_URI: (400, "Bad Request"),
     E_TOO_MANY_BRANCHES: (500, "Too many branches"),
-    E_NO_BRANCH: (500, "No branch to forward to"),
+    E_NO_BRANCH: (500, "I'm terribly sorry, server error occurred"),
 }
 
 #: Flags of t_relay_to.
@@ -294,9 +294,13 @@ class Relay(Module):
         if t is None:
             return -1
         t.to_tag = layer.to_tag(invite)
-        layer.reply(t, 200, b"canceling")
+        if invite.suspended and not invite.freed and invite.status < 200 and all(b.blind for b in invite.branches):
+            invite.cancelled = True
+            layer.reply(invite, 487, b"Request canceled")
         if invite.status >= 200 or invite.freed:
+            layer.reply(t, 200, b"ok -- no more pending branches")
             return 1
+        layer.reply(t, 200, b"canceling")
         invite.cancelled = True
         layer.cancel_branches(invite, None, self._cancel_reason(run.msg, invite))
         if not invite.is_pending and not invite.busy:
