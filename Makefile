@@ -2,6 +2,7 @@
 
 VENV ?= .venv
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 PYTHON := $(VENV)/bin/python
 
 .PHONY: help run demo test lint format bench peers build clean
@@ -41,7 +42,7 @@ format: $(VENV)/.made
 	$(VENV)/bin/ruff check --fix .
 
 bench: build peers
-	$(PYTHON) -m bench
+	BENCH_PYTHON="$$(scripts/bench-python $(VENV))" $(PYTHON) -m bench $(BENCH_ARGS)
 
 clean:
 	rm -rf build dist $(VENV) .venv-* .mypy_cache .ruff_cache .hypothesis

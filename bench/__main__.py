@@ -7,13 +7,16 @@ import os
 import platform
 import re
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 from bench.cases import CASES, Case, Result, Scale, measure
-from bench.servers import BenchError
+from bench.servers import BenchError, kahea_python
 
+#: An interpreter's version, and whether it is the system's: its speed differs with how it was built.
+ASK_PYTHON = "import platform, sys; print(platform.python_version(), sys.base_prefix == '/usr')"
 PAGE = Path(__file__).parents[1] / "docs/performance.md"
 
 
@@ -38,11 +41,14 @@ def table(case: Case, results: list[Result]) -> str:
 
 def conditions(scale: Scale) -> str:
     """The sentence that says on what and how the figures were made."""
+    command = [kahea_python(), "-c", ASK_PYTHON]
+    python, of_system = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    whose = "the system's, as app_python3's" if of_system == "True" else "not the system's"
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return (
         f"Measured {time.strftime('%Y-%m-%d')} by `make bench`: {scale.rate} calls/s, {scale.count} calls "
-        f"a run, median of {scale.repeat}; {os.cpu_count()} cores ({cpu[1] if cpu else 'unknown'}), CPython "
-        f"{platform.python_version()}, Linux {platform.release().split('-')[0]}."
+        f"a run, median of {scale.repeat}; {os.cpu_count()} cores ({cpu[1] if cpu else 'unknown'}), "
+        f"CPython {python} ({whose}), Linux {platform.release().split('-')[0]}."
     )
 
 

@@ -33,7 +33,7 @@ class Kind:
         """The command line that serves on a port of the loopback address."""
         listen = ["-l", f"udp:{HOST}:{port}"]
         if self.program == "kahea":
-            return [sys.executable, "-m", "kahea", "run", str(HERE / self.config), *listen]
+            return [kahea_python(), "-m", "kahea", "run", str(HERE / self.config), *listen]
         if self.program == "relay":
             return [str(build_relay()), str(port), str(callee)]
         common = ["-DD", "-E", "-x", "fm", "-m", "1024", "-Y", str(scratch), "-w", str(scratch), *listen]
@@ -49,6 +49,11 @@ class Kind:
         if self.program == "relay" and shutil.which("gcc") is None:
             return "gcc is not installed"
         return ""
+
+
+def kahea_python() -> str:
+    """The interpreter that Kahea runs on: `BENCH_PYTHON`, or this one."""
+    return os.environ.get("BENCH_PYTHON", sys.executable)
 
 
 def build_relay() -> Path:
