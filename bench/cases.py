@@ -106,8 +106,8 @@ def run_once(case: Case, scale: Scale, result: Result) -> None:
                 cost_of_contacts(scale, server, load, result)
             else:
                 cost_of_load(case, scale, server, load, result)
-        if not server.alive():
-            raise BenchError(f"{result.kind.label} ended under load:\n{server.log()[-2000:]}")
+        if not server.alive() or "Traceback" in server.log():
+            raise BenchError(f"{result.kind.label} failed under load:\n{server.log()[:3000]}")
 
 
 def cost_of_load(case: Case, scale: Scale, server: Server, load: Load, result: Result) -> None:
