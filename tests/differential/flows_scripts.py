@@ -110,7 +110,6 @@ async def failure_route_sees(s: Stage) -> None:
     shown = {"Ru": "$ru", "Du": "$du", "Code": "$T_reply_code", "Rs": "$rs", "Method": "$rm", "Source": "$si"}
     shown |= {
         "Avp": "$avp(x)",
-        "Branches": "$branch(count)",
         "Idx": "$T_branch_idx",
         "Flags": "$mf",
         "Ou": "$ou",
@@ -125,6 +124,25 @@ async def failure_route_sees(s: Stage) -> None:
     carol.reply(await carol.expect("INVITE"), 404, "Not Found")
     await carol.expect("ACK")
     await finish(alice, invite, "[3-6]..")
+
+
+@flow(TRICKS)
+async def which_route_it_is(s: Stage) -> None:
+    """t_is_request_route and its like in every kind of route."""
+    alice, bob, carol = await s.peer("alice"), await s.peer("bob"), await s.peer("carol")
+    headers = [("X-Branch", "where branch"), ("X-Fail", "where failure"), ("X-Fail", f"ruri {carol.contact}")]
+    headers += [("X-Fail", "relay")]
+    do = ["where request", "branch", "reply", *SERIAL]
+    invite = alice.send(alice.request("INVITE", bob.contact, do=do, headers=headers))
+    shown = [("X-Core", "where core"), ("X-Reply", "where reply")]
+    bob.reply(await bob.expect("INVITE"), 486, "Busy")
+    await bob.expect("ACK")
+    arrived = await carol.expect("INVITE")
+    carol.reply(arrived, 183, "Progress", headers=shown)
+    await alice.expect("183 INVITE")
+    carol.reply(arrived, 404, "Not Found", headers=shown)
+    await carol.expect("ACK")
+    await finish(alice, invite, "404")
 
 
 @flow(TRICKS)

@@ -56,7 +56,9 @@ def trace(stage: Stage) -> str:
 
 def message(sip: Sip, ports: dict[str, str], namer: Namer, tags: set[str]) -> str:
     """One message: start line, headers in order with names as sent, body."""
-    lines = [_ports(sip.start, ports)]
+    # What sl_reply_error says in a KEMI script depends on what Kamailio's worker did for an earlier message.
+    start = re.sub(r"500 .* \(\d+/SL\)$", "500 <why> (<n>/SL)", sip.start)
+    lines = [_ports(start, ports)]
     for name, value in sip.headers:
         lines.append(_ports(f"{name}: {_generated(name.lower(), value, namer, tags)}".rstrip(), ports))
     if sip.body:

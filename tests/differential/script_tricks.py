@@ -66,6 +66,20 @@ def fr_timers(text):
     return KSR.tm.t_set_fr(int(first), int(second))
 
 
+def where(text):
+    """Show which kind of route tmx thinks this is, and what siputils thinks of the message."""
+    kinds = {
+        "request": KSR.tmx.t_is_request_route(),
+        "failure": KSR.tmx.t_is_failure_route(),
+        "branch": KSR.tmx.t_is_branch_route(),
+        "reply": KSR.tmx.t_is_reply_route(),
+        "is-request": KSR.siputils.is_request(),
+        "is-reply": KSR.siputils.is_reply(),
+    }
+    shown = " ".join(kind for kind, value in kinds.items() if value > 0)
+    return KSR.hdr.append("X-Where-%s: %s\r\n" % (text, shown))
+
+
 def cancel_callid(text):
     callid, cseq, flag = text.split()
     return KSR.tmx.t_cancel_callid(callid, cseq, int(flag))
@@ -150,6 +164,7 @@ VERBS = {
     "reuse_branch": lambda a: KSR.tmx.t_reuse_branch(),
     "cancel_callid": cancel_callid,
     "reply_callid": reply_callid,
+    "where": where,
     "sanity": lambda a: KSR.sanity.sanity_check(int(a.split()[0]), int(a.split()[1])),
     "options": lambda a: KSR.siputils.options_reply(),
 }  # fmt: skip

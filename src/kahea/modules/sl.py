@@ -40,6 +40,9 @@ class Sl(Module):
         if 300 <= code < 400:
             self._add_contacts(run.msg)
         sent = self.node.reply(run.msg, self._status(code), reason or None)
+        if sent > 0 and run.tm is not None:
+            # The caller has been told: the transaction need not tell of its failure, too.
+            run.tm.error = None
         if sent > 0 and self.event_callback_lres_sent:
             self._call(self.event_callback_lres_sent, "sl:local-response", run.msg)
         return sent
@@ -63,9 +66,10 @@ class Sl(Module):
 
     @function
     def sl_reply_error(self, run: Run) -> int:
-        """A stateless reply that tells of the last failure to forward."""
-        code, reason = self._error(run)
-        return self.sl_send_reply(run, code, f"{reason} ({7 if code == 500 else code}/SL)")
+        """A stateless 500, with the words that Kamailio has for a KEMI script: it does not tell why."""
+        if getattr(run.tm, "error", None) is not None:
+            return self.sl_send_reply(run, 500, "No error (0/SL)")
+        return self.sl_send_reply(run, 500, "I'm terribly sorry, server error occurred (1/SL)")
 
     @function
     def send_reply_error(self, run: Run) -> int:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
-from kahea.routing.module import Module, Param, Value, function, variable
+from kahea.routing.module import Module, Param, Value, Variable, function, variable
+from kahea.routing.pv.table import Bound, named
 from kahea.routing.run import (
     BRANCH_ROUTE,
+    CORE_ONREPLY_ROUTE,
     FAILURE_ROUTE,
     ONREPLY_ROUTE,
     REQUEST_ROUTE,
@@ -233,8 +236,8 @@ class Tmx(Module):
 
     @function
     def t_is_reply_route(self, run: Run) -> int:
-        """Whether this is a reply route of a transaction."""
-        return 1 if run.kind == ONREPLY_ROUTE else -1
+        """Whether this is a reply route, of a transaction or of the server."""
+        return 1 if run.kind in (ONREPLY_ROUTE, CORE_ONREPLY_ROUTE) else -1
 
     # ---- variables ----------------------------------------------------------------------------------------------------------------
 
@@ -291,36 +294,48 @@ class Tmx(Module):
         fields: dict[str, Value] = {"flags": b.flags, "uri": text(b.uri)}
         return fields.get(name)
 
-    def _on(self, run: Run, msg: Message | None, expression: str) -> Value:
-        """A variable's value on another message of the transaction."""
-        if msg is None:
-            return None
-        other = Run(self.node, msg, run.kind, run.name, run.transaction, run.branch, run.status)
-        other.vars = run.vars
-        return self.node.variables.compile("$" + expression).get(other)
+    def variables(self) -> Iterator[Variable]:
+        """The declared ones, and those that show a variable of another message: their names are variables."""
+        yield from super().variables()
+        for name, message, doc in (
+            ("T_req", _request, "In a reply route: a variable of the request, `$T_req($ru)`."),
+            ("T_rpl", _reply, "In a failure route: a variable of the winning reply, `$T_rpl($rs)`."),
+            ("T_inv", self._invite, "For a CANCEL: a variable of its INVITE, `$T_inv($ru)`."),
+        ):
+            yield named(name, partial(self._on, message), doc=doc)
 
-    @variable("T_req", takes_name=True)
-    def on_request(self, run: Run, name: str, index: object) -> Value:
-        """In a reply route: a variable of the request, `$T_req($ru)`."""
-        t = run.transaction
-        return self._on(run, t.request if t is not None else None, name.lstrip("$"))
+    def _on(self, message: Callable[[Run], Message | None], inner: Value, index: object) -> Bound:
+        pv = self.node.variables.compile(str(inner))
 
-    @variable("T_rpl", takes_name=True)
-    def on_reply(self, run: Run, name: str, index: object) -> Value:
-        """In a failure route: a variable of the winning reply, `$T_rpl($rs)`."""
-        return self._on(run, run.reply, name.lstrip("$"))
+        def read(run: Run) -> Value:
+            msg = message(run)
+            if msg is None:
+                return None
+            other = Run(self.node, msg, run.kind, run.name, run.transaction, run.branch, run.status)
+            other.vars = run.vars
+            return pv.get(other)
 
-    @variable("T_inv", takes_name=True)
-    def on_invite(self, run: Run, name: str, index: object) -> Value:
-        """For a CANCEL: a variable of its INVITE, `$T_inv($ru)`."""
+        return Bound(read, None)
+
+    def _invite(self, run: Run) -> Message | None:
         if run.msg.method_id != M_CANCEL or not run.msg.is_request:
             return None
         t = self.node.layer.lookup_invite(run.msg)
-        return self._on(run, t.request if t is not None else None, name.lstrip("$"))
+        return t.request if t is not None else None
+
+
+def _request(run: Run) -> Message | None:
+    if run.transaction is None or run.kind not in (ONREPLY_ROUTE, CORE_ONREPLY_ROUTE):
+        return None
+    return run.transaction.request
+
+
+def _reply(run: Run) -> Message | None:
+    return run.reply
 
 
 def _branch_index(run: Run, t: Transaction | None) -> Value:
-    if run.branch is not None:
+    if run.branch is not None and run.kind != FAILURE_ROUTE:
         return run.branch.index
     return len(t.branches) if t is not None else None
 

@@ -225,20 +225,6 @@ class Node(Dispatcher):
     def is_new(self, msg: Message) -> bool:
         return msg.method_id not in (M_ACK, M_CANCEL) and not msg.to.tag and self.layer.lookup(msg) is None
 
-    def refuse(self, msg: Message, error: ParseError) -> None:
-        """Answer a malformed request, where what it has is enough for an answer."""
-        log.info("malformed request from %s:%d: %s", msg.src_ip.decode(), msg.src_port, error)
-        if msg.method_id == M_ACK:
-            return
-        try:
-            data = msg.build_reply(
-                error.status, error.reason.encode(), self.sl_tag(msg), b"", b"", self._server()
-            )
-        except ParseError:
-            return
-        destination = self.reply_destination(msg)
-        destination.listener.send(data, destination.address, destination.connection_id)
-
     # ---- routes -----------------------------------------------------------------------------------------------------
 
     def run_event(self, name: str, msg: Message | None = None, **context: Any) -> Run | None:

@@ -156,6 +156,28 @@ cdef int check_request_line(Message m) except -1:
     return 0
 
 
+cdef int check_basics(Message m) except -1:
+    """What a message must have to be routed at all, and to be answered (RFC 3261 §8.1.1 without the fine print)."""
+    cdef const char* wrong
+    cdef long long n
+    cdef int method, end
+    check_version(m, m.uri_end + 1 if m.is_request else 0, m.version_end if m.is_request else m.method_len)
+    wrong = check_mandatory(m)
+    if wrong == NULL and not fits(m, H_CONTENTLENGTH, MAX_LENGTH):
+        wrong = b"Bad Content-Length"
+    if wrong == NULL and not m.is_request:
+        wrong = scan_cseq(m, &n, &method, &end)
+    if wrong == NULL:
+        wrong = check_vias(m)
+    if wrong == NULL:
+        wrong = check_party(m, H_TO)
+    if wrong == NULL and m.unterminated:
+        wrong = b"Headers Without End"
+    if wrong != NULL:
+        raise bad(wrong, -1)
+    return 0
+
+
 cdef int check_message(Message m) except -1:
     cdef const char* wrong
     if m.is_request:

@@ -188,6 +188,7 @@ cdef class Message:
     cdef int read_cseq(self) except -1
     cdef int copy_state(self, Message source) except -1
     cpdef check(self)
+    cpdef check_basics(self)
     cpdef set_uri(self, bytes uri)
     cpdef delete(self, int start, int length)
     cpdef insert(self, int offset, bytes data)

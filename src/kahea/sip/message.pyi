@@ -270,6 +270,9 @@ class Message:
         """Full RFC 3261 validity: first line, mandatory headers, headers that stand twice, numbers, Via, From
         and To, lengths. Raises ParseError with the status that fits: 400, 414, 416 (a Request-URI of another
         scheme than sip, sips, tel, urn), 505."""
+    def check_basics(self) -> None:
+        """What Kamailio wants before it runs a script: SIP/2.0, the mandatory headers once each, Vias and To that
+        can be read. All else is for the script to judge (`sanity_check`). Raises ParseError."""
 
     # Editing: lumps in Kamailio's words. Seen only by build_*; offsets are into raw. Deletions join where
     # they overlap, and what is inserted shows even inside a deleted part. An edit belongs to the headers or

@@ -417,6 +417,9 @@ cdef class Message:
     cpdef check(self):
         check_message(self)
 
+    cpdef check_basics(self):
+        check_basics(self)
+
     # State that few messages need is made when first asked for.
 
     @property

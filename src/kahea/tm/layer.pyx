@@ -555,8 +555,10 @@ cdef class TransactionLayer:
             self._drain(t)
             return 0
         if t.on_failure is not None and not t.local:
+            # The route sets its own for the branches that it adds.
             name = t.on_failure
             t.on_failure = None
+            t.on_branch = None
             known = len(t.branches)
             self._run_busy(t, self.hooks.run_failure_route, name, best)
             if t.freed:

@@ -55,8 +55,7 @@ class Contacts(Module):
         if run.kind not in (REQUEST_ROUTE, FAILURE_ROUTE) or not self._enabled(self.contacts_avp, "contacts_avp"):
             return -1
         if not groups:
-            # Nothing was put aside: the first call finds the destination set as it is.
-            return -2 if groups is not None or run.kind == FAILURE_ROUTE else 1
+            return -2
         return self._take(run.msg, groups.pop(0))
 
     @function

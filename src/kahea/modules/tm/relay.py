@@ -9,7 +9,9 @@ from kahea.net.address import PROTO_IDS
 from kahea.routing.module import Module, function
 from kahea.routing.run import BRANCH_FAILURE_ROUTE, FAILURE_ROUTE, REQUEST_ROUTE, Run
 from kahea.routing.text import wire
+from kahea.sip.errors import ParseError
 from kahea.sip.message import M_ACK, M_CANCEL, Message
+from kahea.sip.uri import parse_uri
 from kahea.tm.forward import E_BAD_URI, E_NO_BRANCH, E_NO_DESTINATION, E_SEND, E_TOO_MANY_BRANCHES, forward
 from kahea.tm.hooks import Destination
 from kahea.tm.transaction import Transaction
@@ -22,6 +24,9 @@ _ERRORS = {
     E_TOO_MANY_BRANCHES: (500, "Too many branches"),
     E_NO_BRANCH: (500, "I'm terribly sorry, server error occurred"),
 }
+
+#: What a Request-URI may be; for another there is no transaction.
+SCHEMES = frozenset((b"sip", b"sips", b"tel", b"tels", b"urn"))
 
 #: Flags of t_relay_to.
 NO_100 = 0x01
@@ -41,7 +46,12 @@ class Relay(Module):
     # ---- making ---------------------------------------------------------------------------------------------------------
 
     def new_transaction(self, run: Run) -> Transaction | None:
-        """A transaction for the run's request, with what the script asked for; None if the table is full."""
+        """A transaction for the run's request, with what the script asked for; None if there can't be one."""
+        try:
+            if parse_uri(run.msg.uri).scheme not in SCHEMES:
+                return None
+        except ParseError:
+            return None
         t = self.node.layer.new_transaction(run.msg)
         if t is None:
             return None
@@ -65,7 +75,9 @@ class Relay(Module):
     def t_newtran(self, run: Run) -> int:
         """Make a transaction; 0 ends the route for a retransmission, which is answered from here."""
         msg = run.msg
-        if run.kind != REQUEST_ROUTE or run.transaction is not None:
+        if run.transaction is not None:
+            return -10  # Kamailio's code for a script's mistake
+        if run.kind != REQUEST_ROUTE:
             return -1
         if msg.method_id == M_ACK:
             t = self.node.layer.lookup(msg)
