@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import event, make_url
 from sqlalchemy.exc import (
@@ -30,7 +29,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncResult, create_async_engine
 
 from kahea.connectors.errors import BadUrl, DatabaseError, Refused, Unavailable
 
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
     from sqlalchemy.sql import Executable
 
 log = logging.getLogger("kahea.sql")
+
+T = TypeVar("T")
 
 #: Kamailio's database modules and SQLAlchemy's dialects, each with the driver that does not block the loop.
 DRIVERS: Final = {
@@ -112,6 +113,7 @@ class Database:
         self.timeout = timeout
         self.state = State()
         self.dialect = self.url.get_backend_name()
+        self._late: set[asyncio.Future[Any]] = set()  # took too long, and not ended yet
         options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": timeout}
         if self.dialect != "sqlite":
             options |= {"pool_pre_ping": True, "pool_recycle": 1800}
@@ -130,83 +132,105 @@ class Database:
         self, statement: Executable, parameters: Mapping[str, Any] | None = None
     ) -> Sequence[Any]:
         """All rows of a query (named tuples). Raises DatabaseError."""
-        async with self._connection() as connection:
-            result = await connection.execute(statement, parameters or {})
-            return result.all()
+
+        async def work() -> Sequence[Any]:
+            async with self.engine.connect() as connection:
+                return (await connection.execute(statement, parameters or {})).all()
+
+        return await self._bounded(work())
 
     async def run(self, steps: Sequence[Step]) -> list[int]:
         """The steps in one transaction, all or none; rows touched by each, -1 if unknown.
 
-        Raises DatabaseError.
+        Raises DatabaseError. After `Unavailable` nobody knows whether it was done.
         """
-        counts: list[int] = []
-        async with self._connection() as connection, connection.begin():
-            for statement, rows in steps:
-                result = await connection.execute(statement, rows[0] if len(rows) == 1 else list(rows))
-                counts.append(result.rowcount)
-        return counts
 
-    async def call(self, work: Callable[[Any], Any]) -> Any:
+        async def work() -> list[int]:
+            counts: list[int] = []
+            async with self.engine.begin() as connection:
+                for statement, rows in steps:
+                    result = await connection.execute(statement, rows[0] if len(rows) == 1 else list(rows))
+                    counts.append(result.rowcount)
+            return counts
+
+        return await self._bounded(work())
+
+    async def call(self, work: Callable[[Any], T]) -> T:
         """Run `work(sync connection)` in a transaction: for DDL and inspection. Raises DatabaseError."""
-        async with self._connection() as connection, connection.begin():
-            return await connection.run_sync(work)
+
+        async def inside() -> T:
+            async with self.engine.begin() as connection:
+                return await connection.run_sync(work)
+
+        return await self._bounded(inside())
 
     async def pages(self, statement: Executable, size: int) -> AsyncIterator[Sequence[Any]]:
         """The rows of a query in pages of `size`, so that a large table is never held whole."""
-        async with self._connection(whole=False) as connection:
-            async with asyncio.timeout(self.timeout):
-                result = await connection.stream(statement)
+        connection = await self._bounded(self._connect())
+        try:
+            result = await self._bounded(_stream(connection, statement))
             pages = result.partitions(size)
-            while True:
-                try:
-                    async with asyncio.timeout(self.timeout):
-                        page = await anext(pages)
-                except StopAsyncIteration:
-                    return
+            while (page := await self._bounded(_next(pages))) is not None:
                 yield page
+        finally:
+            await connection.close()
+
+    async def _connect(self) -> AsyncConnection:
+        return await self.engine.connect()
 
     async def close(self) -> None:
         """Release the connections."""
+        if self._late:
+            await asyncio.wait(self._late, timeout=self.timeout)
         try:
             async with asyncio.timeout(self.timeout):
                 await self.engine.dispose()
         except (TimeoutError, SQLAlchemyError, OSError) as error:
             log.warning("%s did not close cleanly: %s", plain_url(self.url), error)
 
-    @asynccontextmanager
-    async def _connection(self, whole: bool = True) -> AsyncIterator[AsyncConnection]:
-        """A pooled connection; with `whole`, the time-out covers all that is done with it."""
+    async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await `work` for `timeout` at most, and turn what goes wrong into DatabaseErrors."""
         state = self.state
         loop = asyncio.get_running_loop()
         if state.up is False and loop.time() < state.retry_at:
+            work.close()
             raise Unavailable(state.error)
         state.statements += 1
+        task = asyncio.ensure_future(work)
         try:
-            async with asyncio.timeout(self.timeout) as limit, self.engine.connect() as connection:
-                if not whole:
-                    limit.reschedule(None)
-                yield connection
-        except (TimeoutError, PoolTimeout, OperationalError, InterfaceError, OSError) as error:
-            if isinstance(error, OperationalError) and not _is_outage(error):
-                state.failures += 1
-                raise Refused(_text(error)) from error
-            self._failed(error, loop.time())
-            raise Unavailable(state.error) from error
-        except DBAPIError as error:
-            state.failures += 1
-            if error.connection_invalidated:
-                self._failed(error, loop.time())
-                raise Unavailable(state.error) from error
-            raise Refused(_text(error)) from error
-        except SQLAlchemyError as error:
-            state.failures += 1
-            raise Refused(_text(error)) from error
-        if state.up is not True:
+            await asyncio.wait({task}, timeout=self.timeout)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not task.done():
+            self._late.add(task)
+            task.add_done_callback(self._forget)
+            # A thread of SQLite's can't be interrupted, but gives up by itself (busy_timeout).
+            if self.dialect != "sqlite":
+                task.cancel()
+            raise self._unavailable(TimeoutError(), loop.time())
+        error = task.exception()
+        if error is None:
             if state.up is False:
                 log.warning("%s is back", plain_url(self.url))
             state.up = True
+            return task.result()
+        if isinstance(error, (PoolTimeout, OperationalError, InterfaceError, OSError)) and _is_outage(error):
+            raise self._unavailable(error, loop.time()) from error
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise self._unavailable(error, loop.time()) from error
+        if isinstance(error, SQLAlchemyError):
+            state.failures += 1
+            raise Refused(_text(error)) from error
+        raise error
 
-    def _failed(self, error: BaseException, now: float) -> None:
+    def _forget(self, task: asyncio.Future[Any]) -> None:
+        """See a result that nobody waits for any more."""
+        self._late.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    def _unavailable(self, error: BaseException, now: float) -> Unavailable:
         state = self.state
         state.failures += 1
         state.error = f"{plain_url(self.url)}: {_text(error)}"
@@ -214,10 +238,23 @@ class Database:
         if state.up is not False:
             state.up = False
             log.error("database down: %s", state.error)
+        return Unavailable(state.error)
 
 
-def _is_outage(error: OperationalError) -> bool:
-    """Whether an OperationalError is about reaching the database; SQLite says it of a missing table too."""
+async def _stream(connection: AsyncConnection, statement: Executable) -> AsyncResult[Any]:
+    return await connection.stream(statement)
+
+
+async def _next(pages: AsyncIterator[Sequence[Any]]) -> Sequence[Any] | None:
+    async for page in pages:
+        return page
+    return None
+
+
+def _is_outage(error: BaseException) -> bool:
+    """Whether an error is about reaching the database; SQLite calls a missing table operational too."""
+    if not isinstance(error, OperationalError):
+        return True
     text = str(error.orig).lower()
     return not ("no such" in text or "has no column" in text or "syntax error" in text)
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 NEW: Final = 0
 SYNC: Final = 1
 DIRTY: Final = 2
-STATE_NAMES: Final = ("CS_NEW", "CS_SYNC", "CS_DIRTY")
+UNSURE: Final = 3  # its insert failed, perhaps after all was done
+STATE_NAMES: Final = ("CS_NEW", "CS_SYNC", "CS_DIRTY", "CS_NEW")
 
 #: Internal flags of a contact.
 FL_MEM: Final = 1  # never written to the database

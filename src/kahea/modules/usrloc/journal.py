@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from kahea.connectors.errors import DatabaseError
-from kahea.modules.usrloc.contact import FL_MEM, NEW, Contact
+from kahea.modules.usrloc.contact import FL_MEM, NEW, UNSURE, Contact
 from kahea.modules.usrloc.domain import DELETE
 from kahea.routing.run import wait
 
@@ -34,6 +35,8 @@ class Journal:
         self._under_way: dict[bytes, tuple[int, asyncio.Future[None]]] = {}
         self._kept: dict[bytes, Change] = {}
         self._in_flush: set[bytes] = set()
+        self._failures = 0
+        self._tell_at = 0.0
         self._flush_task: asyncio.Task[int] | None = None
 
     def __len__(self) -> int:
@@ -60,8 +63,19 @@ class Journal:
         del self._under_way[contact.ruid]
         error = future.exception()
         if error is not None:
-            log.error("table %s: %r could not be written: %s", self.store.name, contact, error)
+            self._failed(error, 1)
+            if contact.state == NEW:
+                contact.state = UNSURE
             self._keep(kind, contact)
+
+    def _failed(self, error: BaseException, number: int) -> None:
+        """Tell the operator, but not of every contact: a database that is down fails all of them."""
+        self._failures += number
+        now = time.monotonic()
+        if now >= self._tell_at:
+            log.error("table %s: %d contacts not written: %s", self.store.name, self._failures, error)
+            self._failures = 0
+            self._tell_at = now + 1
 
     def _keep(self, kind: int, contact: Contact) -> None:
         ruid = contact.ruid
@@ -121,7 +135,9 @@ class Journal:
         for (kind, contact), result in zip(page, results, strict=True):
             self._in_flush.discard(contact.ruid)
             if result is not None:
+                if contact.state == NEW:
+                    contact.state = UNSURE
                 self._kept.setdefault(contact.ruid, (kind, contact))
         if errors:
-            log.error("table %s: %d contacts not written: %s", self.store.name, len(errors), errors[0])
+            self._failed(errors[0], len(errors))
         return len(page) - len(errors)

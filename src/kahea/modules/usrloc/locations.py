@@ -82,7 +82,9 @@ class Locations(UsrlocParameters):
         self.nat_flag = 1 << self.nat_bflag if self.nat_bflag >= 0 else 0
         self.server_id = int(getattr(self.node.settings, "server_id", 0) or 0)
         head = b"uloc-%x-" % self.server_id if self.server_id else b"uloc-"
-        self._ruid_prefix = head + b"%x-%x-" % (int(self.node.wall()), os.getpid())
+        # Servers in containers often have the same process id, and start at the same second.
+        process = os.getpid() & 0xFFFF | int.from_bytes(os.urandom(2), "big") << 16
+        self._ruid_prefix = head + b"%x-%x-" % (int(self.node.wall()), process)
         self._rules = Rules(
             self.matching_mode,
             self.cseq_delay,

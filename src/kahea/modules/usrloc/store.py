@@ -30,7 +30,7 @@ from kahea.connectors.errors import Refused
 from kahea.connectors.group import GroupWriter
 from kahea.connectors.sql import Database, Step
 from kahea.modules.usrloc import tables
-from kahea.modules.usrloc.contact import NEW, SYNC, Contact
+from kahea.modules.usrloc.contact import DIRTY, NEW, SYNC, UNSURE, Contact
 from kahea.modules.usrloc.domain import DELETE
 from kahea.routing.text import text
 
@@ -86,7 +86,8 @@ class Store:
         self._location = tables.location_table(metadata, name, layout.columns, layout.big_times)
         self._attributes = tables.attributes_table(metadata, name, layout.columns, layout.big_times)
         self.group: GroupWriter[Change] = GroupWriter(self.commit)
-        self._insert_columns: dict[tuple[str, ...], Any] = {}
+        self._upserts: dict[tuple[str, ...], Any] = {}
+        self._insert = insert(self._location)
         self._update = self._update_statement()
         self._delete = delete(self._location).where(self._is_row())
         self._delete_attributes = delete(self._attributes).where(
@@ -207,6 +208,7 @@ class Store:
 
     def _steps(self, changes: Iterable[Change]) -> list[Step]:
         inserts: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        upserts: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         updates: list[dict[str, Any]] = []
         deletes: list[dict[str, Any]] = []
         cleared: list[dict[str, Any]] = []
@@ -221,13 +223,15 @@ class Store:
             row = tables.row_of(contact, layout.use_domain, layout.nat_flag, layout.advertised)
             if kind == DELETE:
                 deletes.append(self._key(row))
-            elif contact.state != NEW and not layout.upsert_updates:
+            elif contact.state in (SYNC, DIRTY) and not layout.upsert_updates:
                 updates.append({f"v_{k}": v for k, v in row.items() if k not in _FIXED} | self._key(row))
             else:
-                if not layout.nulls and not layout.upsert_updates:
+                again = contact.state == UNSURE or layout.upsert_inserts or layout.upsert_updates
+                if not layout.nulls and not again:
                     row = {k: v for k, v in row.items() if v is not None}
-                inserts.setdefault(tuple(row), []).append(row)
-        steps: list[Step] = [(self._insert_statement(columns), rows) for columns, rows in inserts.items()]
+                (upserts if again else inserts).setdefault(tuple(row), []).append(row)
+        steps: list[Step] = [(self._insert, rows) for rows in inserts.values()]
+        steps += [(self._upsert(columns), rows) for columns, rows in upserts.items()]
         if updates:
             steps.append((self._update, updates))
         if deletes:
@@ -269,14 +273,11 @@ class Store:
         values: dict[Any, Any] = {c: bindparam(f"v_{c.key}") for c in self._location.c if c.key not in skip}
         return update(self._location).where(self._is_row()).values(values)
 
-    def _insert_statement(self, columns: tuple[str, ...]) -> Any:
-        """An INSERT, which is an UPDATE too where the parameters ask for that."""
-        layout = self.layout
-        if not layout.upsert_inserts and not layout.upsert_updates:
-            return insert(self._location)
-        cached = self._insert_columns.get(columns)
+    def _upsert(self, columns: tuple[str, ...]) -> Any:
+        """An INSERT that is an UPDATE where the row is there."""
+        cached = self._upserts.get(columns)
         if cached is None:
-            cached = self._insert_columns[columns] = upsert(
+            cached = self._upserts[columns] = upsert(
                 self._location, self.database.dialect, [k for k in columns if k not in _FIXED]
             )
         return cached
