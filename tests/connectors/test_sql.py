@@ -1,0 +1,195 @@
+"""SQL connectors: URLs, errors by kind, transactions, and commits in groups."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from kahea.connectors.errors import BadUrl, DatabaseError, Refused, Unavailable
+from kahea.connectors.group import GroupWriter
+from kahea.connectors.sql import RETRY_AFTER, Database, database_url, plain_url
+
+
+@pytest.mark.parametrize(
+    ("given", "driver", "place"),
+    [
+        ("sqlite:///rel.db", "sqlite+aiosqlite", "rel.db"),
+        ("sqlite:////var/lib/k.db", "sqlite+aiosqlite", "/var/lib/k.db"),
+        ("sqlite3:////var/lib/k.db", "sqlite+aiosqlite", "/var/lib/k.db"),
+        ("mysql://kamailio:kamailiorw@localhost/kamailio", "mysql+asyncmy", "kamailio"),
+        ("postgres://u:p@db.example.org:5433/k", "postgresql+asyncpg", "k"),
+        ("postgresql+asyncpg://u@h/k", "postgresql+asyncpg", "k"),
+    ],
+)
+def test_urls_of_kamailio_and_sqlalchemy(given: str, driver: str, place: str) -> None:
+    url = database_url(given)
+    assert url.drivername == driver
+    assert url.database == place
+
+
+def test_a_password_may_have_an_at_sign() -> None:
+    url = database_url("mysql://kam:p@ss@db/k")
+    assert (url.username, url.password, url.host) == ("kam", "p@ss", "db")
+    assert "p@ss" not in plain_url(url)
+
+
+@pytest.mark.parametrize("given", ["", "nonsense", "oracle://x", "text:///etc/kamailio", "mysql://h:port/k"])
+def test_urls_that_say_nothing(given: str) -> None:
+    with pytest.raises(BadUrl):
+        database_url(given)
+
+
+def test_errors_have_kinds(tmp_path: Path) -> None:
+    async def check() -> None:
+        db = Database(f"sqlite:///{tmp_path}/a.db")
+        assert db.state.up is None
+        await db.run([(text("create table t (a integer unique)"), [{}])])
+        assert db.state.up is True
+        insert = text("insert into t values (:a)")
+        assert await db.run([(insert, [{"a": 1}, {"a": 2}])]) == [2]
+        with pytest.raises(Refused):
+            await db.run([(insert, [{"a": 3}]), (insert, [{"a": 1}])])
+        with pytest.raises(Refused):
+            await db.fetch(text("select * from nothing"))
+        assert [row.a for row in await db.fetch(text("select a from t where a > :least"), {"least": 0})] == [
+            1,
+            2,
+        ]
+        pages = [[row.a for row in page] async for page in db.pages(text("select a from t order by a"), 1)]
+        assert pages == [[1], [2]]
+        assert db.state.up is True
+        assert db.state.failures == 2
+        await db.close()
+
+    asyncio.run(check())
+
+
+def test_a_database_that_is_not_there_fails_at_once_until_the_next_try(tmp_path: Path) -> None:
+    async def check() -> None:
+        db = Database(f"sqlite:///{tmp_path}/no/such/folder/a.db")
+        with pytest.raises(Unavailable):
+            await db.fetch(text("select 1"))
+        tried = db.state.statements
+        with pytest.raises(Unavailable):
+            await db.fetch(text("select 1"))
+        assert db.state.statements == tried
+        (tmp_path / "no/such/folder").mkdir(parents=True)
+        db.state.retry_at -= RETRY_AFTER
+        assert (await db.fetch(text("select 1 as one")))[0].one == 1
+        assert db.state.up is True
+        await db.close()
+
+    asyncio.run(check())
+
+
+def test_nothing_takes_longer_than_the_timeout(tmp_path: Path) -> None:
+    async def check() -> None:
+        path = tmp_path / "a.db"
+        db = Database(f"sqlite:///{path}", timeout=0.2, pool_size=2)
+        await db.run([(text("create table t (a)"), [{}])])
+        blocker = sqlite3.connect(path, isolation_level=None)
+        blocker.execute("begin exclusive")
+        start = time.monotonic()
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="timed out"):
+                await db.run([(text("insert into t values (1)"), [{}])])
+        assert time.monotonic() - start < 1
+        blocker.execute("rollback")
+        blocker.close()
+        db.timeout = 5
+        await db.close()
+
+    asyncio.run(check())
+
+
+class Collector:
+    """Commits into a list, slowly; refuses what is in `bad`."""
+
+    def __init__(self, bad: Sequence[int] = (), error: Exception | None = None) -> None:
+        self.written: list[int] = []
+        self.sizes: list[int] = []
+        self.bad = set(bad)
+        self.error = error
+
+    async def __call__(self, operations: Sequence[int]) -> None:
+        self.sizes.append(len(operations))
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+        if self.bad.intersection(operations):
+            raise Refused("bad")
+        self.written += operations
+
+
+def test_what_waits_is_committed_together() -> None:
+    async def check() -> None:
+        collector = Collector()
+        writer = GroupWriter(collector)
+        first = writer.put(0)
+        await asyncio.sleep(0)
+        rest = [writer.put(i) for i in range(1, 100)]
+        await asyncio.gather(first, *rest)
+        assert collector.written == list(range(100))
+        assert collector.sizes == [1, 99]
+        await writer.flush()
+
+    asyncio.run(check())
+
+
+@given(st.sets(st.integers(0, 40), max_size=6), st.integers(1, 50))
+def test_only_bad_ones_fail(bad: set[int], batch: int) -> None:
+    async def check() -> None:
+        collector = Collector(sorted(bad))
+        writer = GroupWriter(collector, batch=batch)
+        results = await asyncio.gather(*[writer.put(i) for i in range(41)], return_exceptions=True)
+        assert {i for i, result in enumerate(results) if isinstance(result, Refused)} == bad
+        assert collector.written == [i for i in range(41) if i not in bad]
+
+    asyncio.run(check())
+
+
+def test_too_many_are_refused_at_once() -> None:
+    async def check() -> None:
+        writer = GroupWriter(Collector(), limit=2)
+        kept = [writer.put(1), writer.put(2)]
+        with pytest.raises(Unavailable):
+            await writer.put(3)
+        await asyncio.gather(*kept)
+
+    asyncio.run(check())
+
+
+def test_errors_that_nobody_expects_are_errors_too() -> None:
+    async def check() -> None:
+        with pytest.raises(DatabaseError, match="ValueError"):
+            await GroupWriter(Collector(error=ValueError("x"))).put(1)
+
+    asyncio.run(check())
+
+
+def test_a_writer_that_is_cancelled_leaves_nobody_waiting() -> None:
+    async def check() -> None:
+        stuck = asyncio.Event()
+
+        async def commit(_operations: Sequence[int]) -> None:
+            await stuck.wait()
+
+        writer = GroupWriter(commit)
+        waiting = writer.put(1)
+        await asyncio.sleep(0)
+        later = writer.put(2)
+        assert writer._task is not None
+        writer._task.cancel()
+        for future in (waiting, later):
+            with pytest.raises(Unavailable):
+                await future
+
+    asyncio.run(check())
