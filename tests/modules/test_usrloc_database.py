@@ -278,7 +278,8 @@ def test_attributes_are_kept(path: Path) -> None:
         given = params(path, 1, xavp_contact="ulattrs", use_domain=1)
         before = 'KSR.pv.sets("$xavp(ulattrs=>a)", "A1")\nKSR.pv.seti("$xavp(ulattrs[0]=>n)", 42)\n'
         save = 'out.append(KSR.registrar.save("location", 0))'
-        read = 'KSR.registrar.lookup("location")\nout += [KSR.pv.get("$xavp(ulattrs=>%s)" % name) for name in "an"]'
+        lookup = 'KSR.registrar.lookup("location")\n'
+        read = lookup + 'out += [KSR.pv.get("$xavp(ulattrs=>%s)" % name) for name in "an"]'
         async with Server(given) as server:
             await server.run(before + save, register("bob@x", 1))
             await server.run(before + save, register("bob@x", 2))

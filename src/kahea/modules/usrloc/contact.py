@@ -19,6 +19,9 @@ DIRTY: Final = 2
 UNSURE: Final = 3  # its insert failed, perhaps after all was done
 STATE_NAMES: Final = ("CS_NEW", "CS_SYNC", "CS_DIRTY", "CS_NEW")
 
+#: The bucket of a contact that is in none.
+UNWATCHED: Final = -1
+
 #: Internal flags of a contact.
 FL_MEM: Final = 1  # never written to the database
 
@@ -57,7 +60,7 @@ class Contact:
     )
 
     aor: bytes
-    bucket: int  # of the expiry wheel, 0 if not in it
+    bucket: int  # of `Expiry`, UNWATCHED if in none
     callid: bytes
     cflags: int  # branch flags ($bf)
     connection_id: int  # -1 if none

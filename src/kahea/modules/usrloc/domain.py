@@ -14,6 +14,7 @@ from kahea.modules.usrloc.contact import (
     DIRTY,
     NEW,
     SYNC,
+    UNWATCHED,
     Contact,
     Registration,
     aor_hash,
@@ -194,7 +195,7 @@ class Domain:
         contact.instance = instance
         contact.roundtrip = 0
         contact.state = NEW
-        contact.bucket = 0
+        contact.bucket = UNWATCHED
         contact.server_id = registration.server_id
         self._fill(contact, registration, expires, q, methods)
         contact.flags = registration.flags

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kahea.modules.usrloc.contact import Contact
+from kahea.modules.usrloc.contact import UNWATCHED, Contact
 
 
 class Expiry:
@@ -24,7 +22,7 @@ class Expiry:
         """Watch a contact; permanent ones need no watching."""
         if not contact.expires:
             return
-        number = contact.bucket = max(1, contact.expires // self._width)
+        number = contact.bucket = contact.expires // self._width
         bucket = self._buckets.get(number)
         if bucket is None:
             self._buckets[number] = {contact}
@@ -34,7 +32,7 @@ class Expiry:
     def moved(self, contact: Contact) -> None:
         """The contact ends at another time now."""
         number = contact.bucket
-        if not number:
+        if number == UNWATCHED:
             self.add(contact)
         elif contact.expires < number * self._width and contact.expires:
             self.remove(contact)
@@ -43,9 +41,9 @@ class Expiry:
     def remove(self, contact: Contact) -> None:
         """The contact is gone."""
         number = contact.bucket
-        if not number:
+        if number == UNWATCHED:
             return
-        contact.bucket = 0
+        contact.bucket = UNWATCHED
         bucket = self._buckets.get(number)
         if bucket is not None:
             bucket.discard(contact)
@@ -63,7 +61,7 @@ class Expiry:
 
     def _sort(self, bucket: Iterable[Contact], now: int, ended: list[Contact]) -> None:
         for contact in bucket:
-            contact.bucket = 0
+            contact.bucket = UNWATCHED
             if contact.expires and contact.expires <= now:
                 ended.append(contact)
             else:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
-from kahea.modules.usrloc.contact import ALL_METHODS, SYNC, Contact, socket_text
+from kahea.modules.usrloc.contact import ALL_METHODS, SYNC, UNWATCHED, Contact, socket_text
 from kahea.routing.lists import Xavps, Xitem
 from kahea.routing.text import text, wire
 
@@ -244,7 +244,7 @@ def contact_of(row: Any, use_domain: bool, find_listener: Callable[[str], Listen
     contact.server_id = int(row.server_id)
     contact.connection_id = int(row.connection_id)
     contact.roundtrip = 0
-    contact.bucket = 0
+    contact.bucket = UNWATCHED
     contact.state = SYNC
     contact.xavp = None
     return contact
