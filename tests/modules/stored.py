@@ -64,15 +64,15 @@ class Server:
         """Leave everything as it is."""
         self._crashed = True
 
-    async def later(self, seconds: float) -> None:
-        """Let time pass, and what it causes happen."""
-        self.offset += seconds
-        self.node.advance(self.node.now())
-        for _ in range(100):
-            await asyncio.sleep(0.002)
+    async def later(self, seconds: int) -> None:
+        """Let time pass, second by second, and what it causes happen."""
+        for _ in range(seconds):
+            self.offset += 1
             self.node.advance(self.node.now())
-            if not self.locations._tasks:
-                break
+            await asyncio.sleep(0)
+        deadline = time.monotonic() + 5
+        while self.locations._tasks and time.monotonic() < deadline:
+            await asyncio.sleep(0.001)
 
     async def run(self, code: str, message: str, wire: Wire | None = None) -> Outcome:
         """Run a script over a message until it ends."""

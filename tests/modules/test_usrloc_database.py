@@ -164,7 +164,7 @@ def test_expired_rows_are_removed_from_the_shared_database(path: Path) -> None:
             await server.later(21)
             assert (await server.lookup())[0] == -1
             assert len(rows(path)) == 1
-            await server.later(20)
+            await server.later(30)
             assert rows(path) == []
 
     asyncio.run(check())
