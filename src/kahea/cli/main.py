@@ -46,7 +46,7 @@ def options(
 def run(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="The routing script; the default script without one."),
+        typer.Argument(metavar="FILE", help="The routing script; the default script without one."),
     ] = None,
     script: Annotated[Path | None, typer.Option("-f", metavar="FILE", help="The same as FILE.")] = None,
     listen: Annotated[
