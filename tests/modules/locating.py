@@ -82,7 +82,10 @@ class Registrars:
         self._cseq = 0
 
     def run(self, code: str, message: str, at: str = "@UDP") -> Outcome:
-        """Run a step in both, assert that the outcomes are equal, and return it. RUIDn in the code is filled in."""
+        """Run a step in both, assert that the outcomes are equal, and return it.
+
+        RUIDn in the code is filled in.
+        """
         theirs = self.pair.kamailio.run(self._fill(code, self.theirs), self._fill(message, self.theirs), at)
         ours = self.pair.ours.run(self._fill(code, self.ours), self._fill(message, self.ours), at)
         want, got = _blank(theirs, self.theirs), _blank(ours, self.ours)

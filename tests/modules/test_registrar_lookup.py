@@ -156,10 +156,8 @@ def test_registered(both: Registrars) -> None:
 
 
 def test_fetched_contacts(both: Registrars) -> None:
-    names = (
-        "aor domain addr path received callid q cseq flags cflags user_agent socket methods count ruid "
-        "regid instance conid server_id aorhash"
-    ).split()
+    names = ["aor", "domain", "aorhash", "count", "addr", "path", "received", "callid", "q", "cseq", "flags"]
+    names += ["cflags", "user_agent", "socket", "methods", "ruid", "regid", "instance", "conid", "server_id"]
     read = f"""
 for name in {names}:
     out.append([name] + [KSR.pv.get("$(ulc(p=>%s)[%d])" % (name, i)) for i in (0, 1, 2, 3, 4, 9, -1)])
@@ -177,7 +175,8 @@ out.append(abs(KSR.pv.get("$ulc(p=>expires)") - KSR.pv.get("$ulc(p=>modified)"))
 def test_unregister(both: Registrars) -> None:
     for uri in ("<sip:1@h>", "<sip:2@h>", "<sip:3@h>"):
         both.save(uri, aor="leaving@x")
-    fetch = 'KSR.registrar.reg_fetch_contacts("location", "sip:leaving@x", "p")\nruid = KSR.pv.get("$ulc(p=>ruid)")\n'
+    fetch = 'KSR.registrar.reg_fetch_contacts("location", "sip:leaving@x", "p")\n'
+    fetch += 'ruid = KSR.pv.get("$ulc(p=>ruid)")\n'
     by_ruid = 'out.append(KSR.registrar.unregister_ruid("location", "%s", ruid))\n'
     uris = ("sip:leaving@x", "sip:leaving@x", "sip:many@x", "nonsense")
     both.run(fetch + "".join(by_ruid % uri for uri in uris), request())
@@ -224,3 +223,21 @@ def test_one_branch_only(tmp_path_factory: pytest.TempPathFactory) -> None:
         forward = 'out += [KSR.registrar.lookup("location"), KSR.forward()]'
         for headers in ("", "Route: <sip:there@already;lr>\r\n"):
             assert both.run(forward, request(uri="sip:routed@x", headers=headers)).sink
+
+
+def test_in_a_reply_route(both: Registrars) -> None:
+    def reply(contact: str, user: str) -> str:
+        return (
+            "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP @UDP;branch=z9hG4bKx\r\n"
+            "Via: SIP/2.0/UDP @CALLER;branch=z9hG4bKy\r\nCall-ID: reply\r\nCSeq: 1 REGISTER\r\n"
+            f"From: <sip:{user}@x>;tag=f\r\nTo: <sip:{user}@x>;tag=t\r\n"
+            f"Contact: {contact}\r\nContent-Length: 0\r\n\r\n"
+        )
+
+    code = 'out.append(KSR.registrar.registered("location"))\n'
+    save = 'out.append(KSR.registrar.save("location", 0))'
+    both.run(code, reply("<sip:1@h>", "many"))
+    both.run(code, reply("<sip:1@h>", "nobody"))
+    both.run(code + save, reply("<sip:1@h>;expires=500", "behind"))
+    both.run(code, reply("<sip:1@h>", "behind"))
+    both.save(None, aor="behind@x")

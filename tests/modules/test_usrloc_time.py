@@ -415,3 +415,69 @@ out.append(round((KSR.pv.get("$ulc(p=>expires)") - KSR.pv.get("$ulc(p=>modified)
             "select typeof(expires), typeof(q), typeof(methods), typeof(domain), cseq from location"
         ).fetchall()
     assert set(kinds) == {("real", "real", "null", "null", 6)}
+
+
+# ---- connections ------------------------------------------------------------------------------
+
+
+class Connections:
+    """What a stream listener knows of its connections."""
+
+    def __init__(self, *numbers: int) -> None:
+        self.numbers = set(numbers)
+
+    def get(self, number: int) -> object | None:
+        return number if number in self.numbers else None
+
+    def close(self, number: int, reason: str) -> bool:
+        assert reason
+        self.numbers.discard(number)
+        return True
+
+
+def test_contacts_go_with_their_connection() -> None:
+    async def check() -> None:
+        async with Server({"usrloc": {"handle_lost_tcp": 1}}) as server:
+            await server.save("<sip:1@h;transport=tcp>", wire=server.stream)
+            await server.save("<sip:2@h>;q=0.1")
+            seen: list[Any] = []
+            peer = Address.of("127.0.0.1", 9)
+            server.node.on_connection_closed(server.stream, 8, peer, "gone")
+            assert server.locations.domains["location"].contacts == 2
+            with_events(server, seen)
+            server.node.on_connection_closed(server.stream, 7, peer, "gone")
+            assert await server.lookup() == (1, "sip:2@h")
+            assert [each[1] for each in seen] == ["sip:1@h;transport=tcp"]
+            # One that came back over UDP stays.
+            await server.save("<sip:3@h>", wire=server.stream)
+            await server.save("<sip:3@h>")
+            server.node.on_connection_closed(server.stream, 7, peer, "gone")
+            assert "sip:3@h" in (await server.save(None))[1]
+            assert not server.locations.domains["location"].by_connection
+
+    asyncio.run(check())
+
+
+def test_connections_go_with_their_contact() -> None:
+    async def check() -> None:
+        params = {"usrloc": {"close_expired_tcp": 1, "timer_interval": 10}, "registrar": {"min_expires": 1}}
+        async with Server(params) as server:
+            server.stream.table = Connections(6, 7)
+            await server.save("<sip:1@h;transport=tcp>;expires=5", wire=server.stream)
+            await server.later(25)
+            assert server.stream.table.numbers == {6}
+
+    asyncio.run(check())
+
+
+def test_contacts_without_their_connection_are_not_found() -> None:
+    async def check() -> None:
+        async with Server({"registrar": {"lookup_filter_mode": 2}}) as server:
+            server.stream.table = Connections(7)
+            await server.save("<sip:1@h;transport=tcp>;q=0.9", wire=server.stream)
+            await server.save("<sip:2@h>")
+            assert await server.lookup() == (1, "sip:1@h;transport=tcp")
+            server.stream.table.numbers.clear()
+            assert await server.lookup() == (1, "sip:2@h")
+
+    asyncio.run(check())

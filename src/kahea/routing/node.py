@@ -96,6 +96,8 @@ class Node(Dispatcher):
         self.on_sl_ack: Callable[[Message], object] | None = None
         #: Asked about responses to nobody here, before they are forwarded; True for "it is mine" (keepalives).
         self.stray_replies: list[Callable[[Message], bool]] = []
+        #: Told the ids of stream connections that are gone.
+        self.connection_watchers: list[Callable[[int], object]] = []
         #: Told of transactions that a route left open; the `tm` module sets it.
         self.on_left_open: Callable[[Run], object] | None = None
         self.registry = Registry(self, self.configuration.load)
@@ -210,6 +212,14 @@ class Node(Dispatcher):
 
     def on_batch_end(self) -> None:
         """All datagrams of a batch were handed in."""
+
+    def on_connection_closed(
+        self, listener: Listener, connection_id: int, peer: Address, reason: str
+    ) -> None:
+        """A stream connection is gone: whoever keeps something for it is told."""
+        log.debug("%s: connection %d with %s closed: %s", listener.uri, connection_id, peer.ip, reason)
+        for watcher in self.connection_watchers:
+            watcher(connection_id)
 
     def on_send_error(self, listener: Listener, address: Address, data: bytes, reason: str) -> None:
         """A stream could not deliver: the branch that sent this tries its next destination."""

@@ -135,8 +135,8 @@ class Lookup:
         """Whether a contact over a connection still has it; others always count."""
         if not is_stream(contact):
             return True
-        connected: Any = getattr(contact.sock, "has_connection", None)
-        return bool(connected is not None and contact.connection_id > 0 and connected(contact.connection_id))
+        table: Any = getattr(contact.sock, "table", None)
+        return table is not None and table.get(contact.connection_id) is not None
 
     # ---- using -------------------------------------------------------------------------------------------
 

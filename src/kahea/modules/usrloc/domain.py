@@ -53,7 +53,7 @@ class Writer(Protocol):
 class Rules:
     """The parameters that a table's behaviour depends on."""
 
-    __slots__ = ("cseq_delay", "index_ruids", "matching", "newest_first", "width")
+    __slots__ = ("cseq_delay", "index_connections", "index_ruids", "matching", "newest_first", "width")
 
     def __init__(
         self,
@@ -62,12 +62,14 @@ class Rules:
         newest_first: bool = False,
         width: int = 60,
         index_ruids: bool = False,
+        index_connections: bool = False,
     ) -> None:
         self.matching = matching
         self.cseq_delay = cseq_delay
         self.newest_first = newest_first
         self.width = width
         self.index_ruids = index_ruids
+        self.index_connections = index_connections
 
 
 class Domain:
@@ -88,6 +90,8 @@ class Domain:
         self.writer: Writer | None = None
         #: Contacts by ruid: those with an instance (GRUUs), or all (keepalives).
         self.by_ruid: dict[bytes, Contact] = {}
+        #: Contacts by the connection they registered on, where somebody asks (handle_lost_tcp).
+        self.by_connection: dict[int, set[Contact]] = {}
         self.expiry = Expiry(rules.width)
         self._make_ruid = make_ruid
         self._count = count
@@ -217,6 +221,9 @@ class Domain:
         if instance:
             contact.uri = uri
         moves = self.rules.newest_first or contact.q != q
+        if self.rules.index_connections and contact.connection_id != registration.connection_id:
+            self._off_connection(contact)
+            self._on_connection(contact, registration.connection_id)
         self._fill(contact, registration, expires, q, methods)
         contact.flags |= registration.flags
         if contact.state == SYNC:
@@ -244,6 +251,17 @@ class Domain:
         contact.cflags = r.cflags
         contact.connection_id = r.connection_id
         contact.xavp = r.xavp
+
+    def _on_connection(self, contact: Contact, connection_id: int) -> None:
+        if connection_id > 0:
+            self.by_connection.setdefault(connection_id, set()).add(contact)
+
+    def _off_connection(self, contact: Contact) -> None:
+        there = self.by_connection.get(contact.connection_id)
+        if there is not None:
+            there.discard(contact)
+            if not there:
+                del self.by_connection[contact.connection_id]
 
     def share(self, value: bytes) -> bytes:
         """The same object for equal values, among the most usual ones."""
@@ -280,6 +298,8 @@ class Domain:
         self._tell("contacts", 1)
         if self.rules.index_ruids or contact.instance:
             self.by_ruid[contact.ruid] = contact
+        if self.rules.index_connections:
+            self._on_connection(contact, contact.connection_id)
         self.expiry.add(contact)
 
     def discard(self, contact: Contact) -> None:
@@ -295,6 +315,8 @@ class Domain:
         self.contacts -= 1
         self._tell("contacts", -1)
         self.by_ruid.pop(contact.ruid, None)
+        if self.rules.index_connections:
+            self._off_connection(contact)
         self.expiry.remove(contact)
 
     def _place(self, contacts: list[Contact], contact: Contact) -> int:

@@ -91,7 +91,12 @@ class Locations(UsrlocParameters):
             bool(self.desc_time_order),
             self.timer_interval,
             index_ruids=bool(self.ka_mode),
+            index_connections=bool(self.handle_lost_tcp),
         )
+        if self.handle_lost_tcp:
+            if self.remote:
+                raise ConfigError("parameter usrloc.handle_lost_tcp does not work with db_mode 3")
+            self.node.connection_watchers.append(self._lost)
         for name in ("timer_procs", "load_rank"):
             if name in self._given:
                 log.warning("parameter usrloc.%s has no effect: one loop does everything here", name)
@@ -218,7 +223,10 @@ class Locations(UsrlocParameters):
         dropped: list[Contact] = []
         async for page in store.load(int(self.node.wall())):
             for contact in page:
-                if self.db_clean_tcp and is_stream(contact):
+                lost = self.handle_lost_tcp and contact.connection_id > 0
+                # The number of a connection means nothing after a restart.
+                contact.connection_id = -1
+                if lost or (self.db_clean_tcp and is_stream(contact)):
                     dropped.append(contact)
                 elif not (self.skip_remote_socket and contact.sock is None):
                     domain.add(contact)
@@ -317,6 +325,15 @@ class Locations(UsrlocParameters):
         for callback in self.on_expired:
             callback(domain, contact)
         domain.delete(contact)
+        table = getattr(contact.sock, "table", None)
+        if self.close_expired_tcp and table is not None and contact.connection_id > 0:
+            table.close(contact.connection_id, "its contact has expired")
+
+    def _lost(self, connection_id: int) -> None:
+        """A connection is gone, and with it the contacts that registered on it."""
+        for domain in self.domains.values():
+            for contact in list(domain.by_connection.get(connection_id, ())):
+                self.end(domain, contact)
 
     async def synchronize(self) -> None:
         """Write what is yet to be written, and remove what has ended in the database.

@@ -126,16 +126,8 @@ class UsrlocParameters(Module):
     timer_interval = Param(60, "Seconds between two runs of the timer.", check=between(1, _DAY))
     timer_procs = Param(0, "Timer processes of Kamailio: one loop does it here, whatever the number.")
     load_rank = Param(1, "Process of Kamailio that loads: the one that there is loads here.")
-    handle_lost_tcp = Param(
-        0,
-        "Remove contacts whose TCP connection is lost.",
-        check=only(0, "the transports do not tell of lost connections"),
-    )
-    close_expired_tcp = Param(
-        0,
-        "Close the TCP connection of a contact that ends.",
-        check=only(0, "the transports do not close connections on demand"),
-    )
+    handle_lost_tcp = Param(0, "Contacts whose connection is lost are removed.", check=_ON_OFF)
+    close_expired_tcp = Param(0, "The connection of a contact that ends is closed.", check=_ON_OFF)
 
     # ---- keepalives --------------------------------------------------------------------------------------
 
