@@ -100,7 +100,7 @@ class Journal:
                 continue
             kind, future = entry
             try:
-                wait(asyncio.shield(future))
+                wait(future)
             except DatabaseError:
                 if failed is None:
                     failed = kind

@@ -28,7 +28,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from kahea.connectors.errors import Refused
 from kahea.connectors.group import GroupWriter
-from kahea.connectors.sql import Database, Step
+from kahea.connectors.sql import Database, Prepared, Step
 from kahea.modules.usrloc import tables
 from kahea.modules.usrloc.contact import DIRTY, NEW, SYNC, UNSURE, Contact
 from kahea.modules.usrloc.domain import DELETE
@@ -86,10 +86,10 @@ class Store:
         self._location = tables.location_table(metadata, name, layout.columns, layout.big_times)
         self._attributes = tables.attributes_table(metadata, name, layout.columns, layout.big_times)
         self.group: GroupWriter[Change] = GroupWriter(self.commit)
+        self._inserts: dict[tuple[str, ...], Prepared] = {}
         self._upserts: dict[tuple[str, ...], Any] = {}
-        self._insert = insert(self._location)
-        self._update = self._update_statement()
-        self._delete = delete(self._location).where(self._is_row())
+        self._update = database.prepare(self._update_statement())
+        self._delete = database.prepare(delete(self._location).where(self._is_row()))
         self._delete_attributes = delete(self._attributes).where(
             self._attributes.c.ruid == bindparam("b_ruid")
         )
@@ -230,7 +230,7 @@ class Store:
                 if not layout.nulls and not again:
                     row = {k: v for k, v in row.items() if v is not None}
                 (upserts if again else inserts).setdefault(tuple(row), []).append(row)
-        steps: list[Step] = [(self._insert, rows) for rows in inserts.values()]
+        steps: list[Step] = [(self._insert(columns), rows) for columns, rows in inserts.items()]
         steps += [(self._upsert(columns), rows) for columns, rows in upserts.items()]
         if updates:
             steps.append((self._update, updates))
@@ -272,6 +272,12 @@ class Store:
         skip = {"id", *_FIXED}
         values: dict[Any, Any] = {c: bindparam(f"v_{c.key}") for c in self._location.c if c.key not in skip}
         return update(self._location).where(self._is_row()).values(values)
+
+    def _insert(self, columns: tuple[str, ...]) -> Prepared:
+        cached = self._inserts.get(columns)
+        if cached is None:
+            cached = self._inserts[columns] = self.database.prepare(insert(self._location), columns)
+        return cached
 
     def _upsert(self, columns: tuple[str, ...]) -> Any:
         """An INSERT that is an UPDATE where the row is there."""
