@@ -33,9 +33,7 @@ def table(case: Case, results: list[Result]) -> str:
     for r in results:
         share = "" if r.kind.program == "kahea" or not ours else f"{ours / r.median:.2f} ×"
         spread = f"{min(r.costs):.0f} to {max(r.costs):.0f}"
-        lines.append(
-            f"| {r.kind.label} | {r.median:.0f} | {spread} | {share} | {r.failed} | {r.retransmissions} |"
-        )
+        lines.append(f"| {r.kind.label} | {r.median:.0f} | {spread} | {share} | {r.failed} | {r.retransmissions} |")
     return "\n".join(lines)
 
 

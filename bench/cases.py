@@ -40,12 +40,8 @@ class Case:
 
 CASES = (
     Case("minimal", "Minimal stateful proxy", "call", (*MINIMAL.values(), RELAY)),
-    Case(
-        "typical", "Registrar and proxy, all routes armed", "call", tuple(TYPICAL.values()), registered=True
-    ),
-    Case(
-        "register", "Registrations renewed, in memory", "register", tuple(TYPICAL.values()), unit="REGISTER"
-    ),
+    Case("typical", "Registrar and proxy, all routes armed", "call", tuple(TYPICAL.values()), registered=True),
+    Case("register", "Registrations renewed, in memory", "register", tuple(TYPICAL.values()), unit="REGISTER"),
     Case("options", "OPTIONS answered", "options", tuple(TYPICAL.values()), unit="OPTIONS"),
     Case(
         "contacts",

@@ -38,9 +38,7 @@ class Load:
 
     def __enter__(self) -> Load:
         if self.mode == "call":
-            self._answering = self._sipp(
-                "callee", ["-sf", str(HERE / "scenarios/callee.xml"), *_ports(self.callee)]
-            )
+            self._answering = self._sipp("callee", ["-sf", str(HERE / "scenarios/callee.xml"), *_ports(self.callee)])
             end = time.monotonic() + 5
             while self.callee not in udp_ports():
                 if time.monotonic() > end:
@@ -68,9 +66,7 @@ class Load:
         words += ["-default_behaviors", "all,-abortunexp,-bye", "-key", "ruri", self.target]
         if self.mode == "register":
             users_file = self._scratch / f"{prefix}.csv"
-            users_file.write_text(
-                "SEQUENTIAL\n" + "".join(f"{prefix}{i:06d};\n" for i in range(users or count))
-            )
+            users_file.write_text("SEQUENTIAL\n" + "".join(f"{prefix}{i:06d};\n" for i in range(users or count)))
             words += ["-inf", str(users_file)]
         process = self._sipp(name, words)
         try:

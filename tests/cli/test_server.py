@@ -78,9 +78,7 @@ class Running:
         self.log = directory / f"{self.port}.log"
         with self.log.open("wb") as log:
             env = environment(KAHEA_STATE=str(directory))
-            self.process = subprocess.Popen(
-                command, stderr=log, stdout=log, stdin=subprocess.DEVNULL, env=env
-            )
+            self.process = subprocess.Popen(command, stderr=log, stdout=log, stdin=subprocess.DEVNULL, env=env)
         end = time.monotonic() + 20
         while f"on udp:{HOST}:{self.port}" not in self.log.read_text():
             assert self.process.poll() is None, self.log.read_text()

@@ -20,9 +20,7 @@ def main() -> int:
     """Print each flow's trace, record it, or show how it differs from the record."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--server", choices=["kamailio", "kahea"], default="kamailio")
-    parser.add_argument(
-        "--record", action="store_true", help="keep the traces as what must be (Kamailio only)"
-    )
+    parser.add_argument("--record", action="store_true", help="keep the traces as what must be (Kamailio only)")
     parser.add_argument("--show", action="store_true", help="print the traces")
     parser.add_argument("--log", action="store_true", help="print the server's log")
     parser.add_argument("flows", nargs="*")
@@ -52,9 +50,7 @@ def main() -> int:
             bad += 1
             print(f"DIFFERS {name}")
             before, after = record.read_text().splitlines(), outcome.trace.splitlines()
-            print(
-                "\n".join(difflib.unified_diff(before, after, "recorded", options.server, lineterm="", n=4))
-            )
+            print("\n".join(difflib.unified_diff(before, after, "recorded", options.server, lineterm="", n=4)))
     print(f"{len(outcomes)} flows, {bad} bad")
     return 1 if bad else 0
 

@@ -11,9 +11,7 @@ from .stages import flow
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n"
 
 
-async def establish(
-    alice: Peer, bob: Peer, do: Iterable[str] = ("rr", "relay"), uri: str = ""
-) -> tuple[Sip, Sip, Sip]:
+async def establish(alice: Peer, bob: Peer, do: Iterable[str] = ("rr", "relay"), uri: str = "") -> tuple[Sip, Sip, Sip]:
     """A call up to ACK: the INVITE as sent, the 200 as received, the INVITE as it arrived."""
     request = alice.request("INVITE", uri or bob.contact, do=do, body=SDP, content_type="application/sdp")
     invite = alice.send(request)
@@ -200,9 +198,7 @@ async def cancel_of_nothing_in_the_router(s: Stage) -> None:
 async def busy(s: Stage) -> None:
     alice, bob = await s.pair()
     invite = alice.send(alice.request("INVITE", bob.contact, do=["relay"]))
-    bob.reply(
-        await bob.expect("INVITE"), 486, "Busy Here", headers=[("Retry-After", "30"), ("X-Why", "meeting")]
-    )
+    bob.reply(await bob.expect("INVITE"), 486, "Busy Here", headers=[("Retry-After", "30"), ("X-Why", "meeting")])
     await bob.expect("ACK")
     alice.send(alice.ack_failure(invite, await alice.expect("486 INVITE")))
 

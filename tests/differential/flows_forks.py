@@ -293,9 +293,7 @@ async def failure_route_only_for_a_status(s: Stage) -> None:
     alice, bob, carol = await s.peer("alice"), await s.peer("bob"), await s.peer("carol")
     headers = [("X-Fail", "if 486|408"), ("X-Fail", f"ruri {carol.contact}"), ("X-Fail", "relay")]
     for number, status in enumerate((404, 486)):
-        request = alice.request(
-            "INVITE", bob.contact, do=SERIAL, headers=headers, callid=f"{s.flow}-{number}"
-        )
+        request = alice.request("INVITE", bob.contact, do=SERIAL, headers=headers, callid=f"{s.flow}-{number}")
         invite = alice.send(request)
         bob.reply(await bob.expect("INVITE"), status, "No")
         await bob.expect("ACK")
@@ -325,9 +323,7 @@ async def drop_replies_in_failure_route(s: Stage) -> None:
     alice, bob, carol = await s.peer("alice"), await s.peer("bob"), await s.peer("carol")
     headers = [("X-Fail", "drop_replies a"), ("X-Fail", f"ruri {carol.contact}"), ("X-Fail", "relay")]
     invite = alice.send(alice.request("INVITE", bob.contact, do=SERIAL, headers=headers))
-    bob.reply(
-        await bob.expect("INVITE"), 401, "Unauthorized", headers=[("WWW-Authenticate", 'Digest realm="b"')]
-    )
+    bob.reply(await bob.expect("INVITE"), 401, "Unauthorized", headers=[("WWW-Authenticate", 'Digest realm="b"')])
     await bob.expect("ACK")
     carol.reply(await carol.expect("INVITE"), 500, "Broken")
     await carol.expect("ACK")
@@ -340,9 +336,7 @@ async def keep_replies_in_failure_route(s: Stage) -> None:
     alice, bob, carol = await s.peer("alice"), await s.peer("bob"), await s.peer("carol")
     headers = [("X-Fail", f"ruri {carol.contact}"), ("X-Fail", "relay")]
     invite = alice.send(alice.request("INVITE", bob.contact, do=SERIAL, headers=headers))
-    bob.reply(
-        await bob.expect("INVITE"), 401, "Unauthorized", headers=[("WWW-Authenticate", 'Digest realm="b"')]
-    )
+    bob.reply(await bob.expect("INVITE"), 401, "Unauthorized", headers=[("WWW-Authenticate", 'Digest realm="b"')])
     await bob.expect("ACK")
     carol.reply(await carol.expect("INVITE"), 500, "Broken")
     await carol.expect("ACK")

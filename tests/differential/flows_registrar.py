@@ -12,9 +12,7 @@ from .stages import flow
 DOMAIN = "test.example"
 
 
-def register(
-    peer: Peer, user: str, *contacts: str, cseq: int = 1, headers: Iterable[tuple[str, str]] = ()
-) -> Sip:
+def register(peer: Peer, user: str, *contacts: str, cseq: int = 1, headers: Iterable[tuple[str, str]] = ()) -> Sip:
     """A REGISTER of `user` as it goes out."""
     more = [*(("Contact", c) for c in contacts), *headers]
     aor = f"<sip:{user}@{DOMAIN}>"
@@ -30,9 +28,7 @@ def register(
     )
 
 
-async def registered(
-    peer: Peer, user: str, *contacts: str, cseq: int = 1, status: str = "200", **more: object
-) -> Sip:
+async def registered(peer: Peer, user: str, *contacts: str, cseq: int = 1, status: str = "200", **more: object) -> Sip:
     peer.send(register(peer, user, *contacts, cseq=cseq, **more))  # type: ignore[arg-type]
     return await peer.expect(f"{status} REGISTER")
 
@@ -62,9 +58,7 @@ async def register_unregister(s: Stage) -> None:
     user = s.flow
     await registered(bob, user, f"<{bob.contact}>", cseq=1)
     await registered(bob, user, cseq=2)
-    await registered(
-        bob, user, f"<{bob.contact}>;expires=60;q=0.3", "<sip:bob2@127.0.0.1:9>;q=0.7;expires=120", cseq=3
-    )
+    await registered(bob, user, f"<{bob.contact}>;expires=60;q=0.3", "<sip:bob2@127.0.0.1:9>;q=0.7;expires=120", cseq=3)
     await registered(bob, user, "<sip:bob2@127.0.0.1:9>;expires=0", cseq=4)
     await registered(bob, user, "*", cseq=5, headers=[("Expires", "0")])
     await registered(bob, user, cseq=6)
@@ -86,9 +80,7 @@ async def register_expires(s: Stage) -> None:
         1,
     ):
         headers = [("Expires", header)] if header is not None else []
-        await registered(
-            bob, f"{s.flow}{cseq}", f"<{bob.contact}>{param}", headers=headers, cseq=cseq, status="..."
-        )
+        await registered(bob, f"{s.flow}{cseq}", f"<{bob.contact}>{param}", headers=headers, cseq=cseq, status="...")
 
 
 @flow(ROUTER)
@@ -202,9 +194,7 @@ async def router_answers(s: Stage) -> None:
     alice.send(alice.request("OPTIONS", f"sip:{DOMAIN}", callid=f"{s.flow}-1"))
     await alice.expect("200 OPTIONS")
     alice.send(
-        alice.request(
-            "OPTIONS", f"sip:x@{DOMAIN}", callid=f"{s.flow}-2", headers=[("User-Agent", "friendly-scanner")]
-        )
+        alice.request("OPTIONS", f"sip:x@{DOMAIN}", callid=f"{s.flow}-2", headers=[("User-Agent", "friendly-scanner")])
     )
     await alice.expect("200 OPTIONS")
     lost = f"<sip:x@{DOMAIN}>;tag=gone"
@@ -212,9 +202,7 @@ async def router_answers(s: Stage) -> None:
     await alice.expect("404 BYE")
     invite = alice.send(alice.request("INVITE", bob.contact, callid=f"{s.flow}-4"))
     arrived = await bob.expect("INVITE")
-    bob.reply(
-        arrived, 183, "Progress", headers=[("X-Noise", "remove me"), ("X-Kept", "yes"), ("x-noise", "me too")]
-    )
+    bob.reply(arrived, 183, "Progress", headers=[("X-Noise", "remove me"), ("X-Kept", "yes"), ("x-noise", "me too")])
     await alice.expect("183 INVITE")
     bob.reply(arrived, 299, "Dropped in the reply route")
     await bob.barrier()

@@ -15,9 +15,7 @@ from .stages import flow
 async def stateless_replies(s: Stage) -> None:
     """sl_send_reply: each repeat is answered again, with the same tag; ACK is swallowed."""
     alice = await s.peer("alice")
-    request = alice.request(
-        "INVITE", f"sip:x@{s.uri()}", do=["raw", "to_reply X-Why: because", "sl_reply 480 Not now"]
-    )
+    request = alice.request("INVITE", f"sip:x@{s.uri()}", do=["raw", "to_reply X-Why: because", "sl_reply 480 Not now"])
     invite = alice.send(request)
     reply = await alice.expect("480 INVITE")
     alice.send(invite)
@@ -53,9 +51,7 @@ async def replies_odd(s: Stage) -> None:
     """Codes and reasons at the edges."""
     alice = await s.peer("alice")
     for number, what in enumerate(("sl_reply 200 ", "tm_reply 699 Last", "sl_error")):
-        alice.send(
-            alice.request("OPTIONS", f"sip:x@{s.uri()}", do=["newtran", what], callid=f"{s.flow}-{number}")
-        )
+        alice.send(alice.request("OPTIONS", f"sip:x@{s.uri()}", do=["newtran", what], callid=f"{s.flow}-{number}"))
         await alice.barrier()
 
 
@@ -63,9 +59,7 @@ async def replies_odd(s: Stage) -> None:
 async def reply_after_relay_failed(s: Stage) -> None:
     """sl_reply_error after a relay that can't be done."""
     alice = await s.peer("alice")
-    invite = alice.send(
-        alice.request("INVITE", "sip:bob@127.0.0.1;transport=nosuch", do=["relay", "sl_error"])
-    )
+    invite = alice.send(alice.request("INVITE", "sip:bob@127.0.0.1;transport=nosuch", do=["relay", "sl_error"]))
     await finish(alice, invite, "[3-6]..")
 
 
@@ -264,9 +258,7 @@ async def no_content_length(s: Stage) -> None:
     """Over UDP a missing Content-Length is no error."""
     alice, bob, stream = await s.peer("alice"), await s.peer("bob"), await s.peer("stream", "tcp")
     for number, target in enumerate((bob, stream)):
-        request = alice.request(
-            "MESSAGE", target.contact, do=["relay"], body="hello", callid=f"{s.flow}-{number}"
-        )
+        request = alice.request("MESSAGE", target.contact, do=["relay"], body="hello", callid=f"{s.flow}-{number}")
         request.headers = [h for h in request.headers if h[0] != "Content-Length"]
         alice.send(request)
         target.reply(await target.expect("MESSAGE"), 200, "OK")

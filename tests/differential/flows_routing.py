@@ -5,7 +5,16 @@ from __future__ import annotations
 from .flows_calls import SDP, establish, in_dialog
 from .flows_forks import finish
 from .peers import Peer, Sip, Stage
-from .setups import ADVERTISED, DOUBLE_RR_OFF, RESOLVING, ROUTER, TRICKS
+from .setups import (
+    ADVERTISED,
+    DOUBLE_RR_OFF,
+    OTHER_ADVERTISED,
+    RESOLVING,
+    ROUTER,
+    STANDARD_ADVERTISED,
+    STANDARD_PORT,
+    TRICKS,
+)
 from .stages import flow
 
 
@@ -56,9 +65,7 @@ async def previous_hop_is_strict(s: Stage) -> None:
     alice, bob = await s.pair()
     routes = [f"<{bob.contact}>"]
     own = f"sip:{s.uri()};lr;ftag=alice-tag"
-    message = alice.request(
-        "BYE", own, to="<sip:bob@test.example>;tag=bob-tag", routes=routes, do=["?loose", "relay"]
-    )
+    message = alice.request("BYE", own, to="<sip:bob@test.example>;tag=bob-tag", routes=routes, do=["?loose", "relay"])
     alice.send(message)
     bob.reply(await bob.expect("BYE"), 200, "OK")
     await alice.expect("200 BYE")
@@ -69,9 +76,7 @@ async def previous_hop_is_strict_with_more(s: Stage) -> None:
     alice, bob, proxy = await s.peer("alice"), await s.peer("bob"), await s.peer("proxy")
     routes = [f"<sip:{proxy.hostport};lr>", f"<{bob.contact}>"]
     own = f"sip:{s.uri()};lr;ftag=alice-tag"
-    message = alice.request(
-        "BYE", own, to="<sip:bob@test.example>;tag=bob-tag", routes=routes, do=["?loose", "relay"]
-    )
+    message = alice.request("BYE", own, to="<sip:bob@test.example>;tag=bob-tag", routes=routes, do=["?loose", "relay"])
     alice.send(message)
     proxy.reply(await proxy.expect("BYE"), 200, "OK")
     await alice.expect("200 BYE")
@@ -82,9 +87,7 @@ async def both_hops_are_strict(s: Stage) -> None:
     alice, bob, strict = await s.peer("alice"), await s.peer("bob"), await s.peer("strict")
     routes = [f"<sip:strict@{strict.hostport}>", f"<{bob.contact}>"]
     own = f"sip:{s.uri()};lr;ftag=alice-tag"
-    message = alice.request(
-        "BYE", own, to="<sip:bob@test.example>;tag=bob-tag", routes=routes, do=["?loose", "relay"]
-    )
+    message = alice.request("BYE", own, to="<sip:bob@test.example>;tag=bob-tag", routes=routes, do=["?loose", "relay"])
     alice.send(message)
     strict.reply(await strict.expect("BYE"), 200, "OK")
     await alice.expect("200 BYE")
@@ -106,9 +109,7 @@ async def max_forwards(s: Stage) -> None:
 async def max_forwards_malformed(s: Stage) -> None:
     alice, bob = await s.pair()
     for given in ("x", "-1", "70000", ""):
-        request = alice.request(
-            "MESSAGE", bob.contact, max_forwards=None, callid=f"{s.flow}-{given or 'empty'}"
-        )
+        request = alice.request("MESSAGE", bob.contact, max_forwards=None, callid=f"{s.flow}-{given or 'empty'}")
         request.headers.insert(1, ("Max-Forwards", given))
         alice.send(request)
         await alice.barrier()
@@ -207,8 +208,7 @@ async def tcp_stream_in_pieces(s: Stage) -> None:
     """Two requests in one segment, one in three, with CRLFs between."""
     alice, bob = await s.peer("alice", "tcp"), await s.peer("bob")
     requests = [
-        alice.request("MESSAGE", bob.contact, do=["relay"], callid=f"{s.flow}-{i}", body="hi" * i)
-        for i in range(3)
+        alice.request("MESSAGE", bob.contact, do=["relay"], callid=f"{s.flow}-{i}", body="hi" * i) for i in range(3)
     ]
     wire = [r.encode() for r in requests]
     alice.send(wire[0] + b"\r\n\r\n" + wire[1])
@@ -299,13 +299,9 @@ async def _answered(alice: Peer, bob: Peer, request: Sip) -> Sip:
 async def rport_asked_and_forced(s: Stage) -> None:
     """rport in Via, force_rport, and neither, with another sent-by than the source."""
     alice, bob = await s.pair()
-    for number, (params, do) in enumerate(
-        ((";rport", []), ("", ["rport"]), (";rport", ["rport"]), (";rport=", []))
-    ):
+    for number, (params, do) in enumerate(((";rport", []), ("", ["rport"]), (";rport", ["rport"]), (";rport=", []))):
         via = f"SIP/2.0/UDP 192.0.2.77:5060;branch=z9hG4bK-{s.flow}-alice-{number}{params}"
-        request = alice.request(
-            "MESSAGE", bob.contact, via=via, do=[*do, "relay"], callid=f"{s.flow}-{number}"
-        )
+        request = alice.request("MESSAGE", bob.contact, via=via, do=[*do, "relay"], callid=f"{s.flow}-{number}")
         if params == ";rport=":
             alice.send(request)
             bob.reply(await bob.expect("MESSAGE"), 200, "OK")
@@ -349,17 +345,13 @@ async def destination_uri_over_tcp(s: Stage) -> None:
 async def relay_variants(s: Stage) -> None:
     """t_relay_to: by flags, by protocol, to a proxy."""
     alice, bob, stream = await s.peer("alice"), await s.peer("bob"), await s.peer("stream", "tcp")
-    await _answered(
-        alice, bob, alice.request("MESSAGE", bob.contact, do=["relay_flags 1"], callid=f"{s.flow}-1")
-    )
+    await _answered(alice, bob, alice.request("MESSAGE", bob.contact, do=["relay_flags 1"], callid=f"{s.flow}-1"))
     proxied = alice.request(
         "MESSAGE", "sip:x@far.test.example", do=[f"relay_proxy udp:{bob.hostport}"], callid=f"{s.flow}-2"
     )
     await _answered(alice, bob, proxied)
     target = f"sip:x@{stream.hostport}"
-    await _answered(
-        alice, stream, alice.request("MESSAGE", target, do=["relay_proto tcp"], callid=f"{s.flow}-3")
-    )
+    await _answered(alice, stream, alice.request("MESSAGE", target, do=["relay_proto tcp"], callid=f"{s.flow}-3"))
 
 
 @flow(TRICKS)
@@ -394,9 +386,7 @@ async def stateless_forward_to(s: Stage) -> None:
 async def send_socket(s: Stage) -> None:
     """A forced sending socket of another protocol and family decides Via."""
     alice, bob = await s.peer("alice", "tcp"), await s.peer("bob")
-    await _answered(
-        alice, bob, alice.request("MESSAGE", bob.contact, do=[f"sock udp:{s.uri()}", "rr", "relay"])
-    )
+    await _answered(alice, bob, alice.request("MESSAGE", bob.contact, do=[f"sock udp:{s.uri()}", "rr", "relay"]))
 
 
 @flow(TRICKS)
@@ -417,9 +407,7 @@ async def uri_edits(s: Stage) -> None:
             alice, bob, alice.request("MESSAGE", bob.contact, do=[*do, "relay"], callid=f"{s.flow}-{number}")
         )
     far = f"sip:bob@far.test.example:{bob.port}"
-    await _answered(
-        alice, bob, alice.request("MESSAGE", far, do=["host 127.0.0.1", "relay"], callid=f"{s.flow}-9")
-    )
+    await _answered(alice, bob, alice.request("MESSAGE", far, do=["host 127.0.0.1", "relay"], callid=f"{s.flow}-9"))
 
 
 @flow(RESOLVING)
@@ -437,3 +425,64 @@ async def bad_targets(s: Stage) -> None:
     for number, uri in enumerate(("tel:+15551234", "http://x.test.example/")):
         alice.send(alice.request("MESSAGE", uri, do=["relay"], callid=f"{s.flow}-{number}"))
         await alice.barrier()
+
+
+@flow(STANDARD_PORT)
+async def standard_port(s: Stage) -> None:
+    """Via and Record-Route of a server at port 5060, a dialog through it, over UDP and TCP."""
+    alice, bob = await s.peer("alice"), await s.peer("bob")
+    invite, ok, arrived = await establish(alice, bob)
+    await in_dialog("BYE", bob, alice, bob.back_in_dialog("BYE", arrived))
+    stream = await s.peer("stream", "tcp")
+    alice.send(alice.request("MESSAGE", stream.contact, do=["rr", "relay"], callid=f"{s.flow}-2", body="hi"))
+    stream.reply(await stream.expect("MESSAGE"), 200, "OK")
+    await alice.expect("200 MESSAGE")
+    routes = [f"<sip:{s.server['udp'][0]};lr>"]
+    alice.send(alice.request("MESSAGE", bob.contact, routes=routes, do=["?loose", "relay"], callid=f"{s.flow}-3"))
+    bob.reply(await bob.expect("MESSAGE"), 200, "OK")
+    await alice.expect("200 MESSAGE")
+    del invite, ok
+
+
+@flow(STANDARD_PORT)
+async def standard_port_pieces(s: Stage) -> None:
+    """Record-Route's kinds and an advertised port at port 5060."""
+    alice, bob = await s.pair()
+    kinds = (
+        ["rr_params ;nat=yes"],
+        ["rr_preset 192.0.2.1;z=1"],
+        ["rr_adv 192.0.2.2"],
+        ["adv_address 192.0.2.9", "rr"],
+        ["adv_port 5060", "rr"],
+        ["adv_port 5099", "rr"],
+        ["forward"],
+    )
+    for number, kind in enumerate(kinds):
+        do = ["raw", *kind] if kind == ["forward"] else [*kind, "relay"]
+        alice.send(alice.request("MESSAGE", bob.contact, do=do, callid=f"{s.flow}-{number}"))
+        bob.reply(await bob.expect("MESSAGE"), 200, "OK")
+        await alice.expect("200 MESSAGE")
+
+
+async def _advertised(s: Stage) -> None:
+    alice, bob, stream = await s.peer("alice"), await s.peer("bob"), await s.peer("stream", "tcp")
+    for number, target in enumerate((bob, stream)):
+        alice.send(alice.request("MESSAGE", target.contact, do=["rr", "relay"], callid=f"{s.flow}-{number}"))
+        target.reply(await target.expect("MESSAGE"), 200, "OK")
+        await alice.expect("200 MESSAGE")
+    back = stream.request("MESSAGE", bob.contact, do=["rr", "relay"], callid=f"{s.flow}-back")
+    stream.send(back)
+    bob.reply(await bob.expect("MESSAGE"), 200, "OK")
+    await stream.expect("200 MESSAGE")
+
+
+@flow(STANDARD_ADVERTISED)
+async def standard_port_advertised(s: Stage) -> None:
+    """Advertised addresses with and without a port, of a server at port 5060."""
+    await _advertised(s)
+
+
+@flow(OTHER_ADVERTISED)
+async def other_port_advertised(s: Stage) -> None:
+    """The same of a server at another port."""
+    await _advertised(s)

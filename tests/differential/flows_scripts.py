@@ -171,9 +171,7 @@ async def suspended_and_resumed(s: Stage) -> None:
     """t_suspend, and t_continue from another request: the call goes on from there."""
     alice, bob, helper = await s.peer("alice"), await s.peer("bob"), await s.peer("helper")
     headers = [("X-Resume", "header X-Resumed: yes"), ("X-Resume", "relay")]
-    invite = alice.send(
-        alice.request("INVITE", bob.contact, do=["header X-Early: yes", "suspend a"], headers=headers)
-    )
+    invite = alice.send(alice.request("INVITE", bob.contact, do=["header X-Early: yes", "suspend a"], headers=headers))
     await alice.barrier()
     helper.send(helper.request("OPTIONS", f"sip:x@{s.uri()}", do=["resume a", "sl_reply 200 Resumed"]))
     await helper.expect("200 OPTIONS")
@@ -198,9 +196,7 @@ async def suspended_and_answered(s: Stage) -> None:
 @flow(TRICKS)
 async def suspended_and_canceled(s: Stage) -> None:
     alice, bob = await s.pair()
-    invite = alice.send(
-        alice.request("INVITE", bob.contact, do=["suspend c"], headers=[("X-Resume", "relay")])
-    )
+    invite = alice.send(alice.request("INVITE", bob.contact, do=["suspend c"], headers=[("X-Resume", "relay")]))
     await alice.barrier()
     alice.send(alice.cancel(invite))
     await alice.expect("... CANCEL")
@@ -211,9 +207,7 @@ async def suspended_and_canceled(s: Stage) -> None:
 async def suspended_too_long(s: Stage) -> None:
     """Nobody resumes: fr_timer ends it."""
     alice, bob = await s.pair()
-    invite = alice.send(
-        alice.request("INVITE", bob.contact, do=["suspend d"], headers=[("X-Resume", "relay")])
-    )
+    invite = alice.send(alice.request("INVITE", bob.contact, do=["suspend d"], headers=[("X-Resume", "relay")]))
     await finish(alice, invite, "[3-6]..")
 
 

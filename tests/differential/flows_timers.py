@@ -277,15 +277,11 @@ async def suspended_for_a_while(s: Stage) -> None:
     """Which timer ends a suspended transaction."""
     alice, bob = await s.pair()
     began = s.clock()
-    invite = alice.send(
-        alice.request("INVITE", bob.contact, do=["suspend e"], headers=[("X-Resume", "relay")])
-    )
+    invite = alice.send(alice.request("INVITE", bob.contact, do=["suspend e"], headers=[("X-Resume", "relay")]))
     await finish(alice, invite, "[3-6]..")
     s.notes.append(f"it took fr_inv_timer: {s.clock() - began > 1.5}")
     began = s.clock()
-    request = alice.request(
-        "MESSAGE", bob.contact, do=["suspend f"], headers=[("X-Resume", "relay")], callid="sus-2"
-    )
+    request = alice.request("MESSAGE", bob.contact, do=["suspend f"], headers=[("X-Resume", "relay")], callid="sus-2")
     alice.send(request)
     await alice.expect("... MESSAGE")
     s.notes.append(f"it took fr_timer: {0.8 < s.clock() - began < 1.7}")
@@ -294,9 +290,7 @@ async def suspended_for_a_while(s: Stage) -> None:
 @flow(TRICKS)
 async def suspended_and_canceled_then_resumed(s: Stage) -> None:
     alice, bob, helper = await s.peer("alice"), await s.peer("bob"), await s.peer("helper")
-    invite = alice.send(
-        alice.request("INVITE", bob.contact, do=["suspend g"], headers=[("X-Resume", "relay")])
-    )
+    invite = alice.send(alice.request("INVITE", bob.contact, do=["suspend g"], headers=[("X-Resume", "relay")]))
     await alice.barrier()
     alice.send(alice.cancel(invite))
     await alice.expect("... CANCEL")

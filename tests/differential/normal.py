@@ -34,9 +34,10 @@ class Namer:
 def trace(stage: Stage) -> str:
     """All that each peer got, peer by peer, normalised."""
     ports = {str(port): f"<{name}>" for peer in stage.peers.values() for port, name in peer.ports.items()}
-    for key, (_, port) in stage.server.items():
+    hosts = set()
+    for host, port in stage.server.values():
         ports.setdefault(str(port), "<server>")
-        del key
+        hosts.add(host)
     namer = Namer()
     tags = {f"{name}{rest}" for name in stage.peers for rest in ("-tag",)}
     out = []
@@ -46,12 +47,14 @@ def trace(stage: Stage) -> str:
         for entry in peer.entries:
             text = message(entry.message, ports, namer, tags)
             out.append(
-                f"--- {entry.message.summary}"
-                + (" (repeated)" if peer.compare_repeats and entry.repeats else "")
+                f"--- {entry.message.summary}" + (" (repeated)" if peer.compare_repeats and entry.repeats else "")
             )
             out.append(text)
     out += [f"=== note: {note}" for note in stage.notes]
-    return "\n".join(out) + "\n"
+    text = "\n".join(out) + "\n"
+    for host in hosts - {"127.0.0.1", "::1"}:
+        text = text.replace(host, "<server-host>")
+    return text
 
 
 def message(sip: Sip, ports: dict[str, str], namer: Namer, tags: set[str]) -> str:
@@ -73,9 +76,7 @@ def _ports(text: str, ports: dict[str, str]) -> str:
 def _generated(header: str, value: str, namer: Namer, tags: set[str]) -> str:
     if header in ("via", "v"):
         value = re.sub(r"(;i=)([0-9a-f]+)", r"\1<connection>", value)
-        return re.sub(
-            r"(branch=)([^;,\s]+)", _keep(namer, "branch", lambda v: v.startswith(_OWN_BRANCH)), value
-        )
+        return re.sub(r"(branch=)([^;,\s]+)", _keep(namer, "branch", lambda v: v.startswith(_OWN_BRANCH)), value)
     if header in ("to", "t", "from", "f"):
         return re.sub(r"(;tag=)([^;,\s]+)", _keep(namer, "tag", lambda v: _is_peers(v, tags)), value)
     if header in ("contact", "m"):

@@ -47,9 +47,7 @@ class Sip:
         """Split a message; tolerant, as it only serves tests."""
         head, _, body = data.decode("utf-8", "surrogateescape").partition("\r\n\r\n")
         start, *lines = re.sub(r"\r\n[ \t]+", " ", head).split("\r\n")
-        headers = [
-            (name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines)
-        ]
+        headers = [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
         return cls(start, headers, body, data)
 
     def all(self, name: str) -> list[str]:
@@ -268,9 +266,7 @@ class Peer:
     def untaken(self) -> list[str]:
         """Summaries of what arrived and no `expect` has taken, but for 100s."""
         return [
-            e.message.summary
-            for i, e in enumerate(self.entries)
-            if i not in self._taken and e.message.status != 100
+            e.message.summary for i, e in enumerate(self.entries) if i not in self._taken and e.message.status != 100
         ]
 
     # -- what is sent
@@ -346,9 +342,7 @@ class Peer:
         ]
         return Sip(f"{method} {invite.uri} SIP/2.0", lines)
 
-    def in_dialog(
-        self, method: str, request: Sip, reply: Sip, *, cseq: int | None = None, **more: object
-    ) -> Sip:
+    def in_dialog(self, method: str, request: Sip, reply: Sip, *, cseq: int | None = None, **more: object) -> Sip:
         """A request in the dialog that `request` (sent by this peer) and `reply` made; ACK and PRACK too."""
         number = int(request.get("cseq").split()[0])
         if cseq is None:
@@ -397,9 +391,7 @@ class Peer:
             lines += [("Record-Route", r) for r in request.all("record-route")]
         lines += [(name, request.get(name)) for name in ("From",)] + [("To", to)]
         lines += [("Call-ID", request.get("call-id")), ("CSeq", request.get("cseq"))]
-        if contact or (
-            contact is None and 100 < status < 300 and request.method in ("INVITE", "SUBSCRIBE", "UPDATE")
-        ):
+        if contact or (contact is None and 100 < status < 300 and request.method in ("INVITE", "SUBSCRIBE", "UPDATE")):
             lines.append(("Contact", f"<{self.contact}>"))
         lines += headers
         if body:
@@ -492,9 +484,7 @@ class Stage:
     #: What the flow itself wants compared, beside the messages (one line each).
     notes: list[str] = field(default_factory=list)
 
-    async def peer(
-        self, name: str, proto: str = "udp", host: str = "127.0.0.1", *, connect: bool = True
-    ) -> Peer:
+    async def peer(self, name: str, proto: str = "udp", host: str = "127.0.0.1", *, connect: bool = True) -> Peer:
         """Make a peer; `proto` and `host` choose the server's listener that it talks to."""
         peer = Peer(name, host, proto, self.flow)
         key = f"{proto}6" if ":" in host else proto

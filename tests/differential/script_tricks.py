@@ -56,9 +56,7 @@ def suspend(name):
 
 
 def resume(name):
-    return KSR.tmx.t_continue(
-        KSR.pv.get("$shv(index_%s)" % name), KSR.pv.get("$shv(label_%s)" % name), "ksr_resumed"
-    )
+    return KSR.tmx.t_continue(KSR.pv.get("$shv(index_%s)" % name), KSR.pv.get("$shv(label_%s)" % name), "ksr_resumed")
 
 
 def fr_timers(text):

@@ -56,6 +56,7 @@ class Setup:
     parameters: Mapping[str, Mapping[str, int | str]] = field(default_factory=dict)
     #: Flows in progress at once: enough to overlap their timers, few enough for a small machine.
     at_once: int = 6
+    standard_port: bool = False
 
     def all_settings(self) -> dict[str, int | str]:
         return {**SETTINGS, **self.settings}
@@ -66,7 +67,13 @@ class Setup:
             merged.setdefault(name, {}).update(values)
         return [(module, key, value) for module, values in merged.items() for key, value in values.items()]
 
-    def addresses(self, port: int) -> dict[str, tuple[str, int]]:
+    def addresses(self, number: int) -> dict[str, tuple[str, int]]:
+        """Where a server listens; with the standard port, at a loopback address of this process alone."""
+        if self.standard_port:
+            pid = os.getpid()
+            host = f"127.{100 + number}.{pid >> 8 & 255}.{pid & 255 or 1}"
+            return dict.fromkeys(self.listen, (host, 5060))
+        port = free_port()
         return {key: ("::1" if key.endswith("6") else "127.0.0.1", port) for key in self.listen}
 
 
@@ -74,12 +81,12 @@ class Server:
     """A running server process; `log` is what it wrote."""
 
     kind = ""
+    number = 0
 
     def __init__(self, setup: Setup, directory: Path) -> None:
         self.setup = setup
         self.directory = directory
-        self.port = free_port()
-        self.addresses = setup.addresses(self.port)
+        self.addresses = setup.addresses(self.number)
         self.process: asyncio.subprocess.Process | None = None
         self.log_path = directory / "log"
 
@@ -121,11 +128,7 @@ class Server:
         assert process is not None
         try:
             for attempt in range(int(PATIENCE * 40)):
-                peer.send(
-                    peer.request(
-                        "OPTIONS", "sip:barrier@test.example", callid=f"start-{attempt}", contact=None
-                    )
-                )
+                peer.send(peer.request("OPTIONS", "sip:barrier@test.example", callid=f"start-{attempt}", contact=None))
                 with contextlib.suppress(AssertionError):
                     answer = await peer.expect("... OPTIONS", patience=0.05)
                     if answer.status == 200:
@@ -156,6 +159,7 @@ class Kamailio(Server):
     """The oracle, with app_python3."""
 
     kind = "kamailio"
+    number = 1
 
     @staticmethod
     def missing() -> str:
@@ -209,6 +213,7 @@ class Kahea(Server):
     """The server under test: `kahea run` with a kahea.toml beside the script."""
 
     kind = "kahea"
+    number = 2
 
     def configuration(self) -> str:
         settings = {"debug": 2, "alias": ["test.example"], **self.setup.all_settings()}

@@ -20,15 +20,11 @@ all_flows.load()
 TRACES = Path(__file__).parent / "traces"
 
 
-def _play(
-    kind: type[Server], request: pytest.FixtureRequest, factory: pytest.TempPathFactory
-) -> dict[str, Outcome]:
+def _play(kind: type[Server], request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     """Play the flows of the collected tests that use this server, all in one go: their timers overlap."""
     prefix = f"test_{kind.kind}"
     calls = [
-        item.callspec
-        for item in request.session.items
-        if item.name.startswith(prefix) and hasattr(item, "callspec")
+        item.callspec for item in request.session.items if item.name.startswith(prefix) and hasattr(item, "callspec")
     ]
     flows = [FLOWS[call.params["flow"]] for call in calls]
     return asyncio.run(perform_all(kind, flows, factory.mktemp(kind.kind)))
@@ -40,9 +36,7 @@ def of_kahea(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def of_kamailio(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Outcome]:
+def of_kamailio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     if Kamailio.missing():
         pytest.skip(Kamailio.missing())
     return _play(Kamailio, request, tmp_path_factory)
@@ -55,10 +49,7 @@ def _agrees(outcome: Outcome, flow: str) -> None:
 
 @pytest.mark.parametrize(
     "flow",
-    [
-        pytest.param(n, marks=[pytest.mark.xfail(reason=KNOWN[n])] if n in KNOWN else [])
-        for n in sorted(FLOWS)
-    ],
+    [pytest.param(n, marks=[pytest.mark.xfail(reason=KNOWN[n])] if n in KNOWN else []) for n in sorted(FLOWS)],
 )
 def test_kahea_sends_what_kamailio_sends(flow: str, of_kahea: dict[str, Outcome]) -> None:
     _agrees(of_kahea[flow], flow)

@@ -89,9 +89,7 @@ class Registrars:
         theirs = self.pair.kamailio.run(self._fill(code, self.theirs), self._fill(message, self.theirs), at)
         ours = self.pair.ours.run(self._fill(code, self.ours), self._fill(message, self.ours), at)
         want, got = _blank(theirs, self.theirs), _blank(ours, self.ours)
-        assert got == want, (
-            f"Kamailio {want.out}:\n{''.join(want.caller)}\nwe {got.out}:\n{''.join(got.caller)}"
-        )
+        assert got == want, f"Kamailio {want.out}:\n{''.join(want.caller)}\nwe {got.out}:\n{''.join(got.caller)}"
         return got
 
     @staticmethod

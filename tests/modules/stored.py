@@ -118,9 +118,7 @@ class Server:
         """Register: what save() returned, and the answer without what is the same in all."""
         self._cseq += 1
         code = f'out.append(KSR.registrar.save("location", {flags}))'
-        outcome = await self.run(
-            code, register(aor, more.pop("cseq", self._cseq), contact, *headers, **more), wire
-        )
+        outcome = await self.run(code, register(aor, more.pop("cseq", self._cseq), contact, *headers, **more), wire)
         return outcome.out[0], outcome.caller[0] if outcome.caller else ""
 
     async def lookup(self, uri: str = "sip:bob@x") -> tuple[int, str]:

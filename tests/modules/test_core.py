@@ -204,9 +204,7 @@ show(KSR.setdsturi("sip:192.0.2.2"), KSR.resetdsturi(), KSR.resetdsturi())
 ])  # fmt: skip
 @pytest.mark.parametrize("forward", [FORWARD, FORWARD_TCP], ids=["udp", "tcp"])
 def test_transport(plain: Pair, code: str, forward: str) -> None:
-    theirs, ours = plain.both(
-        code.replace("out.append([KSR.set_drop()])", "KSR.set_drop()") + forward, request()
-    )
+    theirs, ours = plain.both(code.replace("out.append([KSR.set_drop()])", "KSR.set_drop()") + forward, request())
     assert ours == theirs
 
 
@@ -218,9 +216,7 @@ def test_forwarding(plain: Pair) -> None:
 
 def test_advertised_ports_are_numbers() -> None:
     """Kamailio writes whatever it is given into the Via."""
-    outcome = Ours().run(
-        "out.append([KSR.set_advertised_port(p) for p in ('x', '0', '65536', '1')])", request()
-    )
+    outcome = Ours().run("out.append([KSR.set_advertised_port(p) for p in ('x', '0', '65536', '1')])", request())
     assert outcome.out == [[-1, -1, -1, 1]]
 
 

@@ -35,10 +35,7 @@ BRANCHES = [
     "append_branch_uri('sip:a@b')",
     "append_branch_uri('')",
     "append_branch_uri('garbage')",
-    *(
-        f"append_branch_uri_q('sip:a@b', {q!r})"
-        for q in ("0.5", "1", "0", "1.1", "x", "", ".5", "0.1234", "0.")
-    ),
+    *(f"append_branch_uri_q('sip:a@b', {q!r})" for q in ("0.5", "1", "0", "1.1", "x", "", ".5", "0.1234", "0.")),
     "append_branch_uri_q('', '0.3')",
 ]
 BEFORE = "KSR.setdsturi('sip:192.0.2.1')\nKSR.setbflag(3)\nKSR.corex.set_send_socket_name('second')\n"
@@ -77,9 +74,7 @@ def test_q_values(text: str, q: int | None) -> None:
 def test_extended_flags(plain: Pair) -> None:
     code = "for f in (0, 1, 31, 32, 63, 64, -1):\n    out.append([getattr(KSR.corex, n)(f) for n in names])"
     names = ("isxflagset", "setxflag", "isxflagset", "resetxflag", "isxflagset", "setxflag")
-    plain.same(
-        f"names = {names}\n{code}\nout.append([KSR.corex.isxflagset(n) for n in range(64)])", request()
-    )
+    plain.same(f"names = {names}\n{code}\nout.append([KSR.corex.isxflagset(n) for n in range(64)])", request())
 
 
 @needs_kamailio
@@ -189,10 +184,7 @@ KSR.pv.sets("$xavp(v[0]=>b)", "xyz")
 """
     assert _via(code, xavp_via_params="v") == "Via: SIP/2.0/UDP @UDP;branch=B;a=1;b=xyz"
     assert _via(code, xavp_via_params="other") == "Via: SIP/2.0/UDP @UDP;branch=B"
-    assert (
-        _via(code + "KSR.corex.via_add_xavp_params(0)", xavp_via_params="v")
-        == "Via: SIP/2.0/UDP @UDP;branch=B"
-    )
+    assert _via(code + "KSR.corex.via_add_xavp_params(0)", xavp_via_params="v") == "Via: SIP/2.0/UDP @UDP;branch=B"
 
 
 def test_via_address_of_an_xavp() -> None:

@@ -40,9 +40,7 @@ def _fill(both: Registrars) -> None:
     agent = "User-Agent: phone/1"
     both.save("<sip:1@h1>;q=0.9", agent, aor="many@x", before="KSR.setbflag(3)")
     both.save("<sip:2@h2>;q=0.8", aor="many@x", before=ATTRIBUTES % ("two", 2))
-    both.save(
-        "<sip:3@h3>;q=0.7", "Path: <sip:p1;lr>, <sip:p2;lr>", aor="many@x", before=ATTRIBUTES % ("three", 3)
-    )
+    both.save("<sip:3@h3>;q=0.7", "Path: <sip:p1;lr>, <sip:p2;lr>", aor="many@x", before=ATTRIBUTES % ("three", 3))
     both.save("<sip:4@h4>", aor="many@x", before='KSR.pv.sets("$avp(rcv)", "sip:9.9.9.9:99;transport=tcp")')
     both.save("<sip:5@h5>", "Path: <sip:p;lr;received=sip:7.7.7.7>", aor="many@x")
     both.save("<sip:1@h>", "Allow: BYE, FOO", aor="methods@x")
@@ -119,9 +117,7 @@ def test_branches(both: Registrars) -> None:
     both.lookup("sip:nobody@x", call, before=append % "bye" + append % "nobody")
     both.lookup("sip:bye@x", call, before=append % "nobody")
     both.lookup("sip:nobody@x", call, before=append % "nobody" + append % "bye")
-    both.lookup(
-        "sip:many@x", call, before=append % "bye" + 'KSR.corex.append_branch_uri_q("sip:gruu@x", "0.3")'
-    )
+    both.lookup("sip:many@x", call, before=append % "bye" + 'KSR.corex.append_branch_uri_q("sip:gruu@x", "0.3")')
 
 
 def test_what_the_script_is_told(both: Registrars) -> None:

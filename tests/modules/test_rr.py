@@ -208,9 +208,7 @@ def test_branch_routes_concern_their_branch(plain: Pair, branch: str, before: st
     theirs, ours = plain.both(BRANCH.format(branch=branch, before=before), message)
     if "add" in before and "record_route" in branch:
         # Kamailio uses up on the first branch what add_rr_param() left; here it is on every one.
-        theirs.sink = [
-            m.replace(";ftag=ft>", ";ftag=ft;x=y>").replace("ft;u=b", "ft;x=y;u=b") for m in theirs.sink
-        ]
+        theirs.sink = [m.replace(";ftag=ft>", ";ftag=ft;x=y>").replace("ft;u=b", "ft;x=y;u=b") for m in theirs.sink]
     # Kamailio does not say on which branch its first message is.
     assert sorted(map(_essence, ours.sink)) == sorted(map(_essence, theirs.sink))
     assert ours.out == theirs.out

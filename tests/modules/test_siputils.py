@@ -137,9 +137,7 @@ for p in ("x", "x", "nope"):
 
 def test_a_parameter_is_added_before_the_headers() -> None:
     """Kamailio puts it behind them, which makes the URI unreadable."""
-    outcome = Ours().run(
-        "out.append(KSR.siputils.add_uri_param('n=v'))" + FORWARD, request(uri="sip:a@b?h=1")
-    )
+    outcome = Ours().run("out.append(KSR.siputils.add_uri_param('n=v'))" + FORWARD, request(uri="sip:a@b?h=1"))
     assert outcome.out == [1]
     assert outcome.sink[0].startswith("INVITE sip:a@b;n=v?h=1 SIP/2.0\r\n")
 
@@ -350,7 +348,5 @@ out.append([KSR.siputils.is_uri_user_e164(u) for u in ("sip:+12@b", "sip:12@b", 
     suffix = ";party=calling;id-type=subscriber;screen=yes"
     wanted = f"Remote-Party-ID: sip:+1234567@x{suffix}\r\nRemote-Party-ID: P<sip:+1234567@xS>\r\n"
     assert wanted in outcome.sink[0]
-    outcome = Ours().run(
-        "out.append([KSR.siputils.append_rpid_hf(), KSR.siputils.is_rpid_user_e164()])", request()
-    )
+    outcome = Ours().run("out.append([KSR.siputils.append_rpid_hf(), KSR.siputils.is_rpid_user_e164()])", request())
     assert outcome.out == [[-1, -1]]

@@ -104,9 +104,7 @@ def test_regex_errors_change_nothing(b: Bench) -> None:
     assert not b.msg.edited
 
 
-_NAMES = sorted(
-    {call[0] for _, _, calls, _ in all_cases() for call in calls if call[0].startswith(("hdr", "text"))}
-)
+_NAMES = sorted({call[0] for _, _, calls, _ in all_cases() for call in calls if call[0].startswith(("hdr", "text"))})
 _CALLS = sorted({call for _, _, calls, _ in all_cases() for call in calls if call[0] in _NAMES}, key=repr)
 _LINE = st.sampled_from(
     [
@@ -121,9 +119,7 @@ _LINE = st.sampled_from(
         b"Authorization: Digest a=b, c",
     ]
 )
-_BODY = st.lists(
-    st.sampled_from([b"--x\r\n", b"--x--", b"Content-Type: text/plain\r\n", b"\r\n", b"v=0\r\n", b"\xe9"])
-)
+_BODY = st.lists(st.sampled_from([b"--x\r\n", b"--x--", b"Content-Type: text/plain\r\n", b"\r\n", b"v=0\r\n", b"\xe9"]))
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -30,9 +30,7 @@ def ours() -> Bench:
     return Bench(["hdr", "textops", "textopsx"])
 
 
-def outcome_of(
-    bench: Bench, name: str, message: bytes, calls: list[tuple[object, ...]], then: str
-) -> Outcome:
+def outcome_of(bench: Bench, name: str, message: bytes, calls: list[tuple[object, ...]], then: str) -> Outcome:
     """What we make of a case, in the oracle's terms."""
     number = [case[0] for case in CASES].index(name)
     bench.take(stamp(message, number, PORT, SINK))

@@ -116,9 +116,7 @@ def test_parameters_of_headers_that_are_no_credentials(b: Bench) -> None:
     assert b.call("textopsx.hf_value_exists", "Supported", "") == -1
 
 
-@pytest.mark.parametrize(
-    "target", ["X-Foo[", "X-Foo[1", "X-Foo[x]", "X-Foo[1]p", "X-Foo.", "a b[1]", "[1]", ".p"]
-)
+@pytest.mark.parametrize("target", ["X-Foo[", "X-Foo[1", "X-Foo[x]", "X-Foo[1]p", "X-Foo.", "a b[1]", "[1]", ".p"])
 def test_targets_that_are_none(b: Bench, target: str) -> None:
     b.take(VALUES)
     assert b.call("textopsx.remove_hf_value", target) == -1

@@ -40,9 +40,7 @@ def test_what_was_answered_200_outlives_a_crash(path: Path) -> None:
     async def check() -> None:
         instance = '+sip.instance="<urn:uuid:1>";reg-id=2'
         async with Server(params(path, 1), server_id=5) as server:
-            code, answer = await server.save(
-                f"<sip:u@10.1.1.1>;q=0.5;{instance}", "Path: <sip:p;lr>", "Allow: INVITE"
-            )
+            code, answer = await server.save(f"<sip:u@10.1.1.1>;q=0.5;{instance}", "Path: <sip:p;lr>", "Allow: INVITE")
             assert code == 1
             assert answer.startswith("SIP/2.0 200")
             assert (await server.save("<sip:gone@h>", aor="gone@x"))[0] == 1
@@ -215,9 +213,7 @@ def test_a_database_that_fails(path: Path, mode: int) -> None:
             code, answer = await server.save("*", "Expires: 0", aor="old@x")
             if mode == 3:
                 assert "usrloc_record_delete failed" in answer
-                assert await server.call('out.append(KSR.registrar.unregister("location", "sip:n@x"))') == [
-                    -2
-                ]
+                assert await server.call('out.append(KSR.registrar.unregister("location", "sip:n@x"))') == [-2]
             change(path, "alter table away rename to location")
             assert (await server.save("<sip:1@h>"))[0] == 1
 

@@ -27,9 +27,7 @@ def make_domain(**rules: object) -> Domain:
     return Domain("location", Rules(**rules), lambda: b"uloc-%d" % next(numbers))  # type: ignore[arg-type]
 
 
-def add(
-    domain: Domain, uri: bytes, q: int = -1, expires: int = 1000, aor: bytes = b"bob", cseq: int = 1
-) -> Contact:
+def add(domain: Domain, uri: bytes, q: int = -1, expires: int = 1000, aor: bytes = b"bob", cseq: int = 1) -> Contact:
     return domain.insert(aor, Registration(b"call", cseq, 100), uri, expires, q)
 
 
@@ -82,9 +80,7 @@ def test_new_contacts_stand_by_q(qs: list[int]) -> None:
     ]
 
 
-@given(
-    st.lists(st.integers(1, 500), max_size=40), st.integers(1, 70), st.lists(st.integers(1, 600), max_size=5)
-)
+@given(st.lists(st.integers(1, 500), max_size=40), st.integers(1, 70), st.lists(st.integers(1, 600), max_size=5))
 def test_what_is_due_is_what_has_ended(ends: list[int], width: int, times: list[int]) -> None:
     expiry = Expiry(width)
     domain = make_domain(width=width)

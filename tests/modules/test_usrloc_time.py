@@ -76,9 +76,7 @@ def test_an_expired_contact_is_gone_before_the_timer() -> None:
             await server.save("<sip:1@h>;expires=5")
             server.offset += 6
             assert (await server.lookup())[0] == -1
-            assert await server.call('out.append(KSR.registrar.registered_uri("location", "sip:bob@x"))') == [
-                -1
-            ]
+            assert await server.call('out.append(KSR.registrar.registered_uri("location", "sip:bob@x"))') == [-1]
             assert "Contact:" not in (await server.save(None))[1]
             server.node.module("registrar").use_expired_contacts = 1
             assert (await server.lookup())[0] == 1
@@ -141,9 +139,7 @@ def test_keepalives() -> None:
                     sent[user[1]] = sent.get(user[1], 0) + 1
                     if user[1] == "one":
                         assert "Route:" not in each
-                        assert each.startswith(
-                            "OPTIONS sip:1@127.0.0.1:9 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:15060;"
-                        )
+                        assert each.startswith("OPTIONS sip:1@127.0.0.1:9 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:15060;")
                         assert "\r\nFrom: <sip:k@d>;tag=uloc-" in each
                         answer(server, each)
                     else:
@@ -183,11 +179,7 @@ def test_who_gets_keepalives(more: dict[str, int], users: set[str]) -> None:
             await server.later(40)
             asked = [data.decode() for wire in (server.wire, server.stream) for _, data in wire.sent]
             found = {
-                m[1]
-                for text in asked
-                if text.startswith("OPTIONS")
-                for m in [re.search("To: <sip:(\\w+)@", text)]
-                if m
+                m[1] for text in asked if text.startswith("OPTIONS") for m in [re.search("To: <sip:(\\w+)@", text)] if m
             }
             assert found == users
 
@@ -265,9 +257,7 @@ def test_commands() -> None:
                 5,
             )
             assert (contact["Received"], contact["Socket"]) == ("sip:9.9.9.9:1", "udp:127.0.0.1:15060")
-            assert (await rpc("ul.lookup", "location", "dave@x"))["Contacts"][0]["Contact"][
-                "Expires"
-            ] == "permanent"
+            assert (await rpc("ul.lookup", "location", "dave@x"))["Contacts"][0]["Contact"]["Expires"] == "permanent"
             await rpc("ul.add", "location", "carol@x", "sip:2@h", 200, 0.7, ".", 0, 0, 1)
             contacts = (await rpc("ul.lookup", "location", "carol@x"))["Contacts"]
             assert [(c["Contact"]["Expires"], c["Contact"]["Q"]) for c in contacts] == [(200, 0.7)]
@@ -298,9 +288,7 @@ def ask(path: Path, command: str, *params: Any) -> Any:
         own.unlink(missing_ok=True)
         s.bind(str(own))
         s.settimeout(2)
-        s.sendto(
-            json.dumps({"jsonrpc": "2.0", "method": command, "params": params, "id": 1}).encode(), str(path)
-        )
+        s.sendto(json.dumps({"jsonrpc": "2.0", "method": command, "params": params, "id": 1}).encode(), str(path))
         return json.loads(s.recv(1 << 20))
 
 
@@ -335,14 +323,10 @@ def test_a_dump_is_as_kamailios(tmp_path_factory: pytest.TempPathFactory) -> Non
 def _register_some(made: Pair) -> None:
     save = 'out.append(KSR.registrar.save("location", %d))'
     path = "Path: <sip:p;lr>, <sip:q;lr>"
-    made.both(
-        save % 2, register("bob@example.com", 7, "<sip:1@h>;q=0.5", "Allow: INVITE, ACK", "User-Agent: x")
-    )
+    made.both(save % 2, register("bob@example.com", 7, "<sip:1@h>;q=0.5", "Allow: INVITE, ACK", "User-Agent: x"))
     made.both("KSR.setbflag(6)\n" + save % 2, register("bob@example.com", 8, "<sip:2@h>", path))
     instance = '<sip:3@h>;+sip.instance="<urn:uuid:1>";reg-id=2'
-    made.both(
-        'KSR.pv.sets("$avp(r)", "sip:9.9.9.9:1")\n' + save % 3, register("carol@example.com", 9, instance)
-    )
+    made.both('KSR.pv.sets("$avp(r)", "sip:9.9.9.9:1")\n' + save % 3, register("carol@example.com", 9, instance))
     for i in range(20):
         made.both(save % 2, register(f"user{i}@example.com", i + 1))
 
@@ -390,9 +374,7 @@ out.append(round((KSR.pv.get("$ulc(p=>expires)") - KSR.pv.get("$ulc(p=>modified)
 
     def theirs(name: str, code: str, message: str) -> Any:
         lines = "\n".join(
-            f'modparam("{m}", "{k}", {json.dumps(v)})'
-            for m, values in params.items()
-            for k, v in values.items()
+            f'modparam("{m}", "{k}", {json.dumps(v)})' for m, values in params.items() for k, v in values.items()
         )
         place = folder / name
         place.mkdir()

@@ -95,9 +95,7 @@ def test_facility_is_in_the_record(bench: Make, caplog: pytest.LogCaptureFixture
     assert b.call("xlog.xlog_facility", "LOG_NOWHERE", "L_ERR", "x") == -1
 
 
-def test_colours_of_levels_show_with_log_color(
-    bench: Make, lines: Callable[[], list[tuple[int, str]]]
-) -> None:
+def test_colours_of_levels_show_with_log_color(bench: Make, lines: Callable[[], list[tuple[int, str]]]) -> None:
     b = bench("xlog", xlog={"log_colors": "L_ERR=rx;L_WARN=px", "prefix": ""})
     b.take(PLAIN)
     b.call("xlog.xerr", "plain")

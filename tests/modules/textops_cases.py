@@ -54,9 +54,7 @@ PARTS = request(
     b"Content-Disposition: y\r\n\r\nhello\r\n--x\r\nContent-Type: text/html\r\n\r\nthird\r\n--x--\r\n",
     b"multipart/mixed;boundary=x",
 )
-UTF8 = request(
-    "é abc É\r\n日本 abc\r\n".encode(), b"text/plain", "X-Foo: é\r\nX-Bar: \xff\r\n".encode("latin-1")
-)
+UTF8 = request("é abc É\r\n日本 abc\r\n".encode(), b"text/plain", "X-Foo: é\r\nX-Bar: \xff\r\n".encode("latin-1"))
 
 
 def each(group: str, name: str, *arguments: Any) -> list[list[Call]]:
@@ -89,9 +87,7 @@ def hdr() -> list[list[Call]]:
         *sequences,
         *each("hdr", "append", a, "X-A: 1", "", "X-A: 1\r\n\r\n", " folded\r\n", "garbage\r\n", "X-A: 1\n"),
         *each("hdr", "insert", a, ""),
-        *each(
-            "hdr", "append_after", (a, "X-Foo"), (a, "x-foo"), (a, "nope"), (a, "f"), (a, ""), ("", "X-Foo")
-        ),
+        *each("hdr", "append_after", (a, "X-Foo"), (a, "x-foo"), (a, "nope"), (a, "f"), (a, ""), ("", "X-Foo")),
         *each("hdr", "insert_before", (a, "X-Foo"), (a, "nope"), (a, "f"), (a, "")),
         *each("hdr", "remove", "X-Foo", "nope", "", "c", "contaCT", "X-F"),
         *each("hdr", "rmappend", ("X-Foo", a), ("nope", a), ("X-Foo", ""), ("", a)),
@@ -127,9 +123,7 @@ _PATTERNS = (
 
 def search() -> list[list[Call]]:
     cases = [
-        *together(
-            "textops", "search", *_PATTERNS, "^INVITE", "SIP/2.0$", "sip:bob.*SIP", "2.0..Via", "^$", "^\r$"
-        ),
+        *together("textops", "search", *_PATTERNS, "^INVITE", "SIP/2.0$", "sip:bob.*SIP", "2.0..Via", "^$", "^\r$"),
         *together("textops", "search_body", *_PATTERNS, "INVITE", "0.s", "^$"),
         *together(
             "textops",
@@ -144,9 +138,7 @@ def search() -> list[list[Call]]:
             ("f", "alice", "f"),
             ("X-Foo", "[", "f"),
         ),
-        *together(
-            "textops", "search_hf", ("X-Foo", "^one$", "f"), ("X-Foo", "e.X", "a"), ("X-Foo", "one", "A")
-        ),
+        *together("textops", "search_hf", ("X-Foo", "^one$", "f"), ("X-Foo", "e.X", "a"), ("X-Foo", "one", "A")),
     ]
     # An edit of the first header makes a message that Kamailio's own Via does not fit into: not compared.
     spared = ("^", "", "x*", "^.", "^.+$", ".+", "v.*s", "\\.", "[[:alpha:]]+")
@@ -226,9 +218,7 @@ def headers() -> list[list[Call]]:
         for value in ("one", "ONE", "w", "^T", "e$", "[", "")
     ]
     return [
-        *together(
-            "textops", "is_present_hf", "X-Foo", "x-foo", "nope", "", "f", "From", "X-F", "X-Foo:", "X-Foo "
-        ),
+        *together("textops", "is_present_hf", "X-Foo", "x-foo", "nope", "", "f", "From", "X-F", "X-Foo:", "X-Foo "),
         *together("textops", "is_present_hf_re", "^x-", "nope", "", "^f$", "^From$", "foo$", "[", "one", ":"),
         *each("textops", "remove_hf", "X-Foo", "nope", "", "f"),
         *each("textops", "remove_hf_re", "^X-F", "nope", "[", "^F$", "agent"),
@@ -250,9 +240,7 @@ def headers() -> list[list[Call]]:
             ("m", 0),
         ),
         *each("textops", "remove_hf_idx", ("", 0), ("a b", 0)),
-        *each(
-            "textops", "remove_hf_match", *matches, ("nope", "eq", "x"), ("", "eq", "x"), ("f", "re", "alice")
-        ),
+        *each("textops", "remove_hf_match", *matches, ("nope", "eq", "x"), ("", "eq", "x"), ("f", "re", "alice")),
     ]
 
 
@@ -270,9 +258,7 @@ def strings() -> list[list[Call]]:
     ]  # fmt: skip
     groups: list[Call] = []
     for index in range(6):
-        groups.append(
-            ("textops.regex_substring", "__ abc123def", "([a-z]*)([0-9]+)([a-z]*)", index, 4, "$var(g)")
-        )
+        groups.append(("textops.regex_substring", "__ abc123def", "([a-z]*)([0-9]+)([a-z]*)", index, 4, "$var(g)"))
         groups.append(("pv.get", "$var(g)"))
     odd = [
         ("abc", "[", 0, 1, "$var(g)"), ("abc", "z", 0, 1, "$var(g)"), ("abc", "B", 0, 1, "$var(g)"),
@@ -282,11 +268,7 @@ def strings() -> list[list[Call]]:
         ("abc", "b", 3, 2, "$var(g)"), ("abc", "b", 1, 0, "$var(g)"),
     ]  # fmt: skip
     return [
-        *[
-            case
-            for f in ("cmp_str", "cmp_istr", "starts_with", "ends_with")
-            for case in together("textops", f, *pairs)
-        ],
+        *[case for f in ("cmp_str", "cmp_istr", "starts_with", "ends_with") for case in together("textops", f, *pairs)],
         *[case for f in ("str_find", "str_ifind") for case in together("textops", f, *pairs)],
         *[case for f in ("in_list", "in_list_prefix") for case in together("textops", f, *lists)],
         groups,
@@ -400,9 +382,7 @@ def shapes() -> list[tuple[bytes, list[list[Call]]]]:
 
     def body(before: bytes, end: bytes, head: bytes = b"Content-Type: text/plain") -> bytes:
         first = b"--x\r\nContent-Type: application/sdp\r\nX-P: 1\r\n\r\nv=0\r\ns=a\r\n"
-        return request(
-            before + first + b"--x\r\n" + head + b"\r\n\r\nhello\r\n" + end, b"multipart/mixed;boundary=x"
-        )
+        return request(before + first + b"--x\r\n" + head + b"\r\n\r\nhello\r\n" + end, b"multipart/mixed;boundary=x")
 
     append = each("textops", "append_body_part", ("new", "text/new"))
     rest = [
@@ -430,9 +410,7 @@ def shapes() -> list[tuple[bytes, list[list[Call]]]]:
         b"multipart/mixed",
         b"text/plain",
     ):
-        shapes.append(
-            (body(b"", b"--x--\r\n").replace(b"multipart/mixed;boundary=x", kind), [*rest[:5], *append])
-        )
+        shapes.append((body(b"", b"--x--\r\n").replace(b"multipart/mixed;boundary=x", kind), [*rest[:5], *append]))
     return shapes
 
 

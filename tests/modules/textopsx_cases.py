@@ -136,9 +136,7 @@ def _line_iterators() -> list[list[Call]]:
         _walk("bl", "a", "value", value, "next", "value", value, "next", value, "next", value),
         _walk("bl", "a", "rm", ("insert", "x"), ("append", "y")),
         _walk("bl", "a", "next", "rm", value, "next", value),
-        _walk(
-            "bl", "a", "next", "next", ("append", "new\r\n"), ("append", "new2\r\n"), "value", "next", "value"
-        ),
+        _walk("bl", "a", "next", "next", ("append", "new\r\n"), ("append", "new2\r\n"), "value", "next", "value"),
         _walk("bl", "a", "next", "next", ("insert", "new\r\n"), ("insert", "new2\r\n")),
         _walk("bl", "a", "next", "rm", ("append", "y\r\n"), ("insert", "z\r\n"), ("append", "")),
         [

@@ -60,9 +60,7 @@ class Notes:
         self.opened.append((connection_id, peer))
         self._changed.set()
 
-    def on_connection_closed(
-        self, listener: Listener, connection_id: int, peer: Address, reason: str
-    ) -> None:
+    def on_connection_closed(self, listener: Listener, connection_id: int, peer: Address, reason: str) -> None:
         assert listener.address.port
         self.closed.append((connection_id, peer, reason))
         self._changed.set()

@@ -47,9 +47,7 @@ def test_an_address_is_not_made_otherwise() -> None:
         Address()
 
 
-addresses = st.builds(
-    lambda ip, port: (str(ip), port), st.ip_addresses(), st.integers(min_value=0, max_value=65535)
-)
+addresses = st.builds(lambda ip, port: (str(ip), port), st.ip_addresses(), st.integers(min_value=0, max_value=65535))
 
 
 @given(addresses, addresses)

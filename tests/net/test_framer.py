@@ -78,9 +78,7 @@ def test_lines_may_end_in_lf_alone() -> None:
     assert cut(data + message()) == [data, message()]
 
 
-@pytest.mark.parametrize(
-    "length", [b"", b"x", b"-1", b"+1", b"1 2", b"1\r\n 2", b"0x10", b"12345678901", b"1,1"]
-)
+@pytest.mark.parametrize("length", [b"", b"x", b"-1", b"+1", b"1 2", b"1\r\n 2", b"0x10", b"12345678901", b"1,1"])
 def test_a_length_that_is_no_number(length: bytes) -> None:
     assert "no number" in reasons(cut(message(length=length)))[0]
 
@@ -170,9 +168,7 @@ lengths = st.sampled_from([b"Content-Length: %d", b"l:%d", b"L :\r\n %d", b"CONT
 def messages(draw: st.DrawFn) -> bytes:
     end = draw(line_ends)
     body = draw(st.binary(max_size=40))
-    others = draw(
-        st.lists(st.sampled_from([b"To: a", b"X: y\r\n folded", b"Via: SIP/2.0/TCP h"]), max_size=3)
-    )
+    others = draw(st.lists(st.sampled_from([b"To: a", b"X: y\r\n folded", b"Via: SIP/2.0/TCP h"]), max_size=3))
     lines = [b"INVITE sip:a SIP/2.0", *others, draw(lengths) % len(body), *others]
     return end.join(lines) + end + end + body
 

@@ -88,9 +88,7 @@ class Walk:
         defaults = DnsDefaults(use_dns_failover=True)
         for name, value in settings.items():
             setattr(defaults, name, value)
-        plan = locate(
-            Target(host, port, proto, False), defaults, Means(protos, families), rng or random.Random(1)
-        )
+        plan = locate(Target(host, port, proto, False), defaults, Means(protos, families), rng or random.Random(1))
         try:
             questions = next(plan)
             while True:
@@ -264,15 +262,11 @@ def test_weights_draw_by_chance() -> None:
     assert 2800 < second["udp:10.0.0.3:5060"] < 3150
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 65535)), max_size=12), st.booleans(), st.integers()
-)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 65535)), max_size=12), st.booleans(), st.integers())
 def test_srv_order_keeps_all_and_never_crosses_priorities(
     records: list[tuple[int, int]], chance: bool, seed: int
 ) -> None:
-    zone: Zone = {
-        ("_sip._udp.s.t", "SRV"): [Srv(p, w, 1000 + i, f"10.0.{p}.{i}") for i, (p, w) in enumerate(records)]
-    }
+    zone: Zone = {("_sip._udp.s.t", "SRV"): [Srv(p, w, 1000 + i, f"10.0.{p}.{i}") for i, (p, w) in enumerate(records)]}
     walk = Walk("s.t", zone=zone, dns_srv_lb=chance, rng=random.Random(seed))
     assert len(walk.sent) == len(records)
     priorities = [int(d.address.ip.split(".")[2]) for d in walk.found]

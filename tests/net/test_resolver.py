@@ -320,9 +320,7 @@ def test_chance_is_drawn_anew_each_time() -> None:
 def test_hosts_file(tmp_path: Path) -> None:
     now = [0.0]
     path = tmp_path / "hosts"
-    path.write_text(
-        "127.0.0.1 localhost\n# 1.1.1.1 none\n::1\tlocalhost Six.example # x\nnonsense\n192.0.2.1\n"
-    )
+    path.write_text("127.0.0.1 localhost\n# 1.1.1.1 none\n::1\tlocalhost Six.example # x\nnonsense\n192.0.2.1\n")
     hosts = HostsFile(path, lambda: now[0])
     assert hosts.find("localhost", "A") == Answer(("127.0.0.1",))
     assert hosts.find("localhost", "AAAA") == Answer(("::1",))

@@ -24,9 +24,7 @@ def message(text: bytes = b"") -> bytes:
     return b"MESSAGE sip:a@example.com SIP/2.0\r\nContent-Length: %d\r\n\r\n%b" % (len(text), text)
 
 
-def opened(
-    notes: Notes, ip: str = "127.0.0.1", table: ConnectionTable | None = None, **limits: Any
-) -> TcpListener:
+def opened(notes: Notes, ip: str = "127.0.0.1", table: ConnectionTable | None = None, **limits: Any) -> TcpListener:
     table = ConnectionTable(TcpLimits(**limits)) if table is None else table
     listener = TcpListener(Address.of(ip, 0), table)
     listener.open(asyncio.get_running_loop(), notes)

@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 from peer_servers import HOST, ROOT, ServerProcess, ask, free_port
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("sipp") is None, reason="sipp is not installed (Debian: sip-tester)"
-)
+pytestmark = pytest.mark.skipif(shutil.which("sipp") is None, reason="sipp is not installed (Debian: sip-tester)")
 SCENARIOS = ROOT / "bench/scenarios"
 
 

@@ -19,9 +19,7 @@ PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
 def listing(page: str, language: str) -> str:
     """The first listing in a language on a page."""
-    found = re.search(
-        rf"^( *)```{language}\n(.*?)^\1```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL
-    )
+    found = re.search(rf"^( *)```{language}\n(.*?)^\1```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     assert found is not None
     return textwrap.dedent(found[2])
 

@@ -183,10 +183,7 @@ URI_ASSIGNMENTS: list[tuple[str, int | str | None]] = [
 
 
 def _targets() -> list[Session]:
-    shown = [
-        get(each)
-        for each in ("$du", "$br", "$bR", "$ds", "$fs", "$fsn", "$dd", "$dp", "$dP", "$nh(u)", "$nh(d)")
-    ]
+    shown = [get(each) for each in ("$du", "$br", "$bR", "$ds", "$fs", "$fsn", "$dd", "$dp", "$dP", "$nh(u)", "$nh(d)")]
     assigned: list[tuple[str, int | str | None]] = [
         ("$du", "sip:a@b"), ("$du", ""), ("$du", None), ("$du", "junk"), ("$du", 5),
         ("$duri", "sip:q;transport=tls"),
@@ -250,9 +247,5 @@ gete_ruser gete_thost gete_tuser gete_ua gets_status getw_au getw_body getw_duri
 getw_rhost getw_ruser getw_thost getw_tuser getw_ua
 """
     )
-    named = [
-        ["kx." + f, n]
-        for f in ("get_def", "get_defn", "ifdef", "ifndef")
-        for n in ("GREETING", "NUMBER", "NOPE")
-    ]
+    named = [["kx." + f, n] for f in ("get_def", "get_defn", "ifdef", "ifndef") for n in ("GREETING", "NUMBER", "NOPE")]
     return [["kx." + name] for name in names] + named + [["kx.get_env", "NOPE"], ["kx.get_envn", "NOPE"]]

@@ -85,9 +85,7 @@ def test_a_modules_own_variable(bench: Bench) -> None:
 
 def test_a_modules_own_transformation(bench: Bench) -> None:
     table = VariableTable()
-    table.register_transformation(
-        Transformation("my.twice", lambda value, by="": f"{value}{by}{value}", ("str?",))
-    )
+    table.register_transformation(Transformation("my.twice", lambda value, by="": f"{value}{by}{value}", ("str?",)))
     table.register(Variable("x", lambda run, name, index: "é"))
     run = bench.run()
     assert table.compile("$(x{my.twice})").get(run) == "éé"

@@ -80,9 +80,7 @@ def test_content_type() -> None:
 
 def test_find_part() -> None:
     inner = join_multipart([Part(b"Content-Type: application/sdp\r\n", b"v=0")], b"in")
-    body = join_multipart(
-        [Part(b"", b"text"), Part(b"Content-Type: multipart/mixed;boundary=in\r\n", inner)], b"out"
-    )
+    body = join_multipart([Part(b"", b"text"), Part(b"Content-Type: multipart/mixed;boundary=in\r\n", inner)], b"out")
     kind = b"multipart/alternative; boundary=out"
     assert find_part(body, kind, b"application/sdp") == b"v=0"
     assert find_part(body, kind, b"text/plain") == b"text"

@@ -105,10 +105,7 @@ def test_ipv6_sender() -> None:
 
 
 def test_own_requests_are_not_marked() -> None:
-    assert (
-        vias_of(forwarded(parse(request(via=b"SIP/2.0/UDP elsewhere;rport"))))[1]
-        == b"SIP/2.0/UDP elsewhere;rport"
-    )
+    assert vias_of(forwarded(parse(request(via=b"SIP/2.0/UDP elsewhere;rport"))))[1] == b"SIP/2.0/UDP elsewhere;rport"
 
 
 def test_request_uri_and_extra_lines() -> None:
@@ -318,9 +315,7 @@ def test_changed_status() -> None:
 
 def test_reply() -> None:
     message = received(
-        request(extra=b"Record-Route: <sip:p;lr>\r\nv: SIP/2.0/TCP h\r\nX: y\r\n").replace(
-            b"To: <", b"To :\r\n <"
-        )
+        request(extra=b"Record-Route: <sip:p;lr>\r\nv: SIP/2.0/TCP h\r\nX: y\r\n").replace(b"To: <", b"To :\r\n <")
     )
     message.reply_edits += [b"X-A: 1\r\n", b"X-B: 2\r\n"]
     head = b"Via: SIP/2.0/UDP 192.0.2.1:5062;branch=z9hG4bKa\r\nFrom: <sip:alice@example.com>;tag=x\r\n"

@@ -59,9 +59,7 @@ def test_twice(line: bytes) -> None:
     assert status(request(b"OPTIONS", extra=extra + line + b"\r\n")) == 400
 
 
-@pytest.mark.parametrize(
-    "line", [b"Via: SIP/2.0/UDP b", b"Contact: <sip:a@b>", b"Route: <sip:a@b>", b"Accept: a/b"]
-)
+@pytest.mark.parametrize("line", [b"Via: SIP/2.0/UDP b", b"Contact: <sip:a@b>", b"Route: <sip:a@b>", b"Accept: a/b"])
 def test_lists_may_stand_twice(line: bytes) -> None:
     assert status(request(b"OPTIONS", extra=line + b"\r\n" + line + b"\r\n")) == 0
 

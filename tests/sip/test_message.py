@@ -95,9 +95,7 @@ def test_header_kinds() -> None:
 
 
 def test_header_positions() -> None:
-    message = parse(
-        request(extra=b"X-A:  one \r\nROUTE : <sip:a;lr>\r\nx-a:two\r\n three\r\nRoute:<sip:b>\r\n")
-    )
+    message = parse(request(extra=b"X-A:  one \r\nROUTE : <sip:a;lr>\r\nx-a:two\r\n three\r\nRoute:<sip:b>\r\n"))
     for header in message.headers():
         assert message.raw[header.start :].startswith(header.name)
         assert message.raw[header.body_start : header.body_end] == header.body

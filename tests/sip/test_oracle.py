@@ -102,9 +102,7 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
         assert KAMAILIO is not None
         arguments = [KAMAILIO, "-f", str(config), "-DD", "-E", "-x", "fm", "-m", "64"]
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [*arguments, "-Y", str(folder), "-w", str(folder)], stdout=log, stderr=log
-            )
+            process = subprocess.Popen([*arguments, "-Y", str(folder), "-w", str(folder)], stdout=log, stderr=log)
         try:
             _await_listening(port, process)
             yield Peer(port, caller, sink)

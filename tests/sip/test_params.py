@@ -33,9 +33,7 @@ def test_parse() -> None:
     assert parse_params(b"  ") == {}
 
 
-@pytest.mark.parametrize(
-    "text", [b"a;;b", b"a;", b"a; ", b"=1", b'a="1', b'a="1"x', b"a b", b"a=1 2", b"<a>", b";;a"]
-)
+@pytest.mark.parametrize("text", [b"a;;b", b"a;", b"a; ", b"=1", b'a="1', b'a="1"x', b"a b", b"a=1 2", b"<a>", b";;a"])
 def test_refused(text: bytes) -> None:
     with pytest.raises(ParseError):
         parse_params(text)

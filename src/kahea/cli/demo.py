@@ -29,9 +29,7 @@ PATIENCE: Final = 5.0
 RINGING: Final = 0.3
 TALKING: Final = 0.5
 
-SDP: Final = (
-    "v=0\r\no={user} 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8\r\n"
-)
+SDP: Final = "v=0\r\no={user} 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8\r\n"
 
 
 class Phone(asyncio.DatagramProtocol):
@@ -84,9 +82,7 @@ class Phone(asyncio.DatagramProtocol):
                 pass
             return message
 
-    def request(
-        self, method: str, uri: str, cseq: int, *headers: tuple[str, str], body: str = ""
-    ) -> SipMessage:
+    def request(self, method: str, uri: str, cseq: int, *headers: tuple[str, str], body: str = "") -> SipMessage:
         """A request of this phone."""
         head = [
             ("Via", f"SIP/2.0/UDP {HOST}:{self.address.port};branch=z9hG4bK{os.urandom(6).hex()};rport"),
@@ -96,9 +92,7 @@ class Phone(asyncio.DatagramProtocol):
             ("Contact", self.contact),
         ]
         tail = [("Content-Type", "application/sdp")] if body else []
-        return SipMessage(
-            f"{method} {uri} SIP/2.0", [*head, *headers, *tail, ("Content-Length", str(len(body)))], body
-        )
+        return SipMessage(f"{method} {uri} SIP/2.0", [*head, *headers, *tail, ("Content-Length", str(len(body)))], body)
 
     async def register(self) -> None:
         """Tell the server where this phone is."""

@@ -70,9 +70,7 @@ def addresses_of(host: str) -> list[str]:
     try:
         answers = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
     except OSError as error:
-        raise ConfigError(
-            f"can't listen on {host!r}: no interface of this host, and {error.strerror}"
-        ) from error
+        raise ConfigError(f"can't listen on {host!r}: no interface of this host, and {error.strerror}") from error
     return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
@@ -82,10 +80,7 @@ def _host_addresses(interface: str | None = None) -> list[str]:
     for adapter in ifaddr.get_adapters():
         for ip in adapter.ips:
             text = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
-            if (
-                interface in (None, adapter.name, ip.nice_name)
-                and not ipaddress.ip_address(text).is_link_local
-            ):
+            if interface in (None, adapter.name, ip.nice_name) and not ipaddress.ip_address(text).is_link_local:
                 found.append(text)
     return found
 

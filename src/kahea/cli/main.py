@@ -66,9 +66,7 @@ def run(
     ] = None,
     modparam: Annotated[
         list[str] | None,
-        typer.Option(
-            "--modparam", metavar="MODULE:NAME:s|i:VALUE", help="Give a module's parameter a value."
-        ),
+        typer.Option("--modparam", metavar="MODULE:NAME:s|i:VALUE", help="Give a module's parameter a value."),
     ] = None,
 ) -> None:
     """Run a routing script in the foreground, logging to stderr, until SIGTERM."""

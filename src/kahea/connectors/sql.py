@@ -72,9 +72,7 @@ class Prepared:
 
     __slots__ = ("_bind", "sql")
 
-    def __init__(
-        self, statement: ClauseElement, dialect: Dialect, columns: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, statement: ClauseElement, dialect: Dialect, columns: Sequence[str] | None = None) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=None if columns is None else list(columns))
         assert isinstance(compiled, SQLCompiler)
         self.sql = str(compiled)
@@ -162,9 +160,7 @@ class Database:
         """Compile a statement for this database; see `Prepared`."""
         return Prepared(statement, self.engine.dialect, columns)
 
-    async def fetch(
-        self, statement: Executable, parameters: Mapping[str, Any] | None = None
-    ) -> Sequence[Any]:
+    async def fetch(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """All rows of a query (named tuples). Raises DatabaseError."""
 
         async def work() -> Sequence[Any]:

@@ -93,7 +93,7 @@ class Path(Module):
         callbacks: list[Callable[[Message, Uri], None]] = rr.route_callbacks
         callbacks.append(self._follow)
 
-    # ---- functions ---------------------------------------------------------------------------------------
+    # ---- functions
 
     @function
     def add_path(self, run: Run) -> int:
@@ -151,13 +151,11 @@ class Path(Module):
         return self._add_advertised(run, address, user, "", received=True)
 
     @function
-    def add_path_received_advertised_address_user_params(
-        self, run: Run, address: str, user: str, params: str
-    ) -> int:
+    def add_path_received_advertised_address_user_params(self, run: Run, address: str, user: str, params: str) -> int:
         """As add_path_received_advertised_address(), with a user part and URI parameters."""
         return self._add_advertised(run, address, user, params, received=True)
 
-    # ---- how ---------------------------------------------------------------------------------------------
+    # ---- how
 
     def _add_advertised(self, run: Run, address: str, user: str, params: str, *, received: bool) -> int:
         if not address:

@@ -116,9 +116,7 @@ class Sanity(Module):
         if not self.noreply:
             return 1
         failed = run.msg.facets.pop(FACET, None)
-        return self._reply(
-            run, failed if isinstance(failed, Failed) else Failed(500, "Server Sanity Failure")
-        )
+        return self._reply(run, failed if isinstance(failed, Failed) else Failed(500, "Server Sanity Failure"))
 
     def _fail(self, run: Run, failed: Failed) -> int:
         self.node.log.info("sanity check failed: %d %s", failed.status, failed.reason)
@@ -137,11 +135,7 @@ class Sanity(Module):
 
     def _sizes(self, msg: Message) -> None:
         raw = len(msg.raw)
-        if (
-            raw > self.size_message
-            or raw - msg.body_start > self.size_body
-            or msg.headers_end > self.size_headers
-        ):
+        if raw > self.size_message or raw - msg.body_start > self.size_body or msg.headers_end > self.size_headers:
             raise Failed(513, "Message Too Large")
         if any(h.end - h.start > self.size_header for h in msg.headers()):
             raise Failed(513, "Header Too Large")

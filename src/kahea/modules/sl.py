@@ -121,9 +121,7 @@ class Sl(Module):
         if msg.uri_changed:
             contacts.append(b"<%b>" % msg.uri if msg.q < 0 else b"<%b>;q=%.3g" % (msg.uri, msg.q / 1000))
         for target in msg.branches:
-            contacts.append(
-                b"<%b>" % target.uri if target.q < 0 else b"<%b>;q=%.3g" % (target.uri, target.q / 1000)
-            )
+            contacts.append(b"<%b>" % target.uri if target.q < 0 else b"<%b>;q=%.3g" % (target.uri, target.q / 1000))
         if contacts:
             msg.reply_edits.append(b"Contact: " + b", ".join(contacts) + b"\r\n")
 

@@ -37,7 +37,7 @@ class Tmx(Module):
         """Nothing is being processed yet."""
         self._processing: set[tuple[bytes, bytes, int, bytes]] = set()
 
-    # ---- retransmissions of what is still being processed -----------------------------------------------------------------
+    # ---- retransmissions of what is still being processed
 
     @function
     def t_precheck_trans(self, run: Run) -> int:
@@ -56,7 +56,7 @@ class Tmx(Module):
         run.on_end = (*run.on_end, lambda _run: self._processing.discard(key))
         return -1
 
-    # ---- suspending -------------------------------------------------------------------------------------------------------
+    # ---- suspending
 
     @function
     def t_suspend(self, run: Run) -> int:
@@ -123,7 +123,7 @@ class Tmx(Module):
             code, reason = 487, "Request Terminated"
         self.node.layer.reply(t, code, wire(reason))
 
-    # ---- other transactions -------------------------------------------------------------------------------------------------
+    # ---- other transactions
 
     @function
     def t_cancel_branches(self, run: Run, which: str) -> int:
@@ -174,7 +174,7 @@ class Tmx(Module):
         log.error("t_uac_ack_local is not supported yet: local INVITEs are acknowledged by their sender")
         return -1
 
-    # ---- flags ----------------------------------------------------------------------------------------------------------------
+    # ---- flags
 
     @function
     def t_flush_flags(self, run: Run) -> int:
@@ -217,7 +217,7 @@ class Tmx(Module):
         msg.uri_fresh = True
         return 1
 
-    # ---- where we are -------------------------------------------------------------------------------------------------------------
+    # ---- where we are
 
     @function
     def t_is_request_route(self, run: Run) -> int:
@@ -239,7 +239,7 @@ class Tmx(Module):
         """Whether this is a reply route, of a transaction or of the server."""
         return 1 if run.kind in (ONREPLY_ROUTE, CORE_ONREPLY_ROUTE) else -1
 
-    # ---- variables ----------------------------------------------------------------------------------------------------------------
+    # ---- variables
 
     def _of(self, run: Run) -> Transaction | None:
         if run.transaction is not None:

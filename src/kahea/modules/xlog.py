@@ -102,9 +102,7 @@ def _positive(value: int) -> int:
 
 def _no_line_numbers(value: int) -> int:
     if value:
-        raise ValueError(
-            "not supported yet: it is for xlogl() and xdbgl(), which only the native language has"
-        )
+        raise ValueError("not supported yet: it is for xlogl() and xdbgl(), which only the native language has")
     return value
 
 
@@ -119,9 +117,7 @@ class Xlog(Module):
 
     name = "xlog"
     auto_newline = Param(0, "End each line with a line feed. Lines are records here, and always end.")
-    buf_size = Param(
-        4096, "Characters that a line with variables may have; the rest is cut.", check=_positive
-    )
+    buf_size = Param(4096, "Characters that a line with variables may have; the rest is cut.", check=_positive)
     force_color = Param(0, "Let $C have a value even if the log goes to no terminal.")
     log_colors: Param[list[dict[int, str]]] = Param(
         [],

@@ -49,7 +49,8 @@ class Listener:
     def proto_name(self) -> str: ...
     @property
     def via_host(self) -> bytes:
-        """host:port for Via and Record-Route: the advertised ones if set; always with the port."""
+        """host:port for Via and Record-Route: the advertised ones if set. A port 5060 that was not advertised is
+        left out, as Kamailio does."""
     @property
     def uri(self) -> str:
         """As "udp:127.0.0.1:5060"."""

@@ -222,10 +222,13 @@ cdef class Listener:
 
     @property
     def via_host(self):
-        """host:port for Via and Record-Route: the advertised ones if set; always with the port."""
+        """host:port for Via and Record-Route: the advertised ones if set. A port 5060 that was not advertised is left
+        out, as Kamailio does."""
         if self._via_host is None:
             host = self._advertised_host or self._address.host
-            self._via_host = b"%b:%d" % (host, self._advertised_port or self._address.port)
+            if self._advertised_port or self._address.port != 5060:
+                host = b"%b:%d" % (host, self._advertised_port or self._address.port)
+            self._via_host = host
         return self._via_host
 
     @property

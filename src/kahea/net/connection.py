@@ -259,8 +259,7 @@ class Connection(asyncio.Protocol):
         table = self.table
         waiting = self._waiting()
         if waiting and (
-            waiting + len(data) > table.limits.tcp_conn_wq_max
-            or table.queued + len(data) > table.limits.tcp_wq_max
+            waiting + len(data) > table.limits.tcp_conn_wq_max or table.queued + len(data) > table.limits.tcp_wq_max
         ):
             table.rejected += 1
             return False

@@ -99,9 +99,7 @@ _READ: dict[str, Callable[..., Record]] = {
     "AAAA": lambda data: str(data.addr),
     "CNAME": lambda data: str(data.cname),
     "MX": lambda data: Mx(data.priority, data.exchange),
-    "NAPTR": lambda data: Naptr(
-        data.order, data.preference, data.flags, data.service, data.regexp, data.replacement
-    ),
+    "NAPTR": lambda data: Naptr(data.order, data.preference, data.flags, data.service, data.regexp, data.replacement),
     "NS": lambda data: str(data.nsdname),
     "PTR": lambda data: str(data.dname),
     "SRV": lambda data: Srv(data.priority, data.weight, data.port, data.target),

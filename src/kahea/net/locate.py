@@ -170,9 +170,7 @@ class _Way:
         return []
 
     def _addresses(self, hosts: Sequence[tuple[int, str, int]]) -> Plan:
-        questions = [
-            (host.lower().rstrip("."), kind) for _, host, _ in hosts if not is_ip(host) for kind in self.kinds
-        ]
+        questions = [(host.lower().rstrip("."), kind) for _, host, _ in hosts if not is_ip(host) for kind in self.kinds]
         answers = dict(zip(questions, (yield questions) if questions else (), strict=True))
         found: dict[tuple[int, Address], Destination] = {}
         for proto, host, port in hosts:

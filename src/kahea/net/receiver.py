@@ -26,7 +26,5 @@ class ConnectionWatcher(Protocol):
     def on_connection_open(self, listener: Listener, connection_id: int, peer: Address) -> None:
         """A connection was accepted, or one that we asked for was made."""
 
-    def on_connection_closed(
-        self, listener: Listener, connection_id: int, peer: Address, reason: str
-    ) -> None:
+    def on_connection_closed(self, listener: Listener, connection_id: int, peer: Address, reason: str) -> None:
         """A connection is gone; its id is never used again."""

@@ -204,8 +204,7 @@ class Resolver:
         """The answers to questions that are asked side by side."""
         known = [self._known(question) for question in questions]
         tasks = [
-            self._ask(question) if answer is None else None
-            for question, answer in zip(questions, known, strict=True)
+            self._ask(question) if answer is None else None for question, answer in zip(questions, known, strict=True)
         ]
         waiting = [task for task in tasks if isinstance(task, asyncio.Task)]
         if waiting:

@@ -181,9 +181,7 @@ class TcpListener(Listener):
         try:
             limits.apply(sock)
             await loop.sock_connect(sock, (peer.ip, peer.port))
-            await loop.create_connection(
-                lambda: connection, sock=sock, ssl=context, server_hostname=server_name
-            )
+            await loop.create_connection(lambda: connection, sock=sock, ssl=context, server_hostname=server_name)
         except BaseException:
             sock.close()
             raise
@@ -228,9 +226,7 @@ class TcpListener(Listener):
     def told_closed(self, connection: Connection, reason: str) -> None:
         """An established connection is gone."""
         if self._loop is not None:
-            self._loop.call_soon(
-                self._tell, "on_connection_closed", self, connection.id, connection.peer, reason
-            )
+            self._loop.call_soon(self._tell, "on_connection_closed", self, connection.id, connection.peer, reason)
 
     def _tell(self, what: str, *args: object) -> None:
         method = getattr(self._receiver, what, None)
@@ -246,9 +242,7 @@ class _Restricted(Listener):
     """A TcpListener as some messages may use it: see `TcpListener.restricted`."""
 
     def __init__(self, base: TcpListener, rules: int) -> None:
-        super().__init__(
-            base.proto, base.address, base.name, base.advertised_host, base.advertised_port, base.agname
-        )
+        super().__init__(base.proto, base.address, base.name, base.advertised_host, base.advertised_port, base.agname)
         self.base = base
         self._close = bool(rules & 1)
         self._no_connect = bool(rules & 2)

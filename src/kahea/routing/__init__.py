@@ -1,1 +1,1 @@
-"""What a script sees: the run in progress, the KSR registry, pseudo-variables, and the node that ties them to tm and net."""
+"""What a script sees: the run in progress, KSR, pseudo-variables, and the node that ties them to tm and net."""

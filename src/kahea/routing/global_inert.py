@@ -12,9 +12,7 @@ from typing import Final
 _ONE_PROCESS = "a node is one process with one event loop; start more nodes for more cores"
 _ASYNC = "every run of a script may wait without holding up another; there are no async workers"
 _NO_SHM = "memory is Python's own; there is no shared or private pool to size or check"
-_NO_RT = (
-    "the node asks for no real-time scheduling; set it from outside (chrt, systemd's CPUSchedulingPolicy)"
-)
+_NO_RT = "the node asks for no real-time scheduling; set it from outside (chrt, systemd's CPUSchedulingPolicy)"
 _OUTSIDE = "the service manager decides this (systemd, a container), before the process starts"
 _LOOP = "the event loop owns the sockets' polling and hand-over"
 _RPC_LOCKS = "RPC commands run in the event loop, one at a time, and need no locks"

@@ -49,9 +49,7 @@ class Settings:
     # Listening and who we are.
     listen: list[str] = field(
         default_factory=list,
-        metadata=_about(
-            'Where to listen: `udp:1.2.3.4:5060 advertise 5.6.7.8:5060 name "a"`; all addresses if none.'
-        ),
+        metadata=_about('Where to listen: `udp:1.2.3.4:5060 advertise 5.6.7.8:5060 name "a"`; all addresses if none.'),
     )
     port: int = _setting(5060, "The port of a listener that names none.")
     disable_tcp: bool = _setting(False, "Do not listen on, nor connect by, TCP.")
@@ -70,16 +68,10 @@ class Settings:
     advertised_port: int = _setting(0, "Port for Via and Record-Route in place of the listener's own.")
 
     # Messages.
-    reply_to_via: bool = _setting(
-        False, "Send replies to the address in Via, not to where the request came from."
-    )
-    force_rport: bool = _setting(
-        False, "Treat each request as if it asked for rport (RFC 3581).", "add_rport"
-    )
+    reply_to_via: bool = _setting(False, "Send replies to the address in Via, not to where the request came from.")
+    force_rport: bool = _setting(False, "Treat each request as if it asked for rport (RFC 3581).", "add_rport")
     server_signature: bool = _setting(True, "Add Server and User-Agent to what we make ourselves.")
-    server_header: str = _setting(
-        f"Server: kahea ({__version__})", "The Server header of our own replies, whole."
-    )
+    server_header: str = _setting(f"Server: kahea ({__version__})", "The Server header of our own replies, whole.")
     user_agent_header: str = _setting(
         f"User-Agent: kahea ({__version__})", "The User-Agent header of our own requests, whole."
     )
@@ -92,24 +84,16 @@ class Settings:
         0, "Requests larger than this change to `udp_mtu_try_proto`; 0 for never (RFC 3261 §18.1.1)."
     )
     udp_mtu_try_proto: int = _setting(0, "The protocol for requests larger than `udp_mtu`: TCP; 0 keeps UDP.")
-    maxbuffer: int = _setting(
-        4 << 20, "What a UDP socket's receive buffer is raised to, if the kernel lets us."
-    )
-    maxsndbuffer: int = _setting(
-        4 << 20, "What a UDP socket's send buffer is raised to, if the kernel lets us."
-    )
+    maxbuffer: int = _setting(4 << 20, "What a UDP socket's receive buffer is raised to, if the kernel lets us.")
+    maxsndbuffer: int = _setting(4 << 20, "What a UDP socket's send buffer is raised to, if the kernel lets us.")
     msg_recv_max_size: int = _setting(65535, "The largest message taken off a connection.")
     tos: int = _setting(0x10, "The IP type-of-service octet of what is sent.")
     pmtu_discovery: int = _setting(0, "Set the don't-fragment bit of UDP datagrams.")
 
     # TCP.
-    tcp_accept_aliases: bool = _setting(
-        False, "Take `;alias` in Via as leave to send requests back on a connection."
-    )
+    tcp_accept_aliases: bool = _setting(False, "Take `;alias` in Via as leave to send requests back on a connection.")
     tcp_accept_iplimit: int = _setting(1024, "The most connections from one address; 0 for no limit.")
-    tcp_accept_no_cl: bool = _setting(
-        False, "Accept messages without Content-Length on TCP, taking the body as empty."
-    )
+    tcp_accept_no_cl: bool = _setting(False, "Accept messages without Content-Length on TCP, taking the body as empty.")
     tcp_accept_unique: int = _setting(0, "Refuse a second connection from the same address and port.")
     tcp_close_rst: bool = _setting(False, "Close connections by RST.")
     tcp_connection_match: int = _setting(0, "1: use only connections of the very listener sent from.")
@@ -123,9 +107,7 @@ class Settings:
     tcp_keepcnt: int = _setting(0, "Unanswered probes until a connection is dropped; 0 for the kernel's own.")
     tcp_keepidle: int = _setting(0, "Idle seconds until the first probe; 0 for the kernel's own.")
     tcp_keepintvl: int = _setting(0, "Seconds between probes; 0 for the kernel's own.")
-    tcp_linger2: int = _setting(
-        0, "Seconds an orphaned connection stays in FIN_WAIT2; 0 for the kernel's own."
-    )
+    tcp_linger2: int = _setting(0, "Seconds an orphaned connection stays in FIN_WAIT2; 0 for the kernel's own.")
     tcp_listen_backlog: int = _setting(1024, "Connections waiting to be accepted.")
     tcp_max_connections: int = _setting(2048, "The most connections at one time.")
     tcp_msg_data_timeout: int = _setting(20, "Seconds for the first byte of an accepted connection.")
@@ -151,16 +133,12 @@ class Settings:
     dns_srv_lb: bool = _setting(
         False, "Choose among SRV answers of one priority by weight (RFC 2782).", "dns_srv_loadbalancing"
     )
-    dns_retr_time: int = _setting(
-        -1, "Seconds until a DNS question is asked again; -1 for the resolver's own."
-    )
+    dns_retr_time: int = _setting(-1, "Seconds until a DNS question is asked again; -1 for the resolver's own.")
     dns_retr_no: int = _setting(-1, "Times a DNS question is asked again; -1 for the resolver's own.")
     dns_servers_no: int = _setting(-1, "Servers of resolv.conf that are used; -1 for all.")
     dns_use_search_list: bool = _setting(True, "Complete names by resolv.conf's search list.")
     use_dns_cache: bool = _setting(True, "Keep DNS answers for their time to live.", "dns_use_cache")
-    use_dns_failover: bool = _setting(
-        False, "Try the next DNS answer when a destination fails.", "dns_use_failover"
-    )
+    use_dns_failover: bool = _setting(False, "Try the next DNS answer when a destination fails.", "dns_use_failover")
     dns_cache_flags: int = _setting(0, "1: IPv4 only, 2: IPv6 only, 4: IPv6 first.")
     dns_cache_negative_ttl: int = _setting(60, "Seconds for which a name without answer is remembered.")
     dns_cache_min_ttl: int = _setting(0, "The shortest time to live, in seconds.")
@@ -170,22 +148,16 @@ class Settings:
     )
 
     # The process, its log and its scripts.
-    debug: int = _setting(
-        0, "How much is logged: -1 errors, 0 warnings, 1 notices, 2 information, 3 debugging."
-    )
+    debug: int = _setting(0, "How much is logged: -1 errors, 0 warnings, 1 notices, 2 information, 3 debugging.")
     log_color: bool = _setting(False, "Colour the log by level.")
-    exit_timeout: int = _setting(
-        60, "Seconds that transactions get to finish after SIGTERM.", "ser_kill_timeout"
-    )
+    exit_timeout: int = _setting(60, "Seconds that transactions get to finish after SIGTERM.", "ser_kill_timeout")
     open_files_limit: int = _setting(0, "The process's limit of open files; 0 leaves it.")
     server_id: int = _setting(0, "A number for this node among others.")
     workdir: str = _setting("", "Directory to change to before the script is read.", "wdir")
     kemi_request_route_callback: str = _setting(
         "ksr_request_route", "The script's function for requests (`kemi.request_route_callback`)."
     )
-    kemi_reply_route_callback: str = _setting(
-        "ksr_reply_route", 'The script\'s function for replies; "none" for none.'
-    )
+    kemi_reply_route_callback: str = _setting("ksr_reply_route", 'The script\'s function for replies; "none" for none.')
     kemi_onsend_route_callback: str = _setting(
         "ksr_onsend_route", 'The script\'s function before a request is sent; "none" for none.'
     )

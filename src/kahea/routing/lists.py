@@ -194,8 +194,7 @@ class Xavps:
         """A deep copy."""
         twin = Xavps(self.fold)
         twin.items = [
-            Xitem(i.key, i.name, i.value.copy() if isinstance(i.value, Xavps) else i.value)
-            for i in self.items
+            Xitem(i.key, i.name, i.value.copy() if isinstance(i.value, Xavps) else i.value) for i in self.items
         ]
         return twin
 

@@ -44,9 +44,7 @@ class Param(Generic[T]):
     raise ValueError or return a converted value. The value is read as a plain attribute of the module.
     """
 
-    def __init__(
-        self, default: T, doc: str, *, many: bool = False, check: Callable[[Any], Any] | None = None
-    ) -> None:
+    def __init__(self, default: T, doc: str, *, many: bool = False, check: Callable[[Any], Any] | None = None) -> None:
         self.default = default
         self.doc = doc
         self.many = many
@@ -76,9 +74,7 @@ class Param(Generic[T]):
         """Give the parameter a value; raises ConfigError where it does not fit."""
         where = f"{module.name}.{self.name}"
         if self.type is int:
-            if isinstance(value, bool):
-                value = int(value)
-            elif isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value):
+            if isinstance(value, bool) or (isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value)):
                 value = int(value)
             elif not isinstance(value, int):
                 raise ConfigError(f"parameter {where} takes an integer, not {value!r}")
@@ -272,9 +268,7 @@ class Module:
             name, takes_name, takes_index = mark
             setter = setters.get(name)
             bound = setter.__get__(self) if setter is not None else None
-            yield Variable(
-                name, member.__get__(self), bound, takes_name, takes_index, inspect.getdoc(member) or ""
-            )
+            yield Variable(name, member.__get__(self), bound, takes_name, takes_index, inspect.getdoc(member) or "")
 
     def rpcs(self) -> Iterator[RpcCommand]:
         """The declared RPC commands, bound to this instance."""

@@ -72,9 +72,7 @@ class Myself:
             entries.add((canonical(listener.address.ip), listener.address.port, listener.proto))
             if listener.advertised_host:
                 port = listener.advertised_port or listener.address.port
-                entries.add(
-                    (canonical(listener.advertised_host.decode("ascii", "replace")), port, listener.proto)
-                )
+                entries.add((canonical(listener.advertised_host.decode("ascii", "replace")), port, listener.proto))
         return entries
 
     def check(self, host: str | bytes, port: int = 0, proto: int = 0) -> bool:

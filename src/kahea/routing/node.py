@@ -108,7 +108,7 @@ class Node(Dispatcher):
             for variable in instance.variables():
                 self.variables.register(variable)
 
-    # ---- life -----------------------------------------------------------------------------------------------------
+    # ---- life
 
     def start(self) -> None:
         """Start the modules, in order of dependence. Raises ConfigError."""
@@ -140,7 +140,7 @@ class Node(Dispatcher):
         self.routes = generation
         self.layer.onsend = generation.onsend is not None
 
-    # ---- looking things up ------------------------------------------------------------------------------------------
+    # ---- looking things up
 
     def module(self, name: str) -> Any:
         """A loaded module's instance, or None."""
@@ -182,7 +182,7 @@ class Node(Dispatcher):
         """Add to a statistic."""
         self.counters[group, name] += by
 
-    # ---- time -------------------------------------------------------------------------------------------------------
+    # ---- time
 
     def call_later(self, seconds: float, callback: Callable[..., object], *args: Any) -> CallTimer:
         """Call back on the node's clock, in the hub; an error of it is logged. The timer has `cancel()`."""
@@ -208,14 +208,12 @@ class Node(Dispatcher):
             log.exception("a timer failed")
             return 0
 
-    # ---- messages in ------------------------------------------------------------------------------------------------
+    # ---- messages in
 
     def on_batch_end(self) -> None:
         """All datagrams of a batch were handed in."""
 
-    def on_connection_closed(
-        self, listener: Listener, connection_id: int, peer: Address, reason: str
-    ) -> None:
+    def on_connection_closed(self, listener: Listener, connection_id: int, peer: Address, reason: str) -> None:
         """A stream connection is gone: whoever keeps something for it is told."""
         log.debug("%s: connection %d with %s closed: %s", listener.uri, connection_id, peer.ip, reason)
         for watcher in self.connection_watchers:
@@ -235,7 +233,7 @@ class Node(Dispatcher):
     def is_new(self, msg: Message) -> bool:
         return msg.method_id not in (M_ACK, M_CANCEL) and not msg.to.tag and self.layer.lookup(msg) is None
 
-    # ---- routes -----------------------------------------------------------------------------------------------------
+    # ---- routes
 
     def run_event(self, name: str, msg: Message | None = None, **context: Any) -> Run | None:
         """Run the event route of that name in a worker, if the script has one; its Run, or None.
@@ -263,7 +261,7 @@ class Node(Dispatcher):
         self.pool.run(self.execute, run, route)
         return run
 
-    # ---- tm.hooks.Hooks -----------------------------------------------------------------------------------------------
+    # ---- tm.hooks.Hooks
 
     def in_worker(self, work: Callable[..., object], *args: Any) -> bool:
         """Run `work` where it may wait; False if there are too many runs."""
@@ -355,7 +353,7 @@ class Node(Dispatcher):
         """Where a URI is sent, in order (RFC 3263); empty if nowhere. May wait."""
         return self.targets.of_uri(uri, send_sock, connection_id, received_on)
 
-    def stream_instead(self, listener: Listener, address: Address) -> Destination | None:
+    def stream_instead(self, listener: Listener, address: Address) -> Destination | None:  # noqa: ARG002
         """The stream destination for a request too large for a datagram."""
         stream = self.targets.default_listener(self.settings.udp_mtu_try_proto, address.family)
         return None if stream is None else Destination(stream, address)
@@ -368,7 +366,7 @@ class Node(Dispatcher):
         """Where replies to a request go (RFC 3261 §18.2.2, RFC 3581)."""
         return Destination(*self.layer.reply_destination(msg))
 
-    # ---- stateless ----------------------------------------------------------------------------------------------------
+    # ---- stateless
 
     def forward(self, run: Run, uri: str | None = None) -> int:
         """Stateless forwarding of the run's request to its target or `uri` (RFC 3261 §16.11); > 0 or < 0."""

@@ -109,9 +109,7 @@ class Registry:
         """KSR.x.modf: call a function by its name alone."""
         found = [f for (_, n), f in self.functions.items() if n == name]
         if len(found) != 1:
-            raise AttributeError(
-                f"KSR.x.modf: {'no' if not found else 'more than one'} function is named {name!r}"
-            )
+            raise AttributeError(f"KSR.x.modf: {'no' if not found else 'more than one'} function is named {name!r}")
         return caller(found[0])(*args)
 
 

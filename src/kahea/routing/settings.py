@@ -255,9 +255,7 @@ class ListenSpec:
 
 
 _PROTOS: Final = ("udp", "tcp", "tls", "sctp")
-_MODIFIER: Final = re.compile(
-    r"""\s*(?:(advertise|name|agname)\s+("[^"]*"|\S+)|(virtual)\b)""", re.IGNORECASE
-)
+_MODIFIER: Final = re.compile(r"""\s*(?:(advertise|name|agname)\s+("[^"]*"|\S+)|(virtual)\b)""", re.IGNORECASE)
 
 
 def parse_listen(text: str) -> ListenSpec:

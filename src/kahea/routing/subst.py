@@ -103,9 +103,7 @@ def _separator(expression: str, at: int) -> int:
     raise SubstError(f"no second separator in {expression!r}")
 
 
-def _parts(
-    expression: str, at: int, separator: str, table: VariableTable
-) -> tuple[list[str | int | Pv], int]:
+def _parts(expression: str, at: int, separator: str, table: VariableTable) -> tuple[list[str | int | Pv], int]:
     """The replacement that begins at `at`, and the offset of the separator that ends it."""
     parts: list[str | int | Pv] = []
     for part, after in _scan(expression, at, separator, table):
@@ -119,9 +117,7 @@ def _parts(
     return parts, at
 
 
-def _scan(
-    expression: str, at: int, separator: str, table: VariableTable
-) -> Iterator[tuple[str | int | Pv, int]]:
+def _scan(expression: str, at: int, separator: str, table: VariableTable) -> Iterator[tuple[str | int | Pv, int]]:
     """Each piece of a replacement, and the offset past it."""
     while at < len(expression) and expression[at] != separator:
         char = expression[at]

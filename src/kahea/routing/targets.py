@@ -41,7 +41,7 @@ class Targets:
         self._defaults.clear()
         self._known.clear()
 
-    # ---- listeners ----------------------------------------------------------------------------------------------------
+    # ---- listeners
 
     def default_listener(self, proto: int, family: int) -> Listener | None:
         """The first listener of a protocol and address family."""
@@ -61,9 +61,7 @@ class Targets:
         proto = PROTO_IDS.get(proto_name.lower(), 0)
         if not proto:
             rest = spec
-        host, _, port_text = (
-            rest.rpartition(":") if not rest.endswith("]") and ":" in rest else (rest, "", "")
-        )
+        host, _, port_text = rest.rpartition(":") if not rest.endswith("]") and ":" in rest else (rest, "", "")
         if port_text and not port_text.isdigit():
             return None
         port = int(port_text) if port_text else 0
@@ -74,29 +72,19 @@ class Targets:
             advertised = listener.advertised_host.decode("ascii", "replace").lower()
             if wanted == listener.address.ip and port in (0, listener.address.port):
                 return listener
-            if (
-                advertised
-                and wanted == advertised
-                and port in (0, listener.advertised_port or listener.address.port)
-            ):
+            if advertised and wanted == advertised and port in (0, listener.advertised_port or listener.address.port):
                 return listener
         return None
 
-    def sender(
-        self, proto: int, family: int, forced: object | None, received_on: object | None
-    ) -> Listener | None:
+    def sender(self, proto: int, family: int, forced: object | None, received_on: object | None) -> Listener | None:
         """The listener to send from: the forced one, else the one the message came on, else the first that fits."""
         if isinstance(forced, Listener) and forced.proto == proto and forced.address.family == family:
             return forced
-        if (
-            isinstance(received_on, Listener)
-            and received_on.proto == proto
-            and received_on.address.family == family
-        ):
+        if isinstance(received_on, Listener) and received_on.proto == proto and received_on.address.family == family:
             return received_on
         return self.default_listener(proto, family)
 
-    # ---- URIs -----------------------------------------------------------------------------------------------------------
+    # ---- URIs
 
     def of_uri(
         self, uri: bytes, forced: object | None, connection_id: int, received_on: object | None
@@ -159,9 +147,7 @@ class Targets:
         if resolver is None:
             log.info("%s can't be resolved: this node has no resolver", name)
             return ()
-        transport = (
-            next((text for text, number in PROTO_IDS.items() if number == proto), None) if proto else None
-        )
+        transport = next((text for text, number in PROTO_IDS.items() if number == proto), None) if proto else None
         try:
             answers = resolver.known(host, uri.port, transport, uri.scheme)
             if answers is None:
@@ -179,7 +165,7 @@ class Targets:
                 found.append(Destination(listener, answer.address))
         return found
 
-    # ---- replies ------------------------------------------------------------------------------------------------------------
+    # ---- replies
 
     def of_via(self, via: Via, connection: bytes | None = None) -> Destination | None:
         """Where a response goes whose next Via this is; None if it can't be told without DNS or listener.
@@ -189,9 +175,7 @@ class Targets:
         proto = PROTO_IDS.get(via.transport.decode("ascii", "replace").lower(), 0)
         host = via.received or via.host
         if not is_ip(host):
-            found = self.of_uri(
-                b"sip:%b:%d;transport=%b" % (host, via.port or 5060, via.transport), None, 0, None
-            )
+            found = self.of_uri(b"sip:%b:%d;transport=%b" % (host, via.port or 5060, via.transport), None, 0, None)
             return found[0] if found else None
         port = via.port
         if via.rport:
@@ -206,7 +190,7 @@ class Targets:
             connection_id = 0
         return Destination(listener, address, connection_id)
 
-    # ---- identifiers --------------------------------------------------------------------------------------------------------
+    # ---- identifiers
 
     def sl_tag(self, msg: Message) -> bytes:
         """The To tag of our stateless replies to a request: the same for its retransmissions."""

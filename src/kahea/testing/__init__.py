@@ -6,6 +6,7 @@ between them; 32 seconds of timers pass at once. The guide is `docs/testing.md`.
 
 from kahea.testing.calls import Call, IncomingCall
 from kahea.testing.clock import Stuck
+from kahea.testing.dns import VirtualDns
 from kahea.testing.message import SipMessage, param, reply_to, split_list, uri_of
 from kahea.testing.network import Conditions, Network, Packet
 from kahea.testing.simulation import ScriptFailed, Simulation, VirtualNode
@@ -24,6 +25,7 @@ __all__ = [
     "Stuck",
     "Unexpected",
     "UserAgent",
+    "VirtualDns",
     "VirtualNode",
     "cancel_of",
     "failure_ack",

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import selectors
+import threading
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -80,9 +81,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._alarm: asyncio.TimerHandle | None = None
         self._goal: Callable[[], bool] | None = None
         self._reached: asyncio.Future[bool] | None = None
-        selector = _Selector()
-        selector.loop = self
-        super().__init__(selector)
+        self._threads = threading.active_count()
+        self._poll = _Selector()
+        self._poll.loop = self
+        super().__init__(self._poll)
 
     def time(self) -> float:
         """Virtual seconds."""
@@ -104,7 +106,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if not waiting:
             self._graced = -1
             return False
-        return waiting != self._graced and len(asyncio.all_tasks(self)) > 1
+        # The loop itself has one descriptor, to be woken by.
+        outside = len(self._poll.get_map()) > 1 or threading.active_count() > self._threads
+        return outside and waiting != self._graced
 
     def gave_grace(self) -> None:
         """The outside was waited for; no more until the number of waiting scripts changes."""

@@ -16,9 +16,7 @@ def ladder(packets: Iterable[Packet], name_of: Callable[[Packet, bool], str]) ->
     column = {name: i * _WIDTH for i, name in enumerate(names)}
     lines = [" " * 11 + "".join(name[: _WIDTH - 1].ljust(_WIDTH) for name in names).rstrip()]
     for packet, source, destination in rows:
-        lines.append(
-            f"{packet.sent_at:10.3f} " + _arrow(packet, column[source], column[destination], column.values())
-        )
+        lines.append(f"{packet.sent_at:10.3f} " + _arrow(packet, column[source], column[destination], column.values()))
     return "\n".join(lines)
 
 

@@ -209,9 +209,7 @@ def uri_of(value: str) -> str:
 def param(value: str, name: str) -> str | None:
     """A header parameter's value, "" for a bare one, None if absent; brackets' insides don't count."""
     tail = value.rpartition(">")[2] if ">" in value else value
-    found = re.search(
-        rf";\s*{re.escape(name)}\s*(?:=\s*(\"[^\"]*\"|[^;,\s]*))?(?=[;,\s]|$)", tail, re.IGNORECASE
-    )
+    found = re.search(rf";\s*{re.escape(name)}\s*(?:=\s*(\"[^\"]*\"|[^;,\s]*))?(?=[;,\s]|$)", tail, re.IGNORECASE)
     return None if found is None else (found[1] or "").strip('"')
 
 
@@ -245,6 +243,4 @@ def reply_to(
     if body:
         lines.append(("Content-Type", content_type))
     lines.append(("Content-Length", str(len(body.encode("utf-8", "surrogateescape")))))
-    return SipMessage(
-        f"SIP/2.0 {status} {REASONS.get(status, 'Unknown') if reason is None else reason}", lines, body
-    )
+    return SipMessage(f"SIP/2.0 {status} {REASONS.get(status, 'Unknown') if reason is None else reason}", lines, body)

@@ -80,7 +80,14 @@ class Connection:
         self.opener = opener
         self.opened = opened
         self.open = True
+        #: Nothing more is sent on it, but what is under way arrives.
+        self.closing = False
         self.last_arrival = 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether something may be sent on it."""
+        return self.open and not self.closing
 
     def other(self, address: Address) -> Address:
         """The far end's address."""
@@ -111,9 +118,7 @@ class Network:
     def bind(self, proto: str, address: Address, endpoint: Endpoint) -> None:
         """Put an endpoint at an address. Raises ValueError if it is taken."""
         if (proto, address) in self._bound:
-            raise ValueError(
-                f"{proto}:{address.ip}:{address.port} is taken by {self._bound[proto, address].name}"
-            )
+            raise ValueError(f"{proto}:{address.ip}:{address.port} is taken by {self._bound[proto, address].name}")
         self._bound[proto, address] = endpoint
 
     def unbind(self, proto: str, address: Address) -> None:
@@ -172,9 +177,7 @@ class Network:
             copy = self._sent(proto, source, destination, data)
             self._carry(copy, conditions)
 
-    def connect(
-        self, proto: str, source: Address, destination: Address, opener: Endpoint
-    ) -> Connection | None:
+    def connect(self, proto: str, source: Address, destination: Address, opener: Endpoint) -> Connection | None:
         """Open a connection from a fresh port of `source`'s host; None if nobody listens there."""
         target = self._bound.get((proto, destination))
         if target is None:
@@ -186,7 +189,7 @@ class Network:
 
     def send_on(self, proto: str, connection: Connection, source: Address, data: bytes) -> bool:
         """Send on a connection from the end at `source`; False if it is closed."""
-        if not connection.open:
+        if not connection.usable:
             return False
         packet = self._sent(proto, source, connection.other(source), data)
         packet.connection = connection
@@ -195,9 +198,7 @@ class Network:
         self._plan(packet, connection.last_arrival)
         return True
 
-    def refuse(
-        self, proto: str, source: Address, destination: Address, data: bytes, sender: Endpoint
-    ) -> None:
+    def refuse(self, proto: str, source: Address, destination: Address, data: bytes, sender: Endpoint) -> None:
         """Record a packet that found no connection, and tell the sender after a while."""
         packet = self._sent(proto, source, destination, data)
         packet.fate = "refused"

@@ -18,9 +18,7 @@ _SIMULATION: pytest.StashKey[Simulation] = pytest.StashKey()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
-    config.addinivalue_line(
-        "markers", "kahea(seed=0, grace=0.25): how the `kahea` fixture's simulation is made"
-    )
+    config.addinivalue_line("markers", "kahea(seed=0, grace=0.25): how the `kahea` fixture's simulation is made")
 
 
 @pytest.fixture

@@ -12,9 +12,11 @@ from types import TracebackType
 from typing import Any
 
 from kahea.engines.python import PythonEngine
+from kahea.net.resolver import Resolver
 from kahea.routing.node import Node
 from kahea.routing.settings import ConfigError, Configuration, load, parse_listen
 from kahea.testing.clock import Planned, VirtualLoop
+from kahea.testing.dns import VirtualDns
 from kahea.testing.ladder import ladder
 from kahea.testing.listener import VirtualListener
 from kahea.testing.network import Network, Packet, split_address
@@ -44,6 +46,14 @@ class VirtualNode:
             wall=lambda: simulation.wall,
             on_earlier=self._earlier,
         )
+        self.resolver = Resolver(
+            configuration.settings,
+            client=simulation.dns,
+            clock=lambda: simulation.now,
+            rng=simulation.network.random,
+            hosts=None,
+        )
+        self.node.resolver = self.resolver
         self.listeners: list[VirtualListener] = []
         self.engine: PythonEngine | None = None
         self.running = False
@@ -94,6 +104,7 @@ class VirtualNode:
         if script.suffix != ".py":
             raise ConfigError(f"{script}: only scripts in Python are supported yet")
         self.engine = PythonEngine(self.node, script)
+        self.resolver.serve(self.listeners)
         self.node.start()
         self.node.use(self.engine.load())
         self.simulation.await_(self.node.open())
@@ -121,6 +132,7 @@ class VirtualNode:
         if self.running:
             self.down()
             self.simulation.await_(self.node.stop())
+            self.simulation.await_(self.resolver.close())
 
     def _earlier(self) -> None:
         if not self.running:
@@ -155,6 +167,7 @@ class Simulation:
         self._loop.waiting = self._waiting
         self._wall_start = wall
         self.network = Network(self._loop, seed)
+        self.dns = VirtualDns()
         self.nodes: list[VirtualNode] = []
         self.uas: dict[str, UserAgent] = {}
         #: What was logged as an error, with tracebacks; `close` raises ScriptFailed if it is not empty.
@@ -221,9 +234,7 @@ class Simulation:
         linecache.checkcache(str(path))
         return path
 
-    def ua(
-        self, name: str, address: str = "", *, proxy: str | VirtualNode = "", domain: str = ""
-    ) -> UserAgent:
+    def ua(self, name: str, address: str = "", *, proxy: str | VirtualNode = "", domain: str = "") -> UserAgent:
         """A user agent at an address such as `udp:10.0.0.1:5060`; without one it gets the next of 10.0.1.x.
 
         Its requests go to `proxy`, by default the simulation's first node.
@@ -291,8 +302,15 @@ class Simulation:
         self.run_until(lambda: not self.network.under_way and not self._waiting(), within)
 
     def finish(self, within: float = 3600.0) -> None:
-        """Let time pass until every transaction of every node is gone. Raises AssertionError if some stay."""
-        if not self.run_until(lambda: not any(node.transactions for node in self.nodes), within):
+        """Let time pass until no packet is under way and every transaction of every node is gone.
+
+        Raises AssertionError if some stay.
+        """
+
+        def done() -> bool:
+            return not self.network.under_way and not any(node.transactions for node in self.nodes)
+
+        if not self.run_until(done, within):
             left = {node.name: node.transactions for node in self.nodes if node.transactions}
             raise AssertionError(f"transactions are left after {within:g} s: {left}")
 

@@ -69,9 +69,7 @@ class Exchange:
         reply = found()
         if reply is None:
             got = ", ".join(r.summary for r in self.replies) or "nothing"
-            raise Unexpected(
-                f"{self.ua.name} sent {self.request.summary} and waited for {what}: it got {got}"
-            )
+            raise Unexpected(f"{self.ua.name} sent {self.request.summary} and waited for {what}: it got {got}")
         return reply
 
     # -- used by the user agent
@@ -104,9 +102,7 @@ class Exchange:
 class UserAgent:
     """One phone at one address. Make it by `Simulation.ua`."""
 
-    def __init__(
-        self, simulation: Simulation, name: str, address: str, *, proxy: str = "", domain: str = ""
-    ) -> None:
+    def __init__(self, simulation: Simulation, name: str, address: str, *, proxy: str = "", domain: str = "") -> None:
         self.simulation = simulation
         self.name = name
         self.proto, self.address = split_address(address)
@@ -150,9 +146,7 @@ class UserAgent:
     @property
     def contact(self) -> str:
         """The URI at which it is reached directly."""
-        return f"sip:{self.name}@{self.hostport}" + (
-            "" if self.proto == "udp" else f";transport={self.proto}"
-        )
+        return f"sip:{self.name}@{self.hostport}" + ("" if self.proto == "udp" else f";transport={self.proto}")
 
     def close(self) -> None:
         """Go away: nothing is sent or received any more."""
@@ -287,29 +281,18 @@ class UserAgent:
         **parts: Any,
     ) -> SipMessage:
         """Answer a request; replies that make a dialog get a Contact."""
-        if (
-            "contact" not in parts
-            and 100 < status < 300
-            and request.method in ("INVITE", "SUBSCRIBE", "UPDATE")
-        ):
+        if "contact" not in parts and 100 < status < 300 and request.method in ("INVITE", "SUBSCRIBE", "UPDATE"):
             parts["contact"] = f"<{self.contact}>"
         reply = reply_to(request, status, reason, tag=tag or f"{self.name}-tag", **parts)
         reply.link = request.link
         key = (request.branch, request.method, request.call_id)
         self._answered[key] = reply
         self.transmit(reply)
-        if (
-            request.method == "INVITE"
-            and status >= 200
-            and self.retransmits
-            and (self.proto == "udp" or status < 300)
-        ):
+        if request.method == "INVITE" and status >= 200 and self.retransmits and (self.proto == "udp" or status < 300):
             self._repeat_final(key, reply, T1, self.now + TIMEOUT)
         return reply
 
-    def _repeat_final(
-        self, key: tuple[str, str, str], reply: SipMessage, interval: float, end: float
-    ) -> None:
+    def _repeat_final(self, key: tuple[str, str, str], reply: SipMessage, interval: float, end: float) -> None:
         def again() -> None:
             if key in self._acked or self.closed or self.now >= end:
                 return
@@ -374,7 +357,7 @@ class UserAgent:
 
     def _back(self, request: Packet, data: bytes) -> None:
         network = self.simulation.network
-        if request.connection is not None and request.connection.open:
+        if request.connection is not None and request.connection.usable:
             network.send_on(self.proto, request.connection, request.destination, data)
         elif request.connection is None:
             network.send("udp", self.address, request.source, data)
@@ -382,7 +365,7 @@ class UserAgent:
     def _stream(self, address: Address, data: bytes) -> None:
         network = self.simulation.network
         connection = self._connections.get(address)
-        if connection is None or not connection.open:
+        if connection is None or not connection.usable:
             connection = network.connect(self.proto, self.address, address, self)
             if connection is None:
                 network.refuse(self.proto, self.address, address, data, self)

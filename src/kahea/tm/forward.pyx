@@ -53,7 +53,8 @@ cpdef bytes via_line(Listener listener, bytes branch_id, Message msg):
     if msg.advertised_host is not None or msg.advertised_port:
         host = msg.advertised_host or listener.advertised_host or listener.address.host
         port = msg.advertised_port or listener.advertised_port or listener.address.port
-        sent_by = host if port == 5060 else b"%b:%d" % (host, port)
+        chosen = msg.advertised_port or listener.advertised_port
+        sent_by = host if port == 5060 and not chosen else b"%b:%d" % (host, port)
         line = b"Via: SIP/2.0/%b %b;branch=%b" % (listener.proto_name.upper().encode(), sent_by, branch_id)
     else:
         line = _via_prefix(listener) + branch_id

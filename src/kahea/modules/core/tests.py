@@ -155,11 +155,7 @@ class Tests(Module):
     @function(group="")
     def is_method(self, run: Run, names: str) -> bool:
         """Whether the method is one of `names` ("INVITE|ACK", any case); a reply counts by its CSeq."""
-        return (
-            method_of(run.msg).upper() in wire(names).upper().replace(b" ", b"").split(b"|")
-            if names
-            else False
-        )
+        return method_of(run.msg).upper() in wire(names).upper().replace(b" ", b"").split(b"|") if names else False
 
     @function(group="")
     def is_method_in(self, run: Run, letters: str) -> bool:

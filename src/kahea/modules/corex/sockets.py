@@ -91,9 +91,7 @@ class Sockets(Module):
         if not address:
             return None
         bracket = address.startswith("[")
-        host, _, port = (
-            address.rpartition(":") if address[-1:] != "]" and ":" in address else (address, "", "0")
-        )
+        host, _, port = address.rpartition(":") if address[-1:] != "]" and ":" in address else (address, "", "0")
         if not port.isdigit() or int(port) > 65535:
             return None
         try:

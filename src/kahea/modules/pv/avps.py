@@ -66,7 +66,7 @@ class AvpFunctions(Module):
         lists_of(run.msg).avps.pop(name)
         return 1
 
-    # ---- $var and $shv -------------------------------------------------------------------------------------
+    # ---- $var and $shv
 
     @function(group="pvx")
     def var_get(self, run: Run, name: str) -> Value:
@@ -115,7 +115,7 @@ class AvpFunctions(Module):
             return None
         return self.shared.increment(name)
 
-    # ---- the static branch ---------------------------------------------------------------------------------
+    # ---- the static branch
 
     @function(group="pvx")
     def sbranch_reset(self, run: Run) -> int:

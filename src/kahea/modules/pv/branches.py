@@ -29,7 +29,7 @@ def static_branch(msg: Message) -> Target:
     return found
 
 
-# ---- attributes of a branch --------------------------------------------------------------------------------
+# ---- attributes of a branch
 
 
 def _socket(target: Target) -> Value:
@@ -154,7 +154,7 @@ def add_branch(msg: Message, target: Target) -> bool:
     return True
 
 
-# ---- the set as a whole ------------------------------------------------------------------------------------
+# ---- the set as a whole
 
 
 def _first(run: Run) -> Value:
@@ -175,9 +175,7 @@ def _set_first(run: Run, value: Value) -> None:
 
 
 def _all(run: Run) -> Value:
-    values = [
-        text(target.uri) if target.q < 0 else _contact(target.uri, target.q) for target in run.msg.branches
-    ]
+    values = [text(target.uri) if target.q < 0 else _contact(target.uri, target.q) for target in run.msg.branches]
     return ", ".join(values) or None
 
 
@@ -197,7 +195,7 @@ def _destination_set(run: Run) -> Value:
     return "Contact: " + ", ".join(values) if values else None
 
 
-# ---- flags -------------------------------------------------------------------------------------------------
+# ---- flags
 
 _FLAG_WORDS = {"m": ("flags", "Flags of the transaction"), "s": ("sflags", "Flags of the script's run"),
                "b": ("bflags", "Flags of the first branch")}  # fmt: skip
@@ -238,9 +236,7 @@ def _flag_variables(letter: str) -> list[Variable]:
     return [
         plain(f"{letter}f", get, put, f"{what}, decimal."),
         plain(f"{letter}F", get_hex, put, f"{what}, hexadecimal."),
-        named(
-            f"{letter.upper()}f", _one_flag(field), writable=True, dynamic=True, doc=f"{what}: one of them."
-        ),
+        named(f"{letter.upper()}f", _one_flag(field), writable=True, dynamic=True, doc=f"{what}: one of them."),
     ]
 
 
@@ -250,11 +246,7 @@ VARIABLES: list[Variable] = [
     plain("ds", _destination_set, doc="The additional branches as a Contact header."),
     named("branch", _branch, index=True, writable=True, doc="An attribute of an additional branch."),
     named("sbranch", _static, writable=True, doc="An attribute of the static branch."),
-    plain(
-        "ruid", lambda run: some(run.msg.ruid), doc="The id of the location record that the target is from."
-    ),
-    plain(
-        "location_ua", lambda run: some(run.msg.location_ua), doc="The User-Agent that registered the target."
-    ),
+    plain("ruid", lambda run: some(run.msg.ruid), doc="The id of the location record that the target is from."),
+    plain("location_ua", lambda run: some(run.msg.location_ua), doc="The User-Agent that registered the target."),
     *(variable for letter in _FLAG_WORDS for variable in _flag_variables(letter)),
 ]

@@ -93,9 +93,7 @@ def _hfl(name: Value, index: Index) -> Bound:
     def get(run: Run) -> Value:
         values = _values(run.msg, wanted)
         if index == "*":
-            return _joined(
-                values, ", " if header_kind(wanted) in _LISTS or header_kind(wanted) == H_VIA else ","
-            )
+            return _joined(values, ", " if header_kind(wanted) in _LISTS or header_kind(wanted) == H_VIA else ",")
         at = index or 0
         return values[at] if -len(values) <= at < len(values) else None
 
@@ -112,7 +110,7 @@ def _hflc(name: Value, _index: Index) -> Bound:
     return Bound(guarded(lambda run: len(_values(run.msg, wanted))))
 
 
-# ---- those with names of their own -------------------------------------------------------------------------
+# ---- those with names of their own
 
 
 def _body(kind: int) -> Get:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _PART = re.compile(r"\s*([^\[\]=\s][^\[\]=]*?)\s*(?:\[([^\]]*)\])?\s*\Z")
 
 
-# ---- AVP ---------------------------------------------------------------------------------------------------
+# ---- AVP
 
 
 def avp_name(name: Value) -> AvpName:
@@ -120,7 +120,7 @@ def _push_avp(run: Run, key: AvpName, value: Value) -> None:
         avps.push(key, value)
 
 
-# ---- XAVP and its kin --------------------------------------------------------------------------------------
+# ---- XAVP and its kin
 
 At = Callable[["Run"], Index]
 
@@ -298,7 +298,7 @@ def _bind_single(pick: Pick) -> Callable[[Value, Index], Bound]:
     return bind
 
 
-# ---- counting ----------------------------------------------------------------------------------------------
+# ---- counting
 
 
 def _count_path(pick: Pick, path: Path) -> Get:
@@ -366,9 +366,7 @@ def variables(table: VariableTable, aliases: Mapping[str, AvpName]) -> list[Vari
             writable=True,
             doc="An XAVP: a stack of values or of fields.",
         ),
-        named(
-            "xavi", _bind_stacked(_xavis, table), writable=True, doc="An XAVP whose names match in any case."
-        ),
+        named("xavi", _bind_stacked(_xavis, table), writable=True, doc="An XAVP whose names match in any case."),
         named("xavu", _bind_single(_xavus), writable=True, doc="An XAVP with a single value for each name."),
         named("cnt", _bind_count(table, aliases), doc="How many values an AVP or XAVP has."),
     ]

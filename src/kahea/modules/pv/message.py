@@ -89,14 +89,12 @@ def _msgbuf(name: Value, _index: Index) -> Bound:
         return text(raw[at : at + 1]) if 0 <= at < len(raw) else None
 
     def put(run: Run, value: Value) -> None:
-        raise PvError(
-            "writing into the received message is not supported: use an edit, such as replace_hdrs()"
-        )
+        raise PvError("writing into the received message is not supported: use an edit, such as replace_hdrs()")
 
     return Bound(get, put)
 
 
-# ---- Via ---------------------------------------------------------------------------------------------------
+# ---- Via
 
 
 def _oc(via: Via) -> Value:

@@ -68,9 +68,7 @@ class PvModule(Access, AvpFunctions, XavpFunctions):
     """Pseudo-variables, and access to them and to the script's lists from every language."""
 
     name = "pv"
-    shvset = Param(
-        "", "The first value of a $shv: name=i:number or name=s:text.", many=True, check=parse_typed
-    )
+    shvset = Param("", "The first value of a $shv: name=i:number or name=s:text.", many=True, check=parse_typed)
     varset = Param(
         "",
         "The value of a $var that was not set: name=i:number or name=s:text.",

@@ -177,7 +177,7 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 
 
-# ---- where a path begins -----------------------------------------------------------------------------------
+# ---- where a path begins
 
 
 def _ruri(run: Run) -> Any:
@@ -232,9 +232,7 @@ _PAIRS: dict[str, dict[str, Callable[[Run], Value]]] = {
         "port": lambda run: str(run.msg.dst_port),
         "ip_port": lambda run: f"{bracketed(run.msg.dst_ip)}:{run.msg.dst_port}",
         "proto": lambda run: proto_name(run.msg.proto).upper(),
-        "proto_ip_port": lambda run: (
-            f"{proto_name(run.msg.proto)}:{bracketed(run.msg.dst_ip)}:{run.msg.dst_port}"
-        ),
+        "proto_ip_port": lambda run: f"{proto_name(run.msg.proto)}:{bracketed(run.msg.dst_ip)}:{run.msg.dst_port}",
     },
     "sys": {"version": lambda _run: COMPATIBLE},
 }
@@ -340,9 +338,7 @@ def compile_select(path: str) -> Bound:
     for name, index in rest:
         following = KINDS[kind].steps
         if name not in following:
-            raise PvError(
-                unknown_key(f"sel({path})", name, following) if following else f"nothing follows {path!r}"
-            )
+            raise PvError(unknown_key(f"sel({path})", name, following) if following else f"nothing follows {path!r}")
         step, kind = following[name]
         source = _advance(source, step, (index or "").strip("\"'"))
     show = KINDS[kind].show

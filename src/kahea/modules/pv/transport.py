@@ -92,9 +92,7 @@ def _received_uri(full: bool) -> Get:
 
 
 def _advertised_uri(full: bool) -> Get:
-    return lambda run: address_uri(
-        _advertised_uri_host(run.msg), advertised_port(run.msg), run.msg.proto, full
-    )
+    return lambda run: address_uri(_advertised_uri_host(run.msg), advertised_port(run.msg), run.msg.proto, full)
 
 
 def _advertised_socket(run: Run) -> Value:
@@ -112,7 +110,7 @@ def family(msg: Message) -> int:
     return 6 if b":" in msg.src_ip else 4
 
 
-# ---- the socket to send from -------------------------------------------------------------------------------
+# ---- the socket to send from
 
 
 def send_socket(msg: Message) -> Listener | None:
@@ -156,7 +154,7 @@ def _set_socket_name(run: Run, value: Value) -> None:
     run.msg.send_sock = listener
 
 
-# ---- what is being sent or was received --------------------------------------------------------------------
+# ---- what is being sent or was received
 
 
 def _sending(part: Callable[[OnSend], Value]) -> Get:
@@ -241,9 +239,7 @@ def _lsock(name: Value, _index: Index) -> Bound:
         "i": lambda run, listener: run.node.listeners.index(listener),
     }
     if len(parts) != 3 or parts[0] not in ("n", "l") or parts[2][:1] not in fields:
-        raise PvError(
-            "$lsock takes n/name/field or l/socket/field; a field is name, listen, advertise or index"
-        )
+        raise PvError("$lsock takes n/name/field or l/socket/field; a field is name, listen, advertise or index")
     by_name, wanted, field = parts[0] == "n", parts[1], fields[parts[2][:1]]
 
     def get(run: Run) -> Value:

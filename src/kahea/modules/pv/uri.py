@@ -128,7 +128,7 @@ def _scheme(run: Run) -> Value:
     return kind_of(uri)
 
 
-# ---- assignments -------------------------------------------------------------------------------------------
+# ---- assignments
 
 
 def _set_ru(run: Run, value: Value) -> None:
@@ -175,7 +175,7 @@ def _requests_only(put: Put) -> Put:
     return guard
 
 
-# ---- next hop ----------------------------------------------------------------------------------------------
+# ---- next hop
 
 
 def reply_hop(msg: Message) -> Via:
@@ -287,7 +287,5 @@ VARIABLES: list[Variable] = [
         keyed("nh", NEXT_HOP),
         doc="The next hop: its URI (u), user (U), host (d), port (p), transport (P).",
     ),
-    named(
-        "rpl", keyed("rpl", {k: _of_reply(v) for k, v in REPLY_HOP.items()}), doc="Where a reply goes next."
-    ),
+    named("rpl", keyed("rpl", {k: _of_reply(v) for k, v in REPLY_HOP.items()}), doc="Where a reply goes next."),
 ]

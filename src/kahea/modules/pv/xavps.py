@@ -169,9 +169,7 @@ def _structured(kind: str, pick: Pick) -> dict[str, Callable[..., Any]]:
 def _exports(target: type[XavpFunctions]) -> type[XavpFunctions]:
     """Add the functions that are alike for the three kinds of lists."""
     for kind, pick in _PICKS.items():
-        made = {
-            n: function(group="pvx")(f) for n, f in {**_readers(kind, pick), **_writers(kind, pick)}.items()
-        }
+        made = {n: function(group="pvx")(f) for n, f in {**_readers(kind, pick), **_writers(kind, pick)}.items()}
         if kind in _STACKED:
             made |= _structured(kind, pick)
         for name, each in made.items():
@@ -209,7 +207,7 @@ class XavpFunctions(Module):
         """Write the XAVIs to the log."""
         return self._print(lists_of(run.msg).xavis, "xavi")
 
-    # ---- whole values --------------------------------------------------------------------------------------
+    # ---- whole values
 
     @function(group="pvx")
     def xavp_copy(self, run: Run, source: str, index: int, name: str) -> int:
@@ -228,9 +226,7 @@ class XavpFunctions(Module):
         xavps = lists_of(run.msg).xavps
         item, other = xavps.find(source, index), xavps.find(name, at)
         if item is None or other is None:
-            self.node.log.error(
-                "xavp_copy: there is no $xavp(%s[%d]) or $xavp(%s[%d])", source, index, name, at
-            )
+            self.node.log.error("xavp_copy: there is no $xavp(%s[%d]) or $xavp(%s[%d])", source, index, name, at)
             return -1
         other.value = item.value.copy() if isinstance(item.value, Xavps) else item.value
         return 1
@@ -254,7 +250,7 @@ class XavpFunctions(Module):
         self.node.log.error("xavp_push_dst(%s) is not supported yet", name)
         return -1
 
-    # ---- parameter lists -----------------------------------------------------------------------------------
+    # ---- parameter lists
 
     def _explode(self, text: str, separator: str) -> Params | None:
         params = parse_params(text, separator)
@@ -341,7 +337,7 @@ class XavpFunctions(Module):
         lists_of(run.msg).xavps.push(name, fields)
         return 1
 
-    # ---- between $var and XAVP -----------------------------------------------------------------------------
+    # ---- between $var and XAVP
 
     @function(group="pvx")
     def pv_var_to_xavp(self, run: Run, variable: str, name: str) -> int:

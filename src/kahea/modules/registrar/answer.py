@@ -36,9 +36,7 @@ class Gruus:
         )
 
 
-def contact_line(
-    contacts: list[Contact] | None, now: int, received_param: bytes, gruus: Gruus | None
-) -> bytes:
+def contact_line(contacts: list[Contact] | None, now: int, received_param: bytes, gruus: Gruus | None) -> bytes:
     """The Contact header with all contacts that have not expired, b"" if there are none."""
     if not contacts:
         return b""

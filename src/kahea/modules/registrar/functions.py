@@ -71,9 +71,7 @@ class Registrar(RegistrarParameters):
             self.__dict__.setdefault(name, param.default)
         self.usrloc = self.node.module("usrloc")
         self._sl = self.node.module("sl")
-        self.aors = AorRules(
-            bool(self.usrloc.use_domain), bool(self.case_sensitive), wire(self.realm_prefix).lower()
-        )
+        self.aors = AorRules(bool(self.usrloc.use_domain), bool(self.case_sensitive), wire(self.realm_prefix).lower())
         self.received_param_bytes = wire(self.received_param)
         self.sock_mask = 1 << self.sock_flag if self.sock_flag >= 0 else 0
         if self.sock_mode:
@@ -95,7 +93,7 @@ class Registrar(RegistrarParameters):
         yield from super().variables()
         yield named("ulc", ulc.bind, index=True, doc="Contacts that reg_fetch_contacts() fetched.")
 
-    # ---- for the files beside this one -------------------------------------------------------------------
+    # ---- for the files beside this one
 
     def settings_of(self, msg: Message) -> Xavps | None:
         """What the script set for this message in the XAVP of parameter xavp_cfg, or None."""
@@ -124,7 +122,7 @@ class Registrar(RegistrarParameters):
     def _domain(self, table: str) -> Domain | None:
         return self.usrloc.domain(table)
 
-    # ---- registering -------------------------------------------------------------------------------------
+    # ---- registering
 
     @function
     def save(self, run: Run, table: str, flags: int) -> int:
@@ -209,7 +207,7 @@ class Registrar(RegistrarParameters):
         domain.delete(contact)
         return 1 if self.usrloc.settle(domain, [contact]) is None else -2
 
-    # ---- looking up --------------------------------------------------------------------------------------
+    # ---- looking up
 
     @function
     def lookup(self, run: Run, table: str) -> int:
@@ -273,7 +271,7 @@ class Registrar(RegistrarParameters):
             xavps.append(cxname, fields)
         return FOUND
 
-    # ---- asking ------------------------------------------------------------------------------------------
+    # ---- asking
 
     @function
     def registered(self, run: Run, table: str) -> int:
@@ -399,7 +397,7 @@ class Registrar(RegistrarParameters):
         """An attribute of a fetched contact, by the contact's index from 0."""
         return ulc.read(run.msg, profile, attribute, index) if attribute in ulc.CONTACT else None
 
-    # ---- events ------------------------------------------------------------------------------------------
+    # ---- events
 
     def _expired(self, domain: Domain, contact: Contact) -> None:
         """Run the script's event route for a contact that ended, with it in `$ulc(exp=>...)`."""
@@ -415,6 +413,4 @@ class Registrar(RegistrarParameters):
 
 def _is_bare(branch: Target) -> bool:
     """Whether a branch has nothing but a URI (and perhaps a q)."""
-    return not (
-        branch.dst_uri or branch.path or branch.flags or branch.sock or branch.instance or branch.ruid
-    )
+    return not (branch.dst_uri or branch.path or branch.flags or branch.sock or branch.instance or branch.ruid)

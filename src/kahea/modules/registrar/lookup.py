@@ -60,7 +60,7 @@ class Lookup:
         self._domain = domain
         self._now = int(module.node.wall())
 
-    # ---- finding -----------------------------------------------------------------------------------------
+    # ---- finding
 
     def find(self, uri: bytes) -> tuple[int, list[Contact]]:
         """The code for the script, and the contacts to try in order (empty if the code is below 0)."""
@@ -138,7 +138,7 @@ class Lookup:
         table: Any = getattr(contact.sock, "table", None)
         return table is not None and table.get(contact.connection_id) is not None
 
-    # ---- using -------------------------------------------------------------------------------------------
+    # ---- using
 
     def hop_of(self, contact: Contact) -> Hop:
         """The path and destination of a contact. Raises ParseError for a broken path."""

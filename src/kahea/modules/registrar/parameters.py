@@ -47,16 +47,12 @@ class RegistrarParameters(Module):
     sock_mode = Param(0, "Keep listeners 0: as bound; 1: as advertised.", check=_ON_OFF)
     method_filtering = Param(0, "lookup() leaves out contacts that don't allow the method.", check=_ON_OFF)
     use_path = Param(0, "Keep Path headers (RFC 3327).", check=_ON_OFF)
-    path_mode = Param(
-        2, "Answer with the Path 0: never; 1: if it is supported; 2: so, else 420.", check=between(0, 2)
-    )
+    path_mode = Param(2, "Answer with the Path 0: never; 1: if it is supported; 2: so, else 420.", check=between(0, 2))
     path_use_received = Param(0, "Take the first Path's `received` as where it came from.", check=_ON_OFF)
     path_check_local = Param(0, "lookup() skips a first hop of the path that is this server.", check=_ON_OFF)
     xavp_cfg = Param("", "XAVP with which a script overrides parameters for one message.")
     xavp_rcd = Param("", "XAVP that tells a script of contacts saved or found.")
-    xavp_rcd_mask = Param(
-        0, "Leaves out 1 ruid, 2 contact, 4 expires, 8 received, 16 path.", check=between(0, 31)
-    )
+    xavp_rcd_mask = Param(0, "Leaves out 1 ruid, 2 contact, 4 expires, 8 received, 16 path.", check=between(0, 31))
     gruu_enabled = Param(1, "Answer with GRUUs (RFC 5627).", check=_ON_OFF)
     outbound_mode = Param(0, "Outbound (RFC 5626) 0: off; 1: if supported; 2: demanded.", check=between(0, 2))
     regid_mode = Param(

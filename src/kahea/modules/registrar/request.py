@@ -95,10 +95,7 @@ def has_option(msg: Message, kind: int, option: bytes) -> bool:
     header = msg.header(kind)
     if header is None:
         return False
-    for each in msg.headers_of(kind):
-        if any(tag.strip().lower() == option for tag in each.body.split(b",")):
-            return True
-    return False
+    return any(any(tag.strip().lower() == option for tag in each.body.split(b",")) for each in msg.headers_of(kind))
 
 
 def supports(msg: Message, option: bytes) -> bool:

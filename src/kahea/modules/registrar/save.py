@@ -58,9 +58,7 @@ class Wanted:
 
     __slots__ = ("expires", "found", "instance", "methods", "q", "reg_id", "repeated", "uri")
 
-    def __init__(
-        self, uri: bytes, expires: int, q: int, methods: int, instance: bytes = b"", reg_id: int = 0
-    ) -> None:
+    def __init__(self, uri: bytes, expires: int, q: int, methods: int, instance: bytes = b"", reg_id: int = 0) -> None:
         self.uri = uri
         self.expires = expires  # absolute; 0 removes
         self.q = q
@@ -134,7 +132,7 @@ class Save:
                 answer.verdict = self._answer.verdict
             answer.keep(self._msg)
 
-    # ---- the REGISTER as a whole -------------------------------------------------------------------------
+    # ---- the REGISTER as a whole
 
     def _process(self, uri: bytes | None) -> int:
         msg = self._msg
@@ -184,12 +182,7 @@ class Save:
         if mode == 2 and not self._use_ob:
             answer.extra += [b"Require: outbound\r\n", b"Supported: outbound\r\n"]
             raise Refused(refusal.OUTBOUND_REQUIRED)
-        if (
-            self._use_ob
-            and contacts
-            and contacts[0].param(b"reg-id")
-            and not request.edge_supports_outbound(msg)
-        ):
+        if self._use_ob and contacts and contacts[0].param(b"reg-id") and not request.edge_supports_outbound(msg):
             raise Refused(refusal.EDGE_LACKS_OUTBOUND)
 
     def _remove_all(self, aor: bytes) -> int:
@@ -231,7 +224,7 @@ class Save:
             self._add_outbound()
         return code
 
-    # ---- what it asks for --------------------------------------------------------------------------------
+    # ---- what it asks for
 
     def _registration(self) -> Registration:
         """What it says of all its contacts. Raises Refused."""
@@ -401,11 +394,9 @@ class Save:
         if number > limit:
             raise Refused(refusal.TOO_MANY)
 
-    # ---- doing it ----------------------------------------------------------------------------------------
+    # ---- doing it
 
-    def _apply(
-        self, aor: bytes, registration: Registration, wanted: list[Wanted], found: list[Contact] | None
-    ) -> int:
+    def _apply(self, aor: bytes, registration: Registration, wanted: list[Wanted], found: list[Contact] | None) -> int:
         """Change the table; the code for the script, which tells of the last contact."""
         domain, touched = self._domain, self._touched
         code = INSERTED
@@ -446,9 +437,7 @@ class Save:
             same = contact.uri == each.uri and contact.instance == each.instance
             if contact is each.found or (same and contact.reg_id == each.reg_id):
                 if is_new and each.expires:
-                    self._domain.update(
-                        contact, registration, each.uri, each.expires, each.q, methods=each.methods
-                    )
+                    self._domain.update(contact, registration, each.uri, each.expires, each.q, methods=each.methods)
                 return True
         return False
 
@@ -477,7 +466,7 @@ class Save:
                 raise Refused(CANNOT_WRITE[failed])
         self._list(aor, to)
 
-    # ---- what the answer says ----------------------------------------------------------------------------
+    # ---- what the answer says
 
     def _list(self, aor: bytes, to: Uri) -> None:
         contacts = self._domain.get(aor)

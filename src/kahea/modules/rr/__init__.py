@@ -243,8 +243,7 @@ class RecordRouting(Module):
             if listener.proto == proto and (
                 (listener.address.host == uri.host and listener.address.port == port)
                 or (
-                    listener.advertised_host == uri.host
-                    and (listener.advertised_port or listener.address.port) == port
+                    listener.advertised_host == uri.host and (listener.advertised_port or listener.address.port) == port
                 )
             ):
                 return listener

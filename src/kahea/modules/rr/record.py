@@ -59,14 +59,15 @@ class RecordRoute(NamedTuple):
     def _own(self, msg: Message, received: Listener, sending: Listener) -> bytes:
         tail = self.tail + self.params + b">\r\n"
         if self.double == SINGLE or (sending is received and self.double == DIFFERENT):
-            return self.head + self._place(received) + tail
+            return self.head + self._place(received, _received_host(received)) + tail
         tail = b";r2=on" + tail
         out = None
         if msg.advertised_host is not None or msg.advertised_port:
             # What set_advertised_address() says concerns the side that the request leaves by.
             host = msg.advertised_host or sending.advertised_host or sending.address.host
             out = b"%b:%d" % (host, msg.advertised_port or sending.advertised_port or sending.address.port)
-        return self.head + self._place(sending, out) + tail + self.head + self._place(received) + tail
+        first = self.head + self._place(sending, out) + tail
+        return first + self.head + self._place(received, _received_host(received)) + tail
 
     def _place(self, listener: Listener, host: bytes | None = None) -> bytes:
         place = host or listener.via_host
@@ -86,6 +87,11 @@ class RecordRoute(NamedTuple):
             return head + came + tail
         leaves = b";transport=" + sending.proto_name.encode()
         return head + leaves + b";r2=on" + tail + head + came + b";r2=on" + tail
+
+
+def _received_host(listener: Listener) -> bytes:
+    """The side that a request came in by shows no port 5060, not even an advertised one."""
+    return listener.via_host.removesuffix(b":5060")
 
 
 class _Own(NamedTuple):

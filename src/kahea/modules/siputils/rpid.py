@@ -20,9 +20,7 @@ class RemoteParty(Module):
 
     rpid_avp = Param("$avp(s:rpid)", "The variable that holds the caller's URI, or number.")
     rpid_prefix = Param("", "Stands before it in Remote-Party-ID.")
-    rpid_suffix = Param(
-        ";party=calling;id-type=subscriber;screen=yes", "Stands behind it in Remote-Party-ID."
-    )
+    rpid_suffix = Param(";party=calling;id-type=subscriber;screen=yes", "Stands behind it in Remote-Party-ID.")
     e164_max_len = Param(16, "The most characters of an E.164 number, its plus included.")
 
     def start(self) -> None:

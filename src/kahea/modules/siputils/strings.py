@@ -15,9 +15,7 @@ def is_numeric(text: str) -> bool:
 
 def is_alphanum(text: str, extra: str = "") -> bool:
     """Whether all are letters, digits or of `extra`."""
-    return text != "" and (
-        ALPHANUM.issuperset(text) or (extra != "" and (ALPHANUM | set(extra)).issuperset(text))
-    )
+    return text != "" and (ALPHANUM.issuperset(text) or (extra != "" and (ALPHANUM | set(extra)).issuperset(text)))
 
 
 def is_tel_number(text: str) -> bool:

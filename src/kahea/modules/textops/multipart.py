@@ -143,9 +143,7 @@ class Multipart(Module):
         part = find_by_type(msg, boundary, mime)
         if part is None or part.after is None:
             return -1
-        content = (
-            msg.raw[part.line_start : part.after.end] if raw else msg.raw[part.line_end : part.after.start]
-        )
+        content = msg.raw[part.line_start : part.after.end] if raw else msg.raw[part.line_end : part.after.start]
         return 1 if variable.set(run, text(content)) else -1
 
     @function

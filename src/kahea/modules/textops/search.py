@@ -172,9 +172,7 @@ class Search(Module):
         return FOUND
 
 
-def _first(
-    run: Run, name: str, region: Region | None, pattern: str, replacement: str, *, keep: bool = False
-) -> int:
+def _first(run: Run, name: str, region: Region | None, pattern: str, replacement: str, *, keep: bool = False) -> int:
     """Replace the first match, or with `keep` add after it."""
     regex = line_pattern(run, name, pattern)
     match = regex.search(region.text) if regex is not None and region is not None else None
@@ -202,9 +200,7 @@ def _every(run: Run, name: str, region: Region | None, pattern: str, replacement
     return result
 
 
-def _replace_text(
-    run: Run, start: int, first_end: int, end: int, match: str, replacement: str, mode: str
-) -> None:
+def _replace_text(run: Run, start: int, first_end: int, end: int, match: str, replacement: str, mode: str) -> None:
     """Replace a text from `start` on: the first one must end before `first_end`, all others before `end`."""
     wanted, data = wire(match), wire(replacement)
     if not wanted:

@@ -83,9 +83,7 @@ class Strings(Module):
         return 1 if subject and any(subject.startswith(item) for item in _items(items, separator)) else -1
 
     @function
-    def regex_substring(
-        self, run: Run, subject: str, pattern: str, index: int, count: int, output: str
-    ) -> int:
+    def regex_substring(self, run: Run, subject: str, pattern: str, index: int, count: int, output: str) -> int:
         """Put what a group of a regular expression matched into a variable.
 
         Group 0 is the whole match; `count` bounds the index. Case matters. -2 if the expression does not

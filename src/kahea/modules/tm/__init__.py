@@ -70,9 +70,7 @@ class Tm(Relay, Control, Contacts, Uac):
         3, "Failures of earlier branches, once a failure route made new ones: 0 count on, 1 to 3 count no more.",
         check=_range(0, 3),
     )  # fmt: skip
-    failure_exec_mode = Param(
-        0, "", check=_unless(0, "failures of forwarding reach the script as return codes")
-    )
+    failure_exec_mode = Param(0, "", check=_unless(0, "failures of forwarding reach the script as return codes"))
     faked_reply_prio = Param(0, "Added to the rank of failures made here when the best is chosen.")
     disable_6xx_block = Param(0, "Treat a 6xx as any other failure.")
     aggregate_challenges = Param(1, "Merge the challenges of all 401 and 407 into the one passed on.")
@@ -81,12 +79,8 @@ class Tm(Relay, Control, Contacts, Uac):
     reply_408_reason = Param("Request Timeout", "Its reason phrase.")
     default_code = Param(500, "Status of a reply whose own is none.", check=_range(300, 699))
     default_reason = Param("Server Internal Error", "Its reason phrase.")
-    delayed_reply = Param(
-        1, "A failure of t_relay is answered at the end of the route, unless the script did."
-    )
-    failover_reply_codes = Param(
-        "", "Statuses besides 503 that move on to the next DNS answer: `code=404;code=480`."
-    )
+    delayed_reply = Param(1, "A failure of t_relay is answered at the end of the route, unless the script did.")
+    failover_reply_codes = Param("", "Statuses besides 503 that move on to the next DNS answer: `code=404;code=480`.")
     ac_extra_hdrs = Param("", "Headers that begin so are copied from the INVITE to its local ACK and CANCEL.",
                           check=_unless("", "local ACK and CANCEL carry the RFC's headers only"))  # fmt: skip
     contacts_avp = Param(

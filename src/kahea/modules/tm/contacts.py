@@ -1,4 +1,4 @@
-"""Serial forking by q: `t_load_contacts` puts the destination set aside, `t_next_contacts` takes it back, best first."""
+"""Serial forking by q: `t_load_contacts` puts the destination set aside, `t_next_contacts` takes it back."""
 
 from __future__ import annotations
 

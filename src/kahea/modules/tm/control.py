@@ -18,16 +18,14 @@ class Control(Module):
     default_code: int
     default_reason: str
 
-    # ---- routes ---------------------------------------------------------------------------------------------------------
+    # ---- routes
 
     def _set_route(self, run: Run, which: str, name: str) -> int:
         value = name if name not in ("", "0") else None
         t = run.transaction
         if t is None:
             setattr(pending(run), which, value)
-        elif (
-            run.kind == BRANCH_ROUTE and run.branch is not None and which in ("on_reply", "on_branch_failure")
-        ):
+        elif run.kind == BRANCH_ROUTE and run.branch is not None and which in ("on_reply", "on_branch_failure"):
             # Set in a branch route, it is that branch's own.
             setattr(run.branch, "on_reply" if which == "on_reply" else "on_failure", value)
         else:
@@ -57,15 +55,13 @@ class Control(Module):
     @function
     def t_is_set(self, run: Run, target: str) -> int:
         """Whether a `branch_route`, `failure_route` or `onreply_route` is armed."""
-        which = {"branch_route": "on_branch", "failure_route": "on_failure", "onreply_route": "on_reply"}.get(
-            target
-        )
+        which = {"branch_route": "on_branch", "failure_route": "on_failure", "onreply_route": "on_reply"}.get(target)
         if which is None:
             return -1
         holder = run.transaction if run.transaction is not None else run.tm
         return 1 if holder is not None and getattr(holder, which) is not None else -1
 
-    # ---- replies --------------------------------------------------------------------------------------------------------
+    # ---- replies
 
     @function
     def t_reply(self, run: Run, code: int, reason: str) -> int:
@@ -123,7 +119,7 @@ class Control(Module):
         self.node.save_message(run)
         return 1
 
-    # ---- timers ---------------------------------------------------------------------------------------------------------
+    # ---- timers
 
     def _set_time(self, run: Run, **values: float | None) -> int:
         holder = run.transaction if run.transaction is not None else pending(run)
@@ -165,9 +161,7 @@ class Control(Module):
     def t_reset_max_lifetime(self, run: Run) -> int:
         """Back to `max_inv_lifetime` and `max_noninv_lifetime`."""
         s = self.node.layer.settings
-        return self._set_time(
-            run, life=s.max_inv_lifetime if run.msg.method_id == 1 else s.max_noninv_lifetime
-        )
+        return self._set_time(run, life=s.max_inv_lifetime if run.msg.method_id == 1 else s.max_noninv_lifetime)
 
     @function
     def t_set_retr(self, run: Run, retr1: int, retr2: int) -> int:
@@ -180,7 +174,7 @@ class Control(Module):
         s = self.node.layer.settings
         return self._set_time(run, retr1=s.retr_timer1, retr2=s.retr_timer2)
 
-    # ---- switches -------------------------------------------------------------------------------------------------------
+    # ---- switches
 
     def _switch(self, run: Run, name: str, value: bool) -> int:
         holder = run.transaction if run.transaction is not None else pending(run)
@@ -219,7 +213,7 @@ class Control(Module):
         """Leave out the Reason headers of a received CANCEL from ours."""
         return self._switch(run, "no_cancel_reason", bool(on))
 
-    # ---- status ---------------------------------------------------------------------------------------------------------
+    # ---- status
 
     @staticmethod
     def _branch(run: Run) -> Branch | None:
@@ -256,11 +250,7 @@ class Control(Module):
     def t_any_replied(self, run: Run) -> int:
         """Whether some branch ever got a response."""
         t = run.transaction
-        return (
-            1
-            if t is not None and any(b.reply is not None or b.state in (1, 2, 3) for b in t.branches)
-            else -1
-        )
+        return 1 if t is not None and any(b.reply is not None or b.state in (1, 2, 3) for b in t.branches) else -1
 
     @function
     def t_any_timeout(self, run: Run) -> int:

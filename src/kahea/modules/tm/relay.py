@@ -43,7 +43,7 @@ class Relay(Module):
     delayed_reply: int
     e2e_cancel_reason: int
 
-    # ---- making ---------------------------------------------------------------------------------------------------------
+    # ---- making
 
     def new_transaction(self, run: Run) -> Transaction | None:
         """A transaction for the run's request, with what the script asked for; None if there can't be one."""
@@ -165,7 +165,7 @@ class Relay(Module):
                 self.node.layer.free(t)
         return 1
 
-    # ---- relaying -------------------------------------------------------------------------------------------------------
+    # ---- relaying
 
     @function
     def t_relay(self, run: Run) -> int:
@@ -252,14 +252,10 @@ class Relay(Module):
                 return -1
         return self._forward(run, t, destination, flags)
 
-    def _forward(
-        self, run: Run, t: Transaction | None, destination: Sequence[Destination] | None, flags: int
-    ) -> int:
+    def _forward(self, run: Run, t: Transaction | None, destination: Sequence[Destination] | None, flags: int) -> int:
         if t is None or t.freed or t.status >= 200:
             return -1
-        wants_100 = (
-            self.auto_inv_100 and not flags & NO_100 and not (run.tm is not None and run.tm.no_auto_100)
-        )
+        wants_100 = self.auto_inv_100 and not flags & NO_100 and not (run.tm is not None and run.tm.no_auto_100)
         if t.is_invite and wants_100 and t.status == 0 and not t.local:
             self.node.layer.reply(t, 100, self.trying)
         if flags & NO_FAILOVER:
@@ -276,12 +272,7 @@ class Relay(Module):
         options = pending(run)
         options.error = _ERRORS.get(code, (500, "Server Internal Error"))
         t = run.transaction
-        if (
-            t is not None
-            and not self.delayed_reply
-            and not options.no_internal_reply
-            and run.kind == REQUEST_ROUTE
-        ):
+        if t is not None and not self.delayed_reply and not options.no_internal_reply and run.kind == REQUEST_ROUTE:
             self.node.layer.reply(t, options.error[0], wire(f"{options.error[1]} ({options.error[0]}/TM)"))
         return code
 

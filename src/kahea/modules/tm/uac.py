@@ -32,9 +32,7 @@ class Uac(Module):
         """Send a request of our own: its From and To stand in `headers` (else both are the Request-URI)."""
         del run
         try:
-            sent = self.send_request(
-                method, ruri, headers=headers, body=body, next_hop=nexthop, sock=send_socket
-            )
+            sent = self.send_request(method, ruri, headers=headers, body=body, next_hop=nexthop, sock=send_socket)
         except ValueError as error:
             log.error("t_uac_send: %s", error)
             return -1
@@ -108,9 +106,7 @@ class Uac(Module):
         agent = self.node.settings.user_agent_header
         if self.node.settings.server_signature and agent and "user-agent" not in names:
             out.append(agent)
-        out += [
-            _tagged(line, token) for line in lines if line.partition(":")[0].strip().lower() not in _LENGTH
-        ]
+        out += [_tagged(line, token) for line in lines if line.partition(":")[0].strip().lower() not in _LENGTH]
         content = wire(body)
         out += [f"Content-Length: {len(content)}", "", ""]
         data = wire("\r\n".join(out)) + content

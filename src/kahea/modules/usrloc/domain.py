@@ -97,7 +97,7 @@ class Domain:
         self._count = count
         self._shared: dict[bytes, bytes] = {}
 
-    # ---- looking up --------------------------------------------------------------------------------------
+    # ---- looking up
 
     def get(self, aor: bytes) -> list[Contact] | None:
         """The contacts of an AOR, expired ones included, or None. The list must not be changed."""
@@ -168,15 +168,12 @@ class Domain:
             elif contact.uri == uri and (
                 mode == BY_CONTACT
                 or (mode == BY_CONTACT_AND_CALLID and contact.callid == callid)
-                or (
-                    mode == BY_CONTACT_AND_PATH
-                    and (not registration.path or contact.path == registration.path)
-                )
+                or (mode == BY_CONTACT_AND_PATH and (not registration.path or contact.path == registration.path))
             ):
                 return contact
         return None
 
-    # ---- changing ----------------------------------------------------------------------------------------
+    # ---- changing
 
     def insert(
         self,

@@ -60,9 +60,7 @@ class Keepalives:
         self._from = wire(module.ka_from)
         self._domain = wire(module.ka_domain)
         self._method = wire(module.ka_method)
-        self._codes = {
-            int(code) for code in module.ka_reply_codes.split(",") if code.strip() not in ("", "0")
-        }
+        self._codes = {int(code) for code in module.ka_reply_codes.split(",") if code.strip() not in ("", "0")}
         self._number = 0
         self._pid = os.getpid()
         self._random = random.Random()

@@ -70,7 +70,7 @@ class Locations(UsrlocParameters):
         self._stopped = False
         self._given: frozenset[str] = frozenset()
 
-    # ---- life --------------------------------------------------------------------------------------------
+    # ---- life
 
     def start(self) -> None:
         """Check the parameters."""
@@ -101,9 +101,7 @@ class Locations(UsrlocParameters):
             if name in self._given:
                 log.warning("parameter usrloc.%s has no effect: one loop does everything here", name)
         if self.remote and self.ka_mode:
-            raise ConfigError(
-                "parameter usrloc.ka_mode: contacts in the database alone (db_mode 3) get no keepalives"
-            )
+            raise ConfigError("parameter usrloc.ka_mode: contacts in the database alone (db_mode 3) get no keepalives")
         if self.db_mode != MEMORY:
             from kahea.connectors.sql import Database
 
@@ -163,7 +161,7 @@ class Locations(UsrlocParameters):
         if not task.cancelled() and task.exception() is not None:
             log.error("usrloc: a task failed", exc_info=task.exception())
 
-    # ---- tables ------------------------------------------------------------------------------------------
+    # ---- tables
 
     def domain(self, name: str) -> Domain | None:
         """A table by its name, made (and loaded, which waits) when first asked for.
@@ -292,7 +290,7 @@ class Locations(UsrlocParameters):
         if journal is not None:
             journal.forget(contact)
 
-    # ---- time --------------------------------------------------------------------------------------------
+    # ---- time
 
     def _tick(self) -> None:
         if self._stopped:

@@ -49,7 +49,7 @@ class UsrlocParameters(Module):
 
     name = "usrloc"
 
-    # ---- the database ------------------------------------------------------------------------------------
+    # ---- the database
 
     db_url = Param("mysql://kamailio:kamailiorw@localhost/kamailio", "The database, where db_mode is not 0.")
     db_mode = Param(
@@ -60,23 +60,17 @@ class UsrlocParameters(Module):
         check=between(0, 4),
     )
     db_load = Param(1, "Whether contacts are read at the start (db_mode 1 and 2).", check=_ON_OFF)
-    db_ops_ruid = Param(
-        1, "Rows are changed by their ruid; 0: by AOR, contact and Call-ID.", check=between(0, 1)
-    )
+    db_ops_ruid = Param(1, "Rows are changed by their ruid; 0: by AOR, contact and Call-ID.", check=between(0, 1))
     db_insert_update = Param(0, "An insert of a ruid that exists updates it.", check=_ON_OFF)
     db_update_as_insert = Param(0, "Rows are inserted anew instead of updated.", check=_ON_OFF)
     db_check_update = Param(0, "An update that finds no row inserts it.", check=_ON_OFF)
     db_insert_null = Param(0, "Columns without a value are written as NULL, and not left out.", check=_ON_OFF)
     db_timer_clean = Param(0, "Expired rows are removed on the timer in db_mode 1 and 2 too.", check=_ON_OFF)
-    db_clean_tcp = Param(
-        0, "Contacts over TCP, TLS or WebSocket are removed at the start, not read.", check=_ON_OFF
-    )
+    db_clean_tcp = Param(0, "Contacts over TCP, TLS or WebSocket are removed at the start, not read.", check=_ON_OFF)
     db_raw_fetch_type = Param(
         0, "1: queries for Oracle.", check=only(0, "there is no Oracle driver that does not block")
     )
-    rm_expired_delay = Param(
-        0, "Seconds that expired rows are kept (db_mode 3).", check=between(0, 365 * _DAY)
-    )
+    rm_expired_delay = Param(0, "Seconds that expired rows are kept (db_mode 3).", check=between(0, 365 * _DAY))
     server_id_filter = Param(0, "Only rows with this server's server_id are read and removed.", check=_ON_OFF)
     skip_remote_socket = Param(0, "Contacts of listeners that are not here are not read.", check=_ON_OFF)
     fetch_rows = Param(2000, "Rows read at once.", check=between(1, 100_000))
@@ -105,7 +99,7 @@ class UsrlocParameters(Module):
     keepalive_column = Param("keepalive", _column("whether keepalives are wanted"))
     partition_column = Param("partition", _column("partitions, always 0 here"))
 
-    # ---- the tables --------------------------------------------------------------------------------------
+    # ---- the tables
 
     use_domain = Param(0, "AORs are user@domain, else user alone.", check=_ON_OFF)
     matching_mode = Param(
@@ -129,7 +123,7 @@ class UsrlocParameters(Module):
     handle_lost_tcp = Param(0, "Contacts whose connection is lost are removed.", check=_ON_OFF)
     close_expired_tcp = Param(0, "The connection of a contact that ends is closed.", check=_ON_OFF)
 
-    # ---- keepalives --------------------------------------------------------------------------------------
+    # ---- keepalives
 
     ka_mode = Param(
         0, "Keepalives to: 0, none; 1, all; 2, natted ones; 4, UDP ones; 6, natted UDP.", check=between(0, 7)
@@ -142,11 +136,7 @@ class UsrlocParameters(Module):
         0, "Seconds without an answer after which a contact is removed; 0: never.", check=between(0, _DAY)
     )
     ka_interval = Param(40, "Seconds between rounds; timer_interval if not given.", check=between(1, _DAY))
-    ka_randomize = Param(
-        20, "Up to so many seconds more between rounds, with ka_interval.", check=between(0, _DAY)
-    )
+    ka_randomize = Param(20, "Up to so many seconds more between rounds, with ka_interval.", check=between(0, _DAY))
     ka_reply_codes = Param("0", "Responses that count as an answer, commas between; 0: all.", check=_codes)
     ka_loglevel = Param(255, "Kamailio's log level (-5..3) for answers; 255: not logged.")
-    ka_logmsg = Param(
-        " to-uri: [$tu] remote-addr: [$sas]", "What is added to that line: text with variables."
-    )
+    ka_logmsg = Param(" to-uri: [$tu] remote-addr: [$sas]", "What is added to that line: text with variables.")

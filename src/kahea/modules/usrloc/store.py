@@ -90,11 +90,9 @@ class Store:
         self._upserts: dict[tuple[str, ...], Any] = {}
         self._update = database.prepare(self._update_statement())
         self._delete = database.prepare(delete(self._location).where(self._is_row()))
-        self._delete_attributes = delete(self._attributes).where(
-            self._attributes.c.ruid == bindparam("b_ruid")
-        )
+        self._delete_attributes = delete(self._attributes).where(self._attributes.c.ruid == bindparam("b_ruid"))
 
-    # ---- the tables --------------------------------------------------------------------------------------
+    # ---- the tables
 
     async def prepare(self) -> None:
         """Make the tables where they are missing (SQLite), and check their version. Raises DatabaseError."""
@@ -128,7 +126,7 @@ class Store:
         if found != wanted:
             raise Refused(f"table {name} has version {found}, not {wanted}")
 
-    # ---- reading -----------------------------------------------------------------------------------------
+    # ---- reading
 
     async def load(self, now: int) -> AsyncIterator[list[Contact]]:
         """All contacts that have not expired, in pages. Raises DatabaseError."""
@@ -143,9 +141,7 @@ class Store:
 
     async def fetch(self, aor: bytes) -> list[Contact]:
         """The contacts of one AOR, in the order in which they were made. Raises DatabaseError."""
-        rows = await self.database.fetch(
-            select(self._location).where(self._is_aor(aor)).order_by(self._location.c.id)
-        )
+        rows = await self.database.fetch(select(self._location).where(self._is_aor(aor)).order_by(self._location.c.id))
         contacts = [self._contact(row) for row in rows]
         await self._add_attributes(contacts)
         return contacts
@@ -159,9 +155,7 @@ class Store:
 
     async def expired(self, before: int) -> list[Contact]:
         """Contacts that ended before a time, at most a page of them. Raises DatabaseError."""
-        rows = await self.database.fetch(
-            select(self._location).where(self._has_ended(before)).limit(self.layout.page)
-        )
+        rows = await self.database.fetch(select(self._location).where(self._has_ended(before)).limit(self.layout.page))
         return [self._contact(row) for row in rows]
 
     async def count(self, *, users: bool = False, expired_at: int | None = None, now: int = 0) -> int:
@@ -187,13 +181,11 @@ class Store:
         ruids = list(by_ruid)
         a = self._attributes
         for at in range(0, len(ruids), 500):
-            rows = await self.database.fetch(
-                select(a).where(a.c.ruid.in_(ruids[at : at + 500])).order_by(a.c.id)
-            )
+            rows = await self.database.fetch(select(a).where(a.c.ruid.in_(ruids[at : at + 500])).order_by(a.c.id))
             for row in rows:
                 tables.add_attribute(by_ruid[row.ruid], row)
 
-    # ---- writing -----------------------------------------------------------------------------------------
+    # ---- writing
 
     async def commit(self, changes: Sequence[Change]) -> None:
         """Write changes in one transaction, of several to one contact the last. Raises DatabaseError.

@@ -64,9 +64,7 @@ CORE: tuple[Variable, ...] = (
     plain("iuid", _instance_id, doc="The id of this instance, null if it was not given one."),
     named("def", _definition, doc="A preprocessor definition, null if there is none."),
     named("defv", _definition, doc="A preprocessor definition's value, null if there is none."),
-    named(
-        "defs", _definition_quoted, doc="A preprocessor definition in double quotes, null if there is none."
-    ),
+    named("defs", _definition_quoted, doc="A preprocessor definition in double quotes, null if there is none."),
     named("defn", _definition_number, doc="A preprocessor definition as a number, 0 if there is none."),
     named("env", _environment, doc="An environment variable, null if it is not set."),
     named("envn", _environment_number, doc="An environment variable as a number, null if it is not set."),

@@ -324,9 +324,7 @@ def _index_getter(get: Get) -> Callable[[Run], Index]:
     return index
 
 
-def _dynamic(
-    bind: Callable[[Value, Index], Bound], name: Get, index: Callable[[Run], Index], writable: bool
-) -> Bound:
+def _dynamic(bind: Callable[[Value, Index], Bound], name: Get, index: Callable[[Run], Index], writable: bool) -> Bound:
     """A variable whose name or index is known only when it is used."""
 
     def settled(run: Run) -> Bound:

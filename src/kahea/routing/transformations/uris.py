@@ -14,9 +14,7 @@ from kahea.sip.uri import Uri, parse_uri
 
 _DEFAULT_PORT = 5060
 _SCHEMES = frozenset({b"sip", b"sips", b"tel", b"tels", b"urn"})
-_SOCKET = re.compile(
-    r"(?:(udp|tcp|tls|sctp|ws|wss):)?(\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+)(?::([0-9]{1,5}))?\Z", re.I
-)
+_SOCKET = re.compile(r"(?:(udp|tcp|tls|sctp|ws|wss):)?(\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+)(?::([0-9]{1,5}))?\Z", re.I)
 
 
 def _bytes(text: str) -> bytes:
@@ -174,10 +172,7 @@ URIS: tuple[Transformation, ...] = (
     Transformation("uri.headers", _uri(lambda uri: _text(uri.headers))),
     Transformation("uri.transport", _uri(written_transport)),
     Transformation("uri.uparam", _uri(_param(b"user"))),
-    *(
-        Transformation(f"uri.{name}", _uri(_param(name.encode())))
-        for name in ("ttl", "maddr", "method", "lr", "r2")
-    ),
+    *(Transformation(f"uri.{name}", _uri(_param(name.encode()))) for name in ("ttl", "maddr", "method", "lr", "r2")),
     Transformation("uri.scheme", _uri(_scheme)),
     Transformation("uri.tosocket", _uri(_to_socket)),
     Transformation("uri.duri", _uri(lambda uri: _short(uri, user=False, route=True))),

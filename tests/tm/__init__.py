@@ -1,0 +1,1 @@
+"""Tests of the transaction layer, written with kahea.testing."""
