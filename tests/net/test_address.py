@@ -83,8 +83,10 @@ def listener(ip: str = "192.0.2.1", proto: int = P_UDP) -> Listener:
 
 def test_a_listener_says_what_stands_in_via() -> None:
     one = listener()
-    assert (one.via_host, one.uri, one.proto_name) == (b"192.0.2.1:5060", "udp:192.0.2.1:5060", "udp")
+    assert (one.via_host, one.uri, one.proto_name) == (b"192.0.2.1", "udp:192.0.2.1:5060", "udp")
     one.advertised_host = b"sip.example.com"
+    assert one.via_host == b"sip.example.com"
+    one.advertised_port = 5060
     assert one.via_host == b"sip.example.com:5060"
     one.advertised_port = 5080
     assert one.via_host == b"sip.example.com:5080"
@@ -93,7 +95,7 @@ def test_a_listener_says_what_stands_in_via() -> None:
     one.address = Address.of("192.0.2.2", 5070)
     assert one.uri == "udp:192.0.2.2:5070"
     assert listener("::1", P_TCP).uri == "tcp:[::1]:5060"
-    assert listener("::1").via_host == b"[::1]:5060"
+    assert listener("::1").via_host == b"[::1]"
 
 
 def test_a_listener_needs_a_transport() -> None:

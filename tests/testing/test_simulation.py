@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import time
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -271,9 +272,11 @@ def test_a_failed_test_shows_its_messages(pytester: pytest.Pytester, monkeypatch
             assert kahea.network.random.random() == __import__("random").Random(5).random()
         """
     )
-    pytester.makeconftest("from kahea.testing.plugin import *")
+    if not any(entry.value == "kahea.testing.plugin" for entry in entry_points(group="pytest11")):
+        pytester.makeconftest("from kahea.testing.plugin import *")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=2, failed=1, errors=1)
     result.stdout.fnmatch_lines(["*SIP messages*", "*alice*node1*", "*OPTIONS*", "*404 OPTIONS*"])
-    result.stdout.fnmatch_lines(["*ScriptFailed*NameError*"])
+    result.stdout.fnmatch_lines(["*ScriptFailed: *the script failed in request_route*", "*NameError: *nosuch*"])
+    assert result.stdout.str().count("- SIP messages -") == 1
