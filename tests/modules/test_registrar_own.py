@@ -81,6 +81,24 @@ def test_a_far_end_is_no_past(seconds: int) -> None:
     assert contacts(server) == ["sip:1@h"]
 
 
+@pytest.mark.parametrize(
+    ("contact", "header", "to"),
+    [
+        ("<sip:a\r\n b@h>", "X: y", ""),
+        ("<sip:u@h;x=\r\n Evil: yes>", "X: y", ""),
+        ("<sip:1@h>", "Path: <sip:p;lr;received=sip:1.1.1.1%0D%0AEvil:%20yes>", ""),
+        ("<sip:1@h>", "X: y", "<sip:b%0d%0aEvil: yes@x>"),
+        ("<sip:1@h>", "X: y", "<sip:b%0aEvil@x>"),
+    ],
+)
+def test_nothing_breaks_the_lines_of_later_messages(contact: str, header: str, to: str) -> None:
+    server = make(use_path=1, path_mode=0, path_use_received=1)
+    code, answer = save(server, contact, header, to=to)
+    assert code == -1
+    assert "400 Bad Request" in answer
+    assert "Evil" not in answer.replace("Evil: yes@x", "").replace("Evil@x", "")
+
+
 # ---- beyond Kamailio 5.6
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kahea.modules.registrar import refusal
 from kahea.modules.registrar.refusal import Refused
-from kahea.modules.usrloc.contact import ALL_METHODS, Q_UNSET
+from kahea.modules.usrloc.contact import ALL_METHODS
 from kahea.sip.errors import ParseError
 from kahea.sip.message import (
     H_ALLOW,
@@ -46,6 +46,11 @@ METHOD_BITS: Final = {name: 1 << i for i, name in enumerate(_METHOD_NAMES)}
 OTHER_METHOD: Final = 1 << len(_METHOD_NAMES)
 
 
+def breaks_lines(value: bytes) -> bool:
+    """Whether a value would break the line of a message that it is put into."""
+    return b"\n" in value or b"\r" in value
+
+
 def unescaped_user(uri: Uri) -> bytes:
     """The user part with its escapes undone. Raises Refused."""
     user = uri.user
@@ -73,6 +78,8 @@ class AorRules:
             raise Refused(refusal.AOR_TOO_LONG)
         if b"%" in user:
             user = unescaped_user(uri)
+        if breaks_lines(user):
+            raise Refused(refusal.BAD_AOR)
         if not self.case_sensitive:
             user = user.lower()
         if not self.use_domain:
@@ -233,11 +240,17 @@ def path_of(msg: Message) -> bytes:
 
 
 def path_received(path: bytes, name: bytes) -> bytes:
-    """What the first Path URI says of where the request came from: its `received` parameter, unescaped."""
+    """What the first Path URI says of where the request came from: its `received` parameter, unescaped.
+
+    Raises Refused.
+    """
     if not path:
         return b""
     found = parse_uri(parse_name_addrs(path)[0].uri).param(name)
-    return unescape(found) if found else b""
+    received = unescape(found) if found else b""
+    if breaks_lines(received):
+        raise Refused(refusal.BAD_PATH)
+    return received
 
 
 def edge_supports_outbound(msg: Message) -> bool:
@@ -249,26 +262,3 @@ def edge_supports_outbound(msg: Message) -> bool:
         return bool(hops) and parse_uri(hops[0].uri).param(b"ob") is not None
     except ParseError:
         return False
-
-
-__all__ = [
-    "MAX_CALLID",
-    "MAX_EXPIRES",
-    "MAX_RECEIVED",
-    "OTHER_METHOD",
-    "Q_UNSET",
-    "AorRules",
-    "allowed_methods",
-    "contact_instance",
-    "contact_methods",
-    "contact_q",
-    "contact_reg_id",
-    "contacts_of",
-    "edge_supports_outbound",
-    "header_expires",
-    "method_bit",
-    "path_of",
-    "path_received",
-    "requires",
-    "supports",
-]

@@ -164,7 +164,7 @@ class Save:
                 star = True
             elif len(uri) > limit:
                 raise Refused(refusal.CONTACT_TOO_LONG)
-            elif b":" not in uri:
+            elif b":" not in uri or request.breaks_lines(uri):
                 raise Refused(refusal.BAD_CONTACT)
         return star
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from kahea.connectors.errors import DatabaseError
+from kahea.connectors.errors import DatabaseError, Unavailable
 from kahea.modules.usrloc.contact import FL_MEM, NEW, UNSURE, Contact
 from kahea.modules.usrloc.domain import DELETE
 from kahea.routing.run import wait
@@ -24,6 +24,8 @@ log = logging.getLogger("kahea.usrloc")
 
 #: Rows of one commit of a flush: few enough not to hold up the loop.
 PAGE: Final = 500
+#: Changes that are kept while a database is down; more are given up.
+MAX_KEPT: Final = 1_000_000
 
 
 class Journal:
@@ -81,8 +83,10 @@ class Journal:
         ruid = contact.ruid
         if kind == DELETE and contact.state == NEW and ruid not in self._in_flush:
             self._kept.pop(ruid, None)  # the database never heard of it
-        else:
+        elif len(self._kept) < MAX_KEPT or ruid in self._kept:
             self._kept[ruid] = (kind, contact)
+        else:
+            self._failed(Unavailable(f"{MAX_KEPT} changes wait already"), 1)
 
     def forget(self, contact: Contact) -> None:
         """Don't try to write this contact again: it is given up."""
