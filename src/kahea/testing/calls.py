@@ -72,13 +72,10 @@ class _Dialog:
         """Send an INVITE in the dialog; send the ACK by `acknowledge`."""
         return self.request("INVITE", **parts)
 
-    def _took_bye(self, request: SipMessage) -> bool:
-        if request.method != "BYE" or request.call_id != self.call_id or self.ended:
-            return False
+    def _hung_up(self, bye: SipMessage) -> None:
         self.ended = True
-        self.far_bye = request
-        self.ua.reply(request, 200)
-        return True
+        self.far_bye = bye
+        self.ua.reply(bye, 200)
 
 
 class Call(_Dialog):
@@ -95,6 +92,7 @@ class Call(_Dialog):
         self.cseq = self.invite.cseq
         #: The 2xx replies, one for each branch that was answered.
         self.answers: list[SipMessage] = []
+        self._gone: set[str] = set()
 
     @property
     def status(self) -> int:
@@ -138,7 +136,12 @@ class Call(_Dialog):
 
     def took(self, request: SipMessage) -> bool:
         """Whether a request that arrived was this call's, and dealt with."""
-        return bool(self.target) and self._took_bye(request)
+        tags = {answer.to_tag for answer in self.answers}
+        if request.method != "BYE" or request.call_id != self.call_id or request.from_tag not in tags - self._gone:
+            return False
+        self._gone.add(request.from_tag)
+        self._hung_up(request)
+        return True
 
 
 class IncomingCall(_Dialog):
@@ -183,4 +186,8 @@ class IncomingCall(_Dialog):
                 self.canceled = True
                 self.reject(487)
             return True
-        return self.final is not None and self.final.status < 300 and self._took_bye(request)
+        answered = self.final is not None and self.final.status < 300
+        if request.method != "BYE" or request.call_id != self.call_id or not answered or self.ended:
+            return False
+        self._hung_up(request)
+        return True
