@@ -7,13 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[2] / "src"
+import kahea as kahea_package
+
+#: Where the package under test was imported from: this checkout, or site-packages.
+SOURCE = Path(kahea_package.__file__).parents[1]
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of a command: this checkout's sources where they are compiled."""
-    built = any((SOURCE / "kahea/sip").glob("message.*.so"))
-    return os.environ | ({"PYTHONPATH": str(SOURCE)} if built else {}) | more
+    """The environment of a command, which runs the package under test."""
+    return os.environ | {"PYTHONPATH": str(SOURCE)} | more
 
 
 def kahea(*words: str, timeout: float = 30, **more: str) -> subprocess.CompletedProcess[str]:

@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import kahea
+
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parents[2]
 DEFAULT_SCRIPT = ROOT / "src/kahea/default/kahea.py"
@@ -92,7 +94,7 @@ class ServerProcess:
     def start(self) -> None:
         """Start it and wait until it answers."""
         log = (self.directory / f"{self.kind}.log").open("ab")
-        source = str(ROOT / "src") if (ROOT / "src/kahea/sip").exists() else ""
+        source = str(Path(kahea.__file__).parents[1])
         self.process = subprocess.Popen(
             self.command(),
             stdin=subprocess.DEVNULL,
