@@ -55,11 +55,22 @@ def ksr_failure():
 """
 
 
-def proxy(sim: Simulation, **tm: int) -> VirtualNode:
+#: Drops replies that belong to no transaction, which a proxy otherwise forwards by their Via.
+STRICT = """
+def ksr_reply_route():
+    if KSR.tm.t_check_trans() < 0:
+        KSR.set_drop()
+    return 1
+"""
+
+
+def proxy(sim: Simulation, strict: bool = False, **tm: int) -> VirtualNode:
     """The proxy, with tm's parameters in milliseconds."""
     listen = [f"udp:{PROXY}:5060", f"tcp:{PROXY}:5060"]
     modules = ["tm", "tmx", "rr", "sl", "corex", "hdr"]
-    return sim.node(SCRIPT, *listen, name="proxy", modules={"tm": tm}, load_modules=modules)
+    return sim.node(
+        SCRIPT + (STRICT if strict else ""), *listen, name="proxy", modules={"tm": tm}, load_modules=modules
+    )
 
 
 def silent(sim: Simulation, name: str, address: str = "") -> UserAgent:
