@@ -27,7 +27,7 @@ def table(case: Case, results: list[Result]) -> str:
     lines = [
         f"### {case.title}",
         "",
-        f"| server | {what} per {case.unit} | least to most | Kahea's share of it | failed | retransmitted |",
+        f"| server | {what} per {case.unit} | least to most | Kahea costs | failed | retransmitted |",
         "|---|---|---|---|---|---|",
     ]
     for r in results:
