@@ -118,3 +118,16 @@ def test_waiting_inside_of_a_handler_is_refused() -> None:
         sim.plan(1, handler)
         sim.run(2)
         assert "a handler can send, but not wait" in caught[0]
+
+
+def test_what_planned_work_raises_reaches_the_test(loop: VirtualLoop) -> None:
+    def break_down() -> None:
+        raise ValueError("in a handler")
+
+    done: list[int] = []
+    loop.plan(101, break_down)
+    loop.plan(102, done.append, 1)
+    with pytest.raises(ValueError, match="in a handler"):
+        loop.run_to(None, 110)
+    assert not loop.run_to(None, 110)
+    assert done == [1]

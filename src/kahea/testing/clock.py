@@ -81,6 +81,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._alarm: asyncio.TimerHandle | None = None
         self._goal: Callable[[], bool] | None = None
         self._reached: asyncio.Future[bool] | None = None
+        self._failure: Exception | None = None
         self._threads = threading.active_count()
         self._poll = _Selector()
         self._poll.loop = self
@@ -142,10 +143,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         limit = self._now + 1e-9
         while agenda and agenda[0][0] <= limit:
             planned = heapq.heappop(agenda)[2]
-            if planned.work is not None:
-                work, args = planned.work, planned.args
-                planned.cancel()
+            if planned.work is None:
+                continue
+            work, args = planned.work, planned.args
+            planned.cancel()
+            try:
                 work(*args)
+            except Exception as error:  # noqa: BLE001 - handed to whoever runs the loop
+                self._failure = self._failure or error
+                self.call_soon(self._conclude)
         self._set_alarm()
 
     @property
@@ -165,7 +171,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return False
 
     def run_to(self, goal: Callable[[], bool] | None, deadline: float) -> bool:
-        """Run until `goal()` holds or the clock shows `deadline`; whether the goal was reached."""
+        """Run until `goal()` holds or the clock shows `deadline`; whether the goal was reached.
+
+        What planned work raises ends it, and is raised here.
+        """
         if self.is_running():
             raise RuntimeError("the simulation is running already: a handler can send, but not wait")
         if self._reached is not None:
@@ -174,10 +183,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._reached = self.create_future()
         end = self.plan(deadline, self._give_up)
         try:
-            return self.run_until_complete(self._reached)
+            reached = self.run_until_complete(self._reached)
         finally:
             end.cancel()
             self._goal = self._reached = None
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        return reached
 
     def _give_up(self) -> None:
         if self._reached is not None and not self._reached.done():

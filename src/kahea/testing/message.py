@@ -73,7 +73,7 @@ class SipMessage:
         """The request's method; of a reply, that of its CSeq."""
         if self.is_request:
             return self.start.split(" ", 1)[0]
-        return self["CSeq"].split()[-1]
+        return (self.header("CSeq") or "").rpartition(" ")[2]
 
     @property
     def uri(self) -> str:
@@ -82,13 +82,14 @@ class SipMessage:
 
     @property
     def status(self) -> int:
-        """The reply's status code, 0 for a request."""
-        return 0 if self.is_request else int(self.start.split(" ")[1])
+        """The reply's status code, 0 for a request (and for what is no status)."""
+        found = None if self.is_request else re.match(r"SIP/2\.0 (\d{3})\b", self.start)
+        return 0 if found is None else int(found[1])
 
     @property
     def reason(self) -> str:
         """The reply's reason phrase."""
-        return "" if self.is_request else self.start.split(" ", 2)[2]
+        return "" if self.is_request else self.start.split(" ", 2)[-1]
 
     @property
     def summary(self) -> str:
@@ -140,8 +141,8 @@ class SipMessage:
 
     @property
     def call_id(self) -> str:
-        """The Call-ID."""
-        return self["Call-ID"]
+        """The Call-ID, "" without one."""
+        return self.header("Call-ID") or ""
 
     @property
     def cseq(self) -> int:
@@ -151,17 +152,17 @@ class SipMessage:
     @property
     def branch(self) -> str:
         """The branch of the topmost Via, "" if it has none."""
-        return param(self["Via"], "branch") or ""
+        return param(self.header("Via") or "", "branch") or ""
 
     @property
     def from_tag(self) -> str:
         """The tag of From, "" if it has none."""
-        return param(self["From"], "tag") or ""
+        return param(self.header("From") or "", "tag") or ""
 
     @property
     def to_tag(self) -> str:
         """The tag of To, "" if it has none."""
-        return param(self["To"], "tag") or ""
+        return param(self.header("To") or "", "tag") or ""
 
     def matches(self, what: str | int) -> bool:
         """Whether it is what `what` says: `"INVITE"`, `180`, `"180"`, `"2xx"`, `"200 BYE"`, `"final"`."""

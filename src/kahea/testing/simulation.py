@@ -302,13 +302,14 @@ class Simulation:
         self.run_until(lambda: not self.network.under_way and not self._waiting(), within)
 
     def finish(self, within: float = 3600.0) -> None:
-        """Let time pass until no packet is under way and every transaction of every node is gone.
+        """Let time pass until no packet is under way, no script waits and every transaction of every node is gone.
 
         Raises AssertionError if some stay.
         """
 
         def done() -> bool:
-            return not self.network.under_way and not any(node.transactions for node in self.nodes)
+            busy = self.network.under_way or self._waiting()
+            return not busy and not any(node.transactions for node in self.nodes)
 
         if not self.run_until(done, within):
             left = {node.name: node.transactions for node in self.nodes if node.transactions}

@@ -211,13 +211,17 @@ cdef class TransactionLayer:
         if len(self.by_stem) >= self.settings.max_transactions:
             self.refused += 1
             return None
+        # What can't be read is found out before there is anything to take back.
+        destination = self.reply_destination(msg)
+        key = self._keyed(msg, msg.method_id)
+        dialog_key = self._dialog_key(msg) if msg.method_id == M_INVITE else None
         t = self._create(msg)
-        t.listener, t.address, t.connection_id = self.reply_destination(msg)
-        t.key = self._keyed(msg, msg.method_id)
-        self.by_key[t.key] = t
-        if t.is_invite:
-            t.dialog_key = self._dialog_key(msg)
-            self.by_dialog[t.dialog_key] = t
+        t.listener, t.address, t.connection_id = destination
+        t.key = key
+        self.by_key[key] = t
+        if dialog_key is not None:
+            t.dialog_key = dialog_key
+            self.by_dialog[dialog_key] = t
         # A transaction that nobody answers or forwards must end all the same.
         self.wheel.schedule(t, t.end_of_life + t.fr)
         return t
