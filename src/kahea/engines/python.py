@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from kahea.routing.dispatch import Method, View
 from kahea.routing.generation import Generation, Route, event_message
 from kahea.routing.module import ConfigError
 from kahea.routing.run import EVENT_ROUTE, Run, current
@@ -33,13 +34,10 @@ _numbers = count(1)
 FIRST_WORKER = 1
 
 
-class ScriptMessage:
+class ScriptMessage(View):
     """The `msg` argument of app_python3's routes."""
 
-    __slots__ = ("_run",)
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    __slots__ = ()
 
     @property
     def Type(self) -> str:
@@ -90,6 +88,12 @@ class ScriptMessage:
     def call_function(self, name: str, *args: Any) -> Any:
         """Call an exported function by its name alone."""
         return sys.modules["KSR"].x.modf(name, *args)
+
+
+def _message(run: Run) -> ScriptMessage:
+    made = ScriptMessage()
+    made._run = run
+    return made
 
 
 class PythonEngine:
@@ -170,7 +174,7 @@ class PythonEngine:
         function = getattr(handler, callback, None) if callback else None
         if not callable(function):
             return None
-        return lambda run: function(ScriptMessage(run), name)
+        return lambda run: function(_message(run), name)
 
     def _route(self, handler: object, name: str) -> Route | None:
         function = getattr(handler, name, None)
@@ -180,10 +184,10 @@ class PythonEngine:
     def _wrap(function: Callable[..., object]) -> Route:
         wanted = _positional(function)
         if wanted == 0:
-            return lambda _run: function()
+            return Method(function)
         if wanted == 1:
-            return lambda run: function(ScriptMessage(run))
-        return lambda run: function(ScriptMessage(run), run.name)
+            return Method(function, ScriptMessage)
+        return lambda run: function(_message(run), run.name)
 
 
 def _positional(function: Callable[..., object]) -> int:

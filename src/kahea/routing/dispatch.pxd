@@ -2,6 +2,7 @@
 
 from kahea.sip.message cimport Message
 from kahea.tm.layer cimport TransactionLayer
+from kahea.tm.transaction cimport Branch, Transaction
 
 
 cdef class Run:
@@ -9,8 +10,8 @@ cdef class Run:
     cdef public Message msg
     cdef public int kind
     cdef public str name
-    cdef public object transaction
-    cdef public object branch
+    cdef public Transaction transaction
+    cdef public Branch branch
     cdef public Message reply
     cdef public int status
     cdef public object rc
@@ -32,9 +33,28 @@ cdef class Pool:
     cdef public long keep
     cdef readonly long in_flight
     cdef list _idle
-    cdef object _main
+    cdef object _body  # what a worker does, bound once
+    cdef object _next  # handed to the worker that is switched to
+    cdef tuple _args
 
     cdef bint start(self, object work, tuple args) except -1
+
+
+cdef class View:
+    cdef public Run _run
+
+
+cdef class Method:
+    cdef object function
+    cdef object view
+
+    cdef object invoke(self, Run run)
+
+
+cdef class Asked:
+    cdef dict _asked
+
+    cpdef bint check(self, object host, int port=*, int proto=*) except -1
 
 
 cdef class Dispatcher:
@@ -48,9 +68,15 @@ cdef class Dispatcher:
     cdef readonly long received_replies
     cdef readonly long bad_messages
     cdef readonly long refused_runs
+    cdef readonly long forwarded_requests
+    cdef public Asked myself
     cdef long _messages
+    cdef object _route_request  # the bound methods, made once
+    cdef object _route_response
 
     cdef int _request(self, Message msg) except -1
     cdef int _response(self, Message msg) except -1
     cpdef execute(self, Run run, object route)
+    cpdef bint is_myself(self, object host, int port=*, int proto=*) except -1
     cpdef take_response(self, Message msg)
+    cpdef int forward_to(self, Message msg, bytes next_hop) except? -99

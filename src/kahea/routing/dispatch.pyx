@@ -12,6 +12,7 @@ import greenlet
 from kahea.net.address cimport Address, Listener
 from kahea.sip.message cimport Message, parse
 from kahea.sip.values cimport Via
+from kahea.tm.forward cimport forward_stateless
 from kahea.tm.layer cimport TransactionLayer
 from kahea.tm.transaction cimport Branch, Transaction
 
@@ -49,17 +50,9 @@ cdef class Run:
     transaction to come.
     """
 
-    def __init__(self, node, Message msg not None, int kind, str name="", transaction=None, branch=None, int status=0):
-        self.node = node
-        self.msg = msg
-        self.kind = kind
-        self.name = name
-        self.transaction = transaction
-        self.branch = branch
-        self.status = status
-        self.rc = 1
-        self.generation = node.routes
-        self.on_end = ()
+    def __init__(self, node, Message msg not None, int kind, str name="", Transaction transaction=None,
+                 Branch branch=None, int status=0):
+        start_run(self, node, msg, kind, name, transaction, branch, status, node.routes)
 
     @property
     def vars(self):
@@ -87,6 +80,21 @@ cdef class Run:
         return f"{kind}[{self.name}]" if self.name else kind
 
 
+cdef int start_run(Run run, object node, Message msg, int kind, str name, Transaction transaction, Branch branch,
+                   int status, object generation) except -1:
+    run.node = node
+    run.msg = msg
+    run.kind = kind
+    run.name = name
+    run.transaction = transaction
+    run.branch = branch
+    run.status = status
+    run.rc = 1
+    run.generation = generation
+    run.on_end = ()
+    return 0
+
+
 cdef class Current:
     """Holds the run in progress, or None outside of scripts."""
 
@@ -110,6 +118,7 @@ cdef class Pool:
         self.limit = limit
         self.keep = keep
         self._idle = []
+        self._body = self._work
 
     def run(self, work, *args):
         """Run `work(*args)` in a worker until it returns or waits; False if too many runs are in flight.
@@ -128,29 +137,35 @@ cdef class Pool:
             return False
         self.in_flight += 1
         saved = _current.run
-        worker = self._idle.pop() if self._idle else _Worker(self._work)
+        worker = self._idle.pop() if self._idle else _Worker(self._body)
+        self._next = work
+        self._args = args
         in_worker = True
         try:
-            worker.switch(work, args)
+            worker.switch()
         finally:
             in_worker = False
             _current.run = saved
         return True
 
-    def _work(self, work, args):
+    def _work(self):
         me = get_current()
-        hub = me.parent
+        back = me.parent.switch
         while True:
+            work, args = self._next, self._args
+            self._next = self._args = None
             try:
                 work(*args)
             except BaseException:
                 self.in_flight -= 1
                 raise  # ends this worker; greenlet hands the error to the hub's caller
+            # A kept worker keeps nothing of its last run alive.
+            work = args = None
             self.in_flight -= 1
             if len(self._idle) >= self.keep:
                 return
             self._idle.append(me)
-            work, args = hub.switch()
+            back()
 
 
 def can_wait():
@@ -188,12 +203,62 @@ def suspend(arm):
     return value
 
 
+cdef class View:
+    """What a script is given of its run: the base of a language's message object."""
+
+
+cdef class Method:
+    """A route that is a function of the script, called with a new `view` of the run, or with nothing."""
+
+    def __init__(self, function, view=None):
+        self.function = function
+        self.view = view
+
+    def __call__(self, Run run not None):
+        return self.invoke(run)
+
+    cdef object invoke(self, Run run):
+        cdef View view
+        if self.view is None:
+            return self.function()
+        view = self.view.__new__(self.view)
+        view._run = run
+        return self.function(view)
+
+
+cdef class Asked:
+    """What was asked of `myself` recently, since every request asks; `work_out(host, port, proto)` knows the rest."""
+
+    def __init__(self):
+        self._asked = {}
+
+    cpdef bint check(self, object host, int port=0, int proto=0) except -1:
+        """Whether `host` is this node; a port or protocol of 0 matches any."""
+        cdef tuple key = (host, port, proto)
+        known = self._asked.get(key)
+        if known is None:
+            known = bool(self.work_out(host, port, proto))
+            if len(self._asked) > 10_000:
+                self._asked.clear()
+            self._asked[key] = known
+        return known is True
+
+    def work_out(self, host, port, proto):
+        raise NotImplementedError("the node's own class says what is its")
+
+    def forget_asked(self):
+        """What counts as this node changed."""
+        self._asked.clear()
+
+
 cdef class Dispatcher:
     """What of a node is compiled: taking messages in and running routes. `Node` has the rest."""
 
     def __init__(self, wall):
         self.wall = wall
         self.pool = Pool()
+        self._route_request = self.route_request
+        self._route_response = self.route_response
 
     def attach(self, TransactionLayer layer not None):
         """Give the node its transactions."""
@@ -204,7 +269,7 @@ cdef class Dispatcher:
         cdef Run saved = _current.run
         _current.run = run
         try:
-            value = route(run)
+            value = (<Method>route).invoke(run) if type(route) is Method else route(run)
             return value if isinstance(value, int) else 1
         except (EndRoute, SystemExit):
             return 0
@@ -262,7 +327,7 @@ cdef class Dispatcher:
         if self.draining and self.is_new(msg):
             self.reply(msg, 503, "Service Unavailable")
             return 0
-        if not self.pool.start(self.route_request, (msg,)):
+        if not self.pool.start(self._route_request, (msg,)):
             self.refused_runs += 1
             if msg.method_id != M_ACK:
                 self.reply(msg, 503, "Service Unavailable")
@@ -270,9 +335,10 @@ cdef class Dispatcher:
 
     def route_request(self, Message msg):
         """The request route, in a worker."""
-        cdef Run run = Run(self, msg, REQUEST_ROUTE)
+        cdef Run run = Run.__new__(Run)
         cdef Transaction t
-        routes = run.generation
+        routes = self.routes
+        start_run(run, self, msg, REQUEST_ROUTE, "", None, None, 0, routes)
         if routes.pre_routing is not None:
             self.execute(run, routes.pre_routing)
             if run.drop or run.failed:
@@ -302,7 +368,7 @@ cdef class Dispatcher:
         if self.routes.reply is None:
             self.take_response(msg)
         else:
-            self.pool.start(self.route_response, (msg,))
+            self.pool.start(self._route_response, (msg,))
         return 0
 
     def route_response(self, Message msg):
@@ -323,6 +389,26 @@ cdef class Dispatcher:
         """A response to the transaction it belongs to, else onward by its next Via."""
         if not self.layer.receive_response(msg, None):
             self.forward_reply(msg)
+
+    cpdef bint is_myself(self, object host, int port=0, int proto=0) except -1:
+        """Whether a host is this node: a listener, an advertised address or an alias; 0 matches any."""
+        return self.myself.check(host, port, proto)
+
+    def forward(self, Run run not None, str uri=None):
+        """Stateless forwarding of the run's request to its target or `uri` (RFC 3261 §16.11); > 0 or < 0."""
+        return self.forward_to(run.msg, None if uri is None else uri.encode("utf-8", "surrogateescape"))
+
+    cpdef int forward_to(self, Message msg, bytes next_hop) except? -99:
+        """As `forward`, for a message."""
+        cdef int code
+        try:
+            code = forward_stateless(self.layer, msg, next_hop)
+        except ParseError as error:
+            log.info("can't forward: %s", error)
+            return -1
+        if code > 0:
+            self.forwarded_requests += 1
+        return code
 
 
 def describe(Message msg):

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
@@ -239,9 +239,15 @@ class Module:
             found.update({k: v for k, v in vars(klass).items() if isinstance(v, Param)})
         return found
 
+    def compiled(self) -> Mapping[str, Callable[..., Any]]:
+        """Compiled functions `(run, *args)` that scripts call in place of these methods, which do the same:
+        for what every message asks. Called once, before parameters are set."""
+        return {}
+
     def functions(self) -> Iterator[Function]:
         """The exported functions, bound to this instance."""
-        for _, member in inspect.getmembers(type(self), inspect.isfunction):
+        compiled = self.compiled()
+        for attribute, member in inspect.getmembers(type(self), inspect.isfunction):
             mark = getattr(member, "__kahea_function__", None)
             if mark is None:
                 continue
@@ -252,7 +258,8 @@ class Module:
                 params = params or tuple(_kind(hints[p], ret=False) for p in order)
                 ret = ret or _kind(hints.get("return"), ret=True)
             group = self.name if group is None else group
-            yield Function(group, name, params, ret, member.__get__(self), inspect.getdoc(member) or "")
+            call = compiled.get(attribute) or member.__get__(self)
+            yield Function(group, name, params, ret, call, inspect.getdoc(member) or "")
 
     def variables(self) -> Iterator[Variable]:
         """The declared pseudo-variables, bound to this instance."""

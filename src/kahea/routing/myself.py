@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from kahea.net.address import P_TLS, P_WSS, PROTO_IDS, is_ip
+from kahea.routing.dispatch import Asked
 from kahea.routing.module import ConfigError
 
 if TYPE_CHECKING:
@@ -37,20 +38,20 @@ def canonical(host: str) -> str:
     return host
 
 
-class Myself:
-    """Answers `check`; what was asked recently is remembered, since every request asks."""
+class Myself(Asked):
+    """Answers `check`; what was asked recently is remembered."""
 
     def __init__(self, node: Node) -> None:
+        super().__init__()
         self._node = node
         self._entries: set[tuple[str, int, int]] | None = None
         self._extra: set[tuple[str, int, int]] = set()
         self._domains: list[tuple[str, int, int]] = []
-        self._asked: dict[tuple[str | bytes, int, int], bool] = {}
 
     def forget(self) -> None:
         """Listeners or aliases changed."""
         self._entries = None
-        self._asked.clear()
+        self.forget_asked()
 
     def add_alias(self, spec: str) -> None:
         """One more alias. Raises ConfigError."""
@@ -75,17 +76,12 @@ class Myself:
                 entries.add((canonical(listener.advertised_host.decode("ascii", "replace")), port, listener.proto))
         return entries
 
-    def check(self, host: str | bytes, port: int = 0, proto: int = 0) -> bool:
-        """Whether `host` is this node; a port or protocol of 0 matches any."""
-        key = (host, port, proto)
-        try:
-            return self._asked[key]
-        except KeyError:
-            pass
+    def work_out(self, host: str | bytes, port: int, proto: int) -> bool:
+        """The answer to `check`."""
         if self._entries is None:
             self._entries = self._build()
         name = canonical(host.decode("utf-8", "replace") if isinstance(host, bytes) else host)
-        answer = any(
+        return any(
             name == h and (not p or not port or p == port) and (not q or not proto or q == proto)
             for h, p, q in self._entries
         ) or any(
@@ -94,7 +90,3 @@ class Myself:
             and (not q or not proto or q == proto)
             for h, p, q in self._domains
         )
-        if len(self._asked) > 10_000:
-            self._asked.clear()
-        self._asked[key] = answer
-        return answer

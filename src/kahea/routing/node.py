@@ -33,7 +33,7 @@ from kahea.routing.targets import Targets
 from kahea.sip.errors import ParseError
 from kahea.sip.message import M_ACK, M_CANCEL, Message, parse
 from kahea.sip.status import reason as reason_phrase
-from kahea.tm.forward import forward_stateless, restore, save
+from kahea.tm.forward import restore, save
 from kahea.tm.hooks import Destination
 from kahea.tm.layer import TransactionLayer
 from kahea.tm.wheel import CallTimer, Wheel
@@ -82,14 +82,14 @@ class Node(Dispatcher):
         self.log = script_log
         self.started = wall()
         self.counters: Counter[tuple[str, str]] = Counter()
-        self.forwarded_requests = self.forwarded_replies = self.stateless_replies = 0
+        self.forwarded_replies = self.stateless_replies = 0
         self.listeners: list[Listener] = []
         self.resolver: Resolver | None = None
         self.wheel = Wheel(clock(), on_earlier=on_earlier)
         self.attach(TransactionLayer(self, self.wheel, clock))
         self.variables = VariableTable()
         self.accept_aliases = bool(self.settings.tcp_accept_aliases)
-        self.myself = Myself(self)
+        self.myself: Myself = Myself(self)
         self.targets = Targets(self)
         self.routes = Generation.empty()
         #: Told of ACKs to our own stateless replies; the `sl` module sets it.
@@ -173,10 +173,6 @@ class Node(Dispatcher):
             ("sl", "sent_replies"): self.stateless_replies,
             **self.counters,
         }
-
-    def is_myself(self, host: str | bytes, port: int = 0, proto: int = 0) -> bool:
-        """Whether a host is this node: a listener, an advertised address or an alias; 0 matches any."""
-        return self.myself.check(host, port, proto)
 
     def count(self, group: str, name: str, by: int = 1) -> None:
         """Add to a statistic."""
@@ -367,21 +363,6 @@ class Node(Dispatcher):
         return Destination(*self.layer.reply_destination(msg))
 
     # ---- stateless
-
-    def forward(self, run: Run, uri: str | None = None) -> int:
-        """Stateless forwarding of the run's request to its target or `uri` (RFC 3261 §16.11); > 0 or < 0."""
-        return self.forward_to(run.msg, None if uri is None else uri.encode("utf-8", "surrogateescape"))
-
-    def forward_to(self, msg: Message, next_hop: bytes | None) -> int:
-        """As `forward`, for a message."""
-        try:
-            code = forward_stateless(self.layer, msg, next_hop)
-        except ParseError as error:
-            log.info("can't forward: %s", error)
-            return -1
-        if code > 0:
-            self.forwarded_requests += 1
-        return code
 
     def forward_reply(self, msg: Message) -> bool:
         """Forward a response that belongs to no transaction by its second Via (RFC 3261 §16.11)."""

@@ -1,7 +1,7 @@
 """The modules of a node, in order of dependence, and the one table of functions that every language is given.
 
 `KSR` for Python is made here too: plain module objects whose functions take the run in progress by themselves, check
-and convert their arguments, and turn a malformed message into the function's error value.
+and convert their arguments, and turn a malformed message into the function's error value (`caller.pyx`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from kahea.routing.caller import caller as compiled_caller
 from kahea.routing.module import ConfigError, Function, Module, RpcCommand
-from kahea.routing.run import NoRun, current
-from kahea.sip.errors import ParseError
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
@@ -148,47 +147,11 @@ def as_str(value: object, where: str) -> str:
 #: What a function returns that met a message it can't parse, by return type.
 _FAILED = {"int": -1, "bool": False, "xval": None, "none": None}
 
-_TEMPLATE = """
-def {name}({params}):
-    run = current.run
-    if run is None:
-        raise NoRun("{where} was called outside of a running route")
-{checks}    try:
-        return f(run{args})
-    except ParseError as error:
-        log.info("{where}: %s", error)
-        return failed
-"""
-
 
 def caller(function: Function) -> Callable[..., Any]:
-    """The function as a script calls it. One small function is compiled for each, so that a call costs no more than
-    its checks."""
+    """The function as a script calls it."""
     where = f"KSR.{function.module + '.' if function.module else ''}{function.name}"
-    names = [f"a{i}" for i in range(len(function.params))]
-    checks = "".join(
-        f"    if type({n}) is not {'int' if kind in ('int', 'long') else 'str'}:\n"
-        f"        {n} = {'as_int' if kind in ('int', 'long') else 'as_str'}({n}, {where!r})\n"
-        for n, kind in zip(names, function.params, strict=True)
-    )
-    source = _TEMPLATE.format(
-        name=function.name,
-        where=where,
-        params=", ".join(names),
-        args="".join(f", {n}" for n in names),
-        checks=checks,
-    )
-    scope: dict[str, Any] = {
-        "current": current,
-        "NoRun": NoRun,
-        "ParseError": ParseError,
-        "log": log,
-        "f": function.call,
-        "failed": _FAILED[function.ret],
-        "as_int": as_int,
-        "as_str": as_str,
-    }
-    exec(compile(source, f"<{where}>", "exec"), scope)
-    made: Callable[..., Any] = scope[function.name]
-    made.__doc__ = function.doc
-    return made
+    ints = [kind in ("int", "long") for kind in function.params]
+    types = [int if is_int else str for is_int in ints]
+    converters: list[Callable[[object, str], object]] = [as_int if is_int else as_str for is_int in ints]
+    return compiled_caller(function.call, where, types, converters, _FAILED[function.ret], function.doc)

@@ -43,6 +43,9 @@ cdef class Uri:
     cdef readonly bint has_user
     cdef readonly bint is_sip
 
+    cpdef bytes param(self, bytes name)
+    cdef bint has_lr(self) except -1
+
 
 cpdef Uri parse_uri(bytes data)
 cpdef bint same_uri(bytes a, bytes b) except -1

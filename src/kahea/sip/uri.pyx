@@ -199,7 +199,9 @@ cdef class Uri:
     def __init__(self):
         raise TypeError("use parse_uri")
 
-    def param(self, bytes name not None):
+    cpdef bytes param(self, bytes name):
+        if name is None:
+            raise TypeError("bytes expected, not None")
         return find_param(self.params, name)
 
     @property
@@ -217,6 +219,9 @@ cdef class Uri:
 
     @property
     def lr(self):
+        return self.has_lr()
+
+    cdef bint has_lr(self) except -1:
         return find_param(self.params, b"lr") is not None
 
     @property

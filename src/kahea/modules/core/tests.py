@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kahea.net import address
+from kahea.routing.common import LetterTest, MethodTest
 from kahea.routing.module import Module, function
 from kahea.routing.text import wire
 from kahea.sip import message
@@ -47,6 +48,19 @@ PROTO_LETTERS = {
     "S": address.P_SCTP,
     "W": address.P_WS,
     "V": address.P_WSS,
+}
+
+#: The methods that have a bit of their own in `Message.method_id`.
+BITS = {
+    name: bit
+    for name in (m.decode() for m in (*LETTERS.values(), b"INFO"))
+    if (bit := message.method_id(name.encode())) != message.M_OTHER
+}
+LETTER_BITS = {
+    same: BITS[method.decode()]
+    for letter, method in LETTERS.items()
+    if method.decode() in BITS
+    for same in (letter, letter.lower())
 }
 
 _BY_TRANSPORT = {name.encode(): proto for name, proto in address.PROTO_IDS.items()}
@@ -151,6 +165,11 @@ class Tests(Module):
     to_WS = _leaves_by("WS", address.P_WS)
     to_WSS = _leaves_by("WSS", address.P_WSS)
     to_WSX = _leaves_by("WSX", address.P_WS, address.P_WSS)
+
+    def compiled(self) -> Mapping[str, Callable[..., Any]]:
+        """Nearly every script asks for the method, more than once."""
+        tests = {f"is_{name}": MethodTest(bit).holds for name, bit in BITS.items()}
+        return {**super().compiled(), **tests, "is_method_in": LetterTest(LETTER_BITS, self.is_method_in).holds}
 
     @function(group="")
     def is_method(self, run: Run, names: str) -> bool:

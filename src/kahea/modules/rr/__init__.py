@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kahea.modules.rr import loose, record
+from kahea.modules.rr.loose import LooseRouter
+from kahea.modules.rr.record import Recorder
 from kahea.net.address import P_TLS, P_UDP, PROTO_IDS, Listener
 from kahea.routing.module import ConfigError, Module, Param, Value, function, variable
 from kahea.routing.pv.errors import PvError
@@ -16,9 +18,10 @@ from kahea.sip.message import H_ROUTE
 from kahea.sip.uri import Uri, parse_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from kahea.routing.node import Node
+    from kahea.routing.pv import Pv
     from kahea.routing.run import Run
     from kahea.sip.message import Message
 
@@ -48,11 +51,26 @@ class RecordRouting(Module):
         super().__init__(node)
         #: Called by loose_route() with the message and our own Route, for modules that left something in it.
         self.route_callbacks: list[Callable[[Message, Uri], None]] = []
+        self.router = LooseRouter(self, node, self.route_callbacks)
+        self.recorder = Recorder(self, self.router, self._username)
+        self._user: Pv | None = None
+
+    def compiled(self) -> Mapping[str, Callable[..., Any]]:
+        """Every request of a dialog passes one of these."""
+        return {"record_route": self.recorder.record_route, "loose_route": self.router.loose_route}
 
     def start(self) -> None:
-        """Compile `custom_user_avp`."""
-        self._lr = b";lr=on" if self.enable_full_lr else b";lr"
-        self._user = None
+        """Hand the parameters on; compile `custom_user_avp`."""
+        router, recorder = self.router, self.recorder
+        router.double_rr = bool(self.enable_double_rr)
+        router.force_socket = bool(self.force_send_socket)
+        router.by_names = recorder.names = bool(self.sockname_mode)
+        router.mode = self.loose_route_mode
+        recorder.double = self.enable_double_rr
+        recorder.from_tag = bool(self.append_fromtag)
+        recorder.with_user = bool(self.add_username)
+        recorder.ignore_sips = bool(self.ignore_sips)
+        recorder.lr = b";lr=on" if self.enable_full_lr else b";lr"
         if self.custom_user_avp:
             try:
                 self._user = self.node.variables.compile(self.custom_user_avp)
@@ -64,12 +82,12 @@ class RecordRouting(Module):
     @function
     def record_route(self, run: Run) -> int:
         """Add a Record-Route with this server's address; -1 if there is one already."""
-        return self._record(run, record.OWN)
+        return self.recorder.record_route(run)
 
     @function
     def record_route_params(self, run: Run, params: str) -> int:
         """As record_route(), with URI parameters (";name=value") behind."""
-        code = self._record(run, record.OWN)
+        code = self.recorder.record_route(run)
         if code > 0 and params:
             record.add_params(run, wire(params))
         return code
@@ -80,17 +98,17 @@ class RecordRouting(Module):
         if inbound and not self.enable_double_rr:
             self.node.log.error("record_route_preset: a second address needs rr.enable_double_rr")
             return -1
-        return self._record(run, record.PRESET, wire(address), wire(inbound))
+        return self.recorder.record(run, record.PRESET, wire(address), wire(inbound))
 
     @function
     def record_route_preset_one(self, run: Run, address: str) -> int:
         """Add one Record-Route with the given `host[:port][;params]`."""
-        return self._record(run, record.PRESET, wire(address))
+        return self.recorder.record(run, record.PRESET, wire(address), b"")
 
     @function
     def record_route_advertised_address(self, run: Run, address: str) -> int:
         """Add Record-Route with the given `host[:port]` and, where transports differ, one for each."""
-        return self._record(run, record.ADVERTISED, wire(address))
+        return self.recorder.record(run, record.ADVERTISED, wire(address), b"")
 
     @function
     def add_rr_param(self, run: Run, params: str) -> int:
@@ -105,39 +123,6 @@ class RecordRouting(Module):
             record.note(run, record.RecordRoute())
         return 1
 
-    def _record(self, run: Run, style: int, address: bytes = b"", inbound: bytes = b"") -> int:
-        msg = run.msg
-        before = record.of(run)
-        if before.style != record.NONE:
-            self.node.log.error("the request is record-routed already")
-            return -1
-        if not msg.is_request or (style != record.OWN and not address):
-            return -1
-        ftag, lr = self._ftag(msg) if self.append_fromtag else b"", self._lr
-        # Where the parameters stand differs between the ways, as it does in Kamailio.
-        if style == record.OWN:
-            tail, last, params = lr + ftag, b"", before.params
-        elif style == record.PRESET:
-            tail, last, params = ftag + before.params, lr, b""
-        else:
-            tail, last, params = ftag, lr, before.params
-        head, double = self._head(run), self.enable_double_rr
-        names = self.sockname_mode != 0
-        state = record.RecordRoute(style, double, head, tail, last, address, inbound, params, names)
-        record.note(run, state)
-        return 1
-
-    def _head(self, run: Run) -> bytes:
-        """The line up to the host."""
-        target = run.msg.uri
-        secure = target[:5].lower() == b"sips:" and not self.ignore_sips
-        head = b"Record-Route: <sips:" if secure else b"Record-Route: <sip:"
-        if self.add_username:
-            user = self._username(run, target)
-            if user:
-                head += user + b"@"
-        return head
-
     def _username(self, run: Run, target: bytes) -> bytes:
         if self._user is not None:
             chosen = self._user.get(run)
@@ -148,14 +133,6 @@ class RecordRouting(Module):
         except ParseError:
             return b""
 
-    def _ftag(self, msg: Message) -> bytes:
-        """The From tag of the dialog's first request, as a URI parameter."""
-        try:
-            tag = msg.to.tag if self._direction(msg) == UPSTREAM else msg.from_.tag
-        except ParseError:
-            return b""
-        return b";ftag=" + tag if tag else b""
-
     # Route
 
     @function
@@ -165,17 +142,17 @@ class RecordRouting(Module):
         1: the next hop is set, or the Request-URI is the next hop; -1: no Route, or a broken one; -3: an
         initial request whose only Route was this server, to be routed as if it had none.
         """
-        return loose.route(self, run.msg, self.loose_route_mode)
+        return self.router.loose_route(run)
 
     @function(name="loose_route_mode")
     def route_with_mode(self, run: Run, mode: int) -> int:
         """As loose_route(), but with mode 1 a Request-URI that is our own is not a strict router's doing."""
-        return loose.route(self, run.msg, mode)
+        return self.router.route(run.msg, mode)
 
     @function
     def loose_route_preloaded(self, run: Run) -> int:
         """As loose_route(), but 1 only for an initial request whose Routes were this server's alone."""
-        return 1 if loose.route(self, run.msg, self.loose_route_mode) == loose.PRELOADED else -1
+        return 1 if self.router.loose_route(run) == loose.PRELOADED else -1
 
     @function
     def next_hop_route(self, run: Run) -> int:
@@ -185,7 +162,7 @@ class RecordRouting(Module):
     @function
     def check_route_param(self, run: Run, pattern: str) -> int:
         """Whether a regular expression is found in the own Route's URI parameters."""
-        route = loose.own_route(self, run.msg)
+        route = self.router.own_route(run.msg)
         if route is None:
             return -1
         expression = _regex(pattern)
@@ -201,20 +178,7 @@ class RecordRouting(Module):
         if wanted is None:
             self.node.log.error("is_direction: %r is neither downstream nor upstream", direction)
             return -6
-        return 1 if self._direction(run.msg) == wanted else -1
-
-    def _direction(self, msg: Message) -> int:
-        """UPSTREAM if the own Route's ftag is not the From tag; DOWNSTREAM also where there is none."""
-        route = loose.own_route(self, msg)
-        if route is None:
-            return DOWNSTREAM
-        ftag = route.uri.param(b"ftag")
-        if not ftag:
-            return DOWNSTREAM
-        try:
-            return DOWNSTREAM if ftag == msg.from_.tag else UPSTREAM
-        except ParseError:
-            return DOWNSTREAM
+        return 1 if self.router.direction(run.msg) == wanted else -1
 
     # Listeners
 
@@ -264,17 +228,17 @@ class RecordRouting(Module):
     @variable("fti")
     def get_fti(self, run: Run, name: str, index: int | None) -> Value:
         """The From tag of the dialog's initial request."""
-        return _tag(run.msg, from_to=self._direction(run.msg) == UPSTREAM)
+        return _tag(run.msg, from_to=self.router.direction(run.msg) == UPSTREAM)
 
     @variable("tti")
     def get_tti(self, run: Run, name: str, index: int | None) -> Value:
         """The To tag of the dialog's initial request; None if it has none yet."""
-        return _tag(run.msg, from_to=self._direction(run.msg) != UPSTREAM)
+        return _tag(run.msg, from_to=self.router.direction(run.msg) != UPSTREAM)
 
     @variable("rdir", takes_name=True)
     def get_rdir(self, run: Run, name: str, index: int | None) -> Value:
         """The direction of the request: $rdir(id) is 1 or 2, $rdir(name) "downstream" or "upstream"."""
-        direction = self._direction(run.msg)
+        direction = self.router.direction(run.msg)
         if name == "id":
             return direction
         return "downstream" if direction == DOWNSTREAM else "upstream"

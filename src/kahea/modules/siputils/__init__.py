@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kahea.modules.siputils import contact, pcv, strings, uris
 from kahea.modules.siputils.rpid import RemoteParty
 from kahea.net.address import is_ip
+from kahea.routing.common import has_totag
 from kahea.routing.module import Module, Param, Value, function, variable
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
@@ -16,7 +17,7 @@ from kahea.sip.message import H_CONTACT, H_DATE, H_RECORDROUTE, M_OPTIONS
 from kahea.sip.uri import parse_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from kahea.routing.run import Run
     from kahea.sip.uri import Uri
@@ -41,6 +42,10 @@ class Siputils(RemoteParty, Module):
     contact_flds_separator = Param(
         "*", "Stands between the fields of an encoded contact; its first character counts.", check=_separator
     )
+
+    def compiled(self) -> Mapping[str, Callable[..., Any]]:
+        """What nearly every script asks."""
+        return {**super().compiled(), "has_totag": has_totag}
 
     # What the message is
 
@@ -67,7 +72,7 @@ class Siputils(RemoteParty, Module):
     @function
     def has_totag(self, run: Run) -> int:
         """Whether To has a tag: the message belongs to a dialog."""
-        return 1 if run.msg.to.tag else -1
+        return has_totag(run)
 
     @function
     def sip_parse_headers(self, run: Run) -> int:

@@ -125,7 +125,9 @@ class Tm(Relay, Control, Contacts, Uac):
     def start(self) -> None:
         """Hand the parameters to the transaction layer."""
         self.node.on_left_open = self.left_open
-        self.trying = wire(self.auto_inv_100_reason)
+        self.relaying.auto_100 = bool(self.auto_inv_100)
+        self.relaying.delayed_reply = bool(self.delayed_reply)
+        self.relaying.trying = self.trying = wire(self.auto_inv_100_reason)
         s = self.node.layer.settings
         for name in ("fr_timer", "fr_inv_timer", "max_inv_lifetime", "max_noninv_lifetime", "wt_timer",
                      "retr_timer1", "retr_timer2"):  # fmt: skip

@@ -2,64 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from kahea.modules.tm.pending import pending
+from kahea.modules.tm.relaying import Relaying
 from kahea.net.address import PROTO_IDS
 from kahea.routing.module import Module, function
-from kahea.routing.run import BRANCH_FAILURE_ROUTE, FAILURE_ROUTE, REQUEST_ROUTE, Run
+from kahea.routing.run import REQUEST_ROUTE, Run
 from kahea.routing.text import wire
-from kahea.sip.errors import ParseError
 from kahea.sip.message import M_ACK, M_CANCEL, Message
-from kahea.sip.uri import parse_uri
-from kahea.tm.forward import E_BAD_URI, E_NO_BRANCH, E_NO_DESTINATION, E_SEND, E_TOO_MANY_BRANCHES, forward
+from kahea.tm.forward import E_NO_DESTINATION, forward
 from kahea.tm.hooks import Destination
 from kahea.tm.transaction import Transaction
 
-#: What the caller is told when a request can't be forwarded.
-_ERRORS = {
-    E_NO_DESTINATION: (478, "Unresolvable destination"),
-    E_SEND: (477, "Unfortunately error on sending to next hop occurred"),
-    E_BAD_URI: (400, "Bad Request"),
-    E_TOO_MANY_BRANCHES: (500, "Too many branches"),
-    E_NO_BRANCH: (500, "I'm terribly sorry, server error occurred"),
-}
-
-#: What a Request-URI may be; for another there is no transaction.
-SCHEMES = frozenset((b"sip", b"sips", b"tel", b"tels", b"urn"))
-
-#: Flags of t_relay_to.
-NO_100 = 0x01
-NO_INTERNAL_REPLY = 0x02
-NO_FAILOVER = 0x04
+if TYPE_CHECKING:
+    from kahea.routing.node import Node
 
 
 class Relay(Module):
     """Functions that make and forward transactions."""
 
-    auto_inv_100: int
-    trying: bytes
     unmatched_cancel: int
-    delayed_reply: int
     e2e_cancel_reason: int
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        self.relaying = Relaying(node, self._cancel, self._stray_cancel)
+
+    def compiled(self) -> Mapping[str, Callable[..., Any]]:
+        """Nearly every request is relayed."""
+        return {**super().compiled(), "t_relay": self.relaying.t_relay}
 
     # ---- making
 
     def new_transaction(self, run: Run) -> Transaction | None:
         """A transaction for the run's request, with what the script asked for; None if there can't be one."""
-        try:
-            if parse_uri(run.msg.uri).scheme not in SCHEMES:
-                return None
-        except ParseError:
-            return None
-        t = self.node.layer.new_transaction(run.msg)
-        if t is None:
-            return None
-        t.generation = run.generation
-        if run.tm is not None:
-            run.tm.apply(t, self.node.now())
-        run.transaction = t
-        return t
+        return self.relaying.new_transaction(run)
 
     def left_open(self, run: Run) -> None:
         """A transaction that the script neither forwarded nor answered: told of its error, or let go."""
@@ -170,12 +148,12 @@ class Relay(Module):
     @function
     def t_relay(self, run: Run) -> int:
         """Forward statefully to the Request-URI (or destination URI) and the added branches."""
-        return self.relay(run, None)
+        return self.relaying.t_relay(run)
 
     @function
     def t_relay_to_flags(self, run: Run, flags: int) -> int:
         """As t_relay; 1: no automatic 100, 2: no reply on an error, 4: no failover by DNS."""
-        return self.relay(run, None, flags)
+        return self.relaying.relay_to(run, None, flags)
 
     @function
     def t_relay_to_proxy(self, run: Run, proxy: str) -> int:
@@ -206,11 +184,16 @@ class Relay(Module):
         base = (msg.dst_uri or msg.uri).partition(b"?")[0]
         head = b";".join(p for p in base.split(b";") if not p.lower().startswith(b"transport="))
         found = self.node.resolve(head + b";transport=" + proto.lower().encode())
-        return self.relay(run, found) if found else self._failed(run, E_NO_DESTINATION)
+        return self._relay_to(run, found, 0)
 
     def _relay_to_host(self, run: Run, host: str, proto: str, flags: int) -> int:
         found = self.node.resolve(f"sip:{host}" + (f";transport={proto}" if proto else ""))
-        return self.relay(run, found, flags) if found else self._failed(run, E_NO_DESTINATION)
+        return self._relay_to(run, found, flags)
+
+    def _relay_to(self, run: Run, found: Sequence[Destination], flags: int) -> int:
+        if not found:
+            return self.relaying.failed(run, E_NO_DESTINATION)
+        return self.relaying.relay_to(run, found, flags)
 
     @function
     def t_replicate(self, run: Run, uri: str) -> int:
@@ -222,73 +205,13 @@ class Relay(Module):
         found = self.node.resolve(uri)
         return 1 if found and forward(self.node.layer, t, run.msg, found) > 0 else -1
 
-    def relay(self, run: Run, destination: Sequence[Destination] | None, flags: int = 0) -> int:
-        """t_relay in any route; `destination` overrides where the branches go."""
-        msg = run.msg
-        if run.kind in (FAILURE_ROUTE, BRANCH_FAILURE_ROUTE):
-            return self._forward(run, run.transaction, destination, flags)
-        if run.kind != REQUEST_ROUTE and not (run.transaction is not None and msg is run.transaction.request):
-            return -1
-        layer = self.node.layer
-        t = run.transaction
-        if t is None:
-            if msg.method_id == M_ACK:
-                return self._relay_ack(run, destination)
-            existing = layer.lookup(msg)
-            if existing is not None:
-                layer.repeat_reply(existing)
-                return 1
-            if msg.method_id == M_CANCEL:
-                invite = layer.lookup_invite(msg)
-                if invite is not None:
-                    return self._cancel(run, invite)
-                if self.unmatched_cancel == 2:
-                    return 1
-                if self.unmatched_cancel == 1:
-                    return 1 if self.node.forward_to(msg, None) > 0 else -1
-            t = self.new_transaction(run)
-            if t is None:
-                pending(run).error = (500, "Server Internal Error")
-                return -1
-        return self._forward(run, t, destination, flags)
-
-    def _forward(self, run: Run, t: Transaction | None, destination: Sequence[Destination] | None, flags: int) -> int:
-        if t is None or t.freed or t.status >= 200:
-            return -1
-        wants_100 = self.auto_inv_100 and not flags & NO_100 and not (run.tm is not None and run.tm.no_auto_100)
-        if t.is_invite and wants_100 and t.status == 0 and not t.local:
-            self.node.layer.reply(t, 100, self.trying)
-        if flags & NO_FAILOVER:
-            t.no_failover = True
-        result = forward(self.node.layer, t, run.msg, destination)
-        if result > 0:
+    def _stray_cancel(self, run: Run) -> int | None:
+        """A CANCEL without INVITE (`unmatched_cancel`): the function's code, None to forward it as any request."""
+        if self.unmatched_cancel == 2:
             return 1
-        if flags & NO_INTERNAL_REPLY:
-            pending(run).no_internal_reply = True
-        return self._failed(run, result)
-
-    def _failed(self, run: Run, code: int) -> int:
-        """Note why a request could not be forwarded, for the reply at the route's end (`delayed_reply`)."""
-        options = pending(run)
-        options.error = _ERRORS.get(code, (500, "Server Internal Error"))
-        t = run.transaction
-        if t is not None and not self.delayed_reply and not options.no_internal_reply and run.kind == REQUEST_ROUTE:
-            self.node.layer.reply(t, options.error[0], wire(f"{options.error[1]} ({options.error[0]}/TM)"))
-        return code
-
-    def _relay_ack(self, run: Run, destination: Sequence[Destination] | None) -> int:
-        """The ACK to our failure ends here; any other is forwarded without a transaction."""
-        t = self.node.layer.lookup(run.msg)
-        if t is not None and t.status >= 300:
-            self.node.layer.take_ack(t)
-            return 1
-        if destination:
-            first = destination[0]
-            hop = b"sip:%b:%d;transport=%b" % (
-                first.address.host, first.address.port, first.listener.proto_name.encode(),
-            )  # fmt: skip
-            return 1 if self.node.forward_to(run.msg, hop) > 0 else -1
-        return 1 if self.node.forward_to(run.msg, None) > 0 else -1
+        if self.unmatched_cancel == 1:
+            return 1 if self.node.forward_to(run.msg, None) > 0 else -1
+        return None
 
     def _cancel(self, run: Run, invite: Transaction) -> int:
         """A CANCEL: answered here, and each pending branch of its INVITE cancelled (RFC 3261 §16.10)."""

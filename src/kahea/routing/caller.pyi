@@ -1,0 +1,15 @@
+"""Types of the compiled callers."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+class Caller: ...
+
+def caller(
+    f: Callable[..., Any],
+    where: str,
+    types: Sequence[type],
+    converters: Sequence[Callable[[object, str], object]],
+    failed: object,
+    doc: str,
+) -> Callable[..., Any]: ...

@@ -1,0 +1,130 @@
+# cython: language_level=3
+"""What nearly every script asks of every message. The modules that export these functions say what they mean; they are
+compiled since a frame of Python costs more than what they do.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+
+from libc.string cimport memcpy, memset
+
+from kahea.routing.dispatch cimport Run
+from kahea.sip.message cimport H_MAXFORWARDS, Message, Slot
+from kahea.sip.scan cimport number, put_number
+
+cdef extern from "Python.h":
+    long long PyLong_AsLongLongAndOverflow(object value, int* overflow) except? -1
+
+cdef str FACET = "maxfwd"  # the value, once it was counted down; None where it was added
+
+cdef enum:
+    MAX_WIDTH = 10  # digits of a Max-Forwards that is read at all
+    HIGHEST_LIMIT = 255
+
+
+cdef class MethodTest:
+    """Whether a message has one of some methods, by the bits of `Message.method_id`."""
+
+    cdef int bits
+
+    def __init__(self, int bits):
+        self.bits = bits
+
+    def holds(self, Run run not None):
+        return (run.msg.method_id & self.bits) != 0
+
+
+cdef class LetterTest:
+    """Whether a message has one of the methods that letters stand for. What is not in `letters`, which gives the bits of
+    single letters, is left to `rare(run, letters)`."""
+
+    cdef int bits[128]
+    cdef object rare
+
+    def __init__(self, dict letters, rare):
+        self.rare = rare
+        for letter, value in letters.items():
+            self.bits[<int>ord(letter)] = value
+
+    def holds(self, Run run not None, str letters not None):
+        cdef Py_UCS4 letter
+        cdef int method = run.msg.method_id
+        for letter in letters:
+            if letter > 127 or self.bits[<int>letter] == 0:
+                return self.rare(run, letters)
+            if self.bits[<int>letter] & method:
+                return True
+        return False
+
+
+def has_totag(Run run not None):
+    """1 if To has a tag, else -1."""
+    return 1 if run.msg.get_to().span.tag_len > 0 else -1
+
+
+cdef class HopCount:
+    """Max-Forwards, counted down, but once for a message. `limit` is the largest value let through."""
+
+    cdef public int limit
+
+    def __init__(self, int limit):
+        self.limit = limit
+
+    def process(self, Run run not None, initial):
+        cdef Message msg = run.msg
+        cdef dict facets = msg.facets
+        cdef int i = msg.first[H_MAXFORWARDS], width, value, overflow
+        cdef long long received, limit = PyLong_AsLongLongAndOverflow(initial, &overflow)
+        cdef Slot* s
+        if overflow or not 0 <= limit <= HIGHEST_LIMIT:
+            run.node.log.error("process_maxfwd: %d is not between 0 and 255", initial)
+            return -1
+        if i < 0:
+            if FACET not in facets:
+                msg.prepend_header(b"Max-Forwards: %d\r\n" % limit)
+                facets[FACET] = None
+            return 2
+        if FACET in facets:
+            return 1
+        s = &msg.slots[i]
+        width = s.body_end - s.body
+        received = received_hops(msg, s)
+        if received <= 0:
+            return -1 if received == 0 else -2
+        value = <int>min(received - 1, self.limit)
+        facets[FACET] = value
+        # As wide as it was: Kamailio writes into the received bytes.
+        msg.replace(s.body, width, right_aligned(value, width))
+        return 1
+
+    def below(self, Run run not None, limit):
+        cdef Message msg = run.msg
+        cdef int i = msg.first[H_MAXFORWARDS]
+        cdef long long value
+        if i < 0:
+            return -2
+        counted = msg.facets.get(FACET)
+        value = received_hops(msg, &msg.slots[i]) if counted is None else counted
+        if value < 0:
+            return -3
+        return 1 if value < limit else -1
+
+
+cdef long long received_hops(Message msg, Slot* s) noexcept:
+    """The value of Max-Forwards; 0 for an empty header, -1 for what is no number."""
+    if s.body_end == s.body:
+        return 0
+    if s.body_end - s.body > MAX_WIDTH:
+        return -1
+    return number(msg.p, s.body, s.body_end, 9999999999)
+
+
+cdef bytes right_aligned(int value, int width):
+    """A non-negative number with spaces before it, of at least `width` bytes."""
+    cdef char digits[24]
+    cdef int size = put_number(digits, value)
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, max(width, size))
+    cdef char* to = PyBytes_AS_STRING(out)
+    width = max(width - size, 0)
+    memset(to, 32, width)
+    memcpy(to + width, digits, size)
+    return out
