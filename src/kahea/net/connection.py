@@ -238,6 +238,8 @@ class Connection(asyncio.Protocol):
 
     def _unframed(self, error: FramingError) -> None:
         log.warning("%s: closing the connection with %s: %s", self.listener.uri, self.peer, error.reason)
+        if error.head:
+            self.listener.told_unframed(self, error.head, error.reason)
         self.close(error.reason)
 
     def _note_read(self, used: bool) -> None:

@@ -12,7 +12,7 @@ Rules of this room:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
@@ -36,9 +36,13 @@ class Keepalive(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FramingError:
-    """The stream can't be cut any further; `reason` is for the log."""
+    """The stream can't be cut any further; `reason` is for the log.
+
+    `head` has the headers of the message whose body has no end, if it came to that: it can be answered.
+    """
 
     reason: str
+    head: bytes = field(default=b"", compare=False)
 
 
 Event: TypeAlias = bytes | Keepalive | FramingError
@@ -165,23 +169,23 @@ class Framer:
     def _content_length(self, start: int, end: int, events: list[Event]) -> int:
         """The body's length by the headers in [start, end); -1 after failing."""
         length = -1
-        for field in _CONTENT_LENGTH.finditer(self._buffer, start, end):
-            value = field[1].strip()
+        for found in _CONTENT_LENGTH.finditer(self._buffer, start, end):
+            value = found[1].strip()
             if _DIGITS.match(value) is None:
-                self._fail(events, f"Content-Length is no number: {bytes(value[:32])!r}")
+                self._fail(events, f"Content-Length is no number: {bytes(value[:32])!r}", start, end)
                 return -1
             if length not in (-1, int(value)):
-                self._fail(events, f"conflicting Content-Lengths: {length} and {int(value)}")
+                self._fail(events, f"conflicting Content-Lengths: {length} and {int(value)}", start, end)
                 return -1
             length = int(value)
         if length >= 0:
             return length
         if self.accept_no_cl:
             return 0
-        self._fail(events, "no Content-Length")
+        self._fail(events, "no Content-Length", start, end)
         return -1
 
-    def _fail(self, events: list[Event], reason: str) -> int:
+    def _fail(self, events: list[Event], reason: str, start: int = 0, end: int = 0) -> int:
         self._failed = True
-        events.append(FramingError(reason))
+        events.append(FramingError(reason, bytes(self._buffer[start:end])))
         return 0

@@ -23,6 +23,9 @@ class Receiver(Protocol):
 class ConnectionWatcher(Protocol):
     """What a receiver may have besides, to follow connections (outbound keepalives, `tcp:closed` events)."""
 
+    def on_unframed(self, listener: Listener, head: bytes, source: Address, connection_id: int, reason: str) -> None:
+        """The headers of a message whose body has no end that can be told; the connection closes after this."""
+
     def on_connection_open(self, listener: Listener, connection_id: int, peer: Address) -> None:
         """A connection was accepted, or one that we asked for was made."""
 

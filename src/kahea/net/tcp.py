@@ -219,6 +219,10 @@ class TcpListener(Listener):
         # From the loop: a script may have closed the connection, and the answer may be another send.
         self._loop.call_soon(self._tell, "on_send_error", self, peer, data, reason)
 
+    def told_unframed(self, connection: Connection, head: bytes, reason: str) -> None:
+        """A message without an end came; its connection closes when what the receiver answers is written."""
+        self._tell("on_unframed", self, head, connection.peer, connection.id, reason)
+
     def told_open(self, connection: Connection) -> None:
         """A connection is established."""
         self._tell("on_connection_open", self, connection.id, connection.peer)

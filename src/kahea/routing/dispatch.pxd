@@ -63,6 +63,7 @@ cdef class Dispatcher:
     cdef public object routes
     cdef public bint draining
     cdef public bint accept_aliases
+    cdef public bint strict
     cdef public object wall
     cdef readonly long received_requests
     cdef readonly long received_replies

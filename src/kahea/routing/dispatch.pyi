@@ -79,6 +79,7 @@ class Dispatcher:
     myself: Any
     draining: bool
     accept_aliases: bool
+    strict: bool
     wall: Callable[[], float]
     received_requests: int
     received_replies: int

@@ -315,10 +315,15 @@ cdef class Dispatcher:
     cdef int _request(self, Message msg) except -1:
         self.received_requests += 1
         try:
-            msg.check_basics()
+            if self.strict:
+                msg.check()
+            else:
+                msg.check_basics()
         except ParseError as error:
             self.bad_messages += 1
             log.info("malformed request from %s:%d: %s", msg.src_ip.decode(), msg.src_port, error)
+            if self.strict:
+                self.refuse(msg, error)
             return 0
         if msg.method_id == M_ACK and self.is_own_ack(msg):
             return 0
@@ -360,7 +365,10 @@ cdef class Dispatcher:
     cdef int _response(self, Message msg) except -1:
         self.received_replies += 1
         try:
-            msg.check_basics()
+            if self.strict:
+                msg.check()
+            else:
+                msg.check_basics()
         except ParseError as error:
             self.bad_messages += 1
             log.info("malformed response from %s:%d: %s", msg.src_ip.decode(), msg.src_port, error)

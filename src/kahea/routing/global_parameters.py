@@ -69,6 +69,11 @@ class Settings:
 
     # Messages.
     reply_to_via: bool = _setting(False, "Send replies to the address in Via, not to where the request came from.")
+    strict_messages: bool = _setting(
+        False,
+        "Kahea's own: answer a request that breaks RFC 3261 (400, 416, 505) before the script sees it, and drop such "
+        "a response. Otherwise, as in Kamailio, what can be routed reaches the script, and what can't is dropped.",
+    )
     force_rport: bool = _setting(False, "Treat each request as if it asked for rport (RFC 3581).", "add_rport")
     server_signature: bool = _setting(True, "Add Server and User-Agent to what we make ourselves.")
     server_header: str = _setting(f"Server: kahea ({__version__})", "The Server header of our own replies, whole.")

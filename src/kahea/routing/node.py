@@ -31,7 +31,7 @@ from kahea.routing.run import (
 from kahea.routing.settings import Configuration
 from kahea.routing.targets import Targets
 from kahea.sip.errors import ParseError
-from kahea.sip.message import M_ACK, M_CANCEL, Message, parse
+from kahea.sip.message import H_CALLID, H_CSEQ, H_FROM, H_TO, H_VIA, M_ACK, M_CANCEL, Message, parse
 from kahea.sip.status import reason as reason_phrase
 from kahea.tm.forward import restore, save
 from kahea.tm.hooks import Destination
@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kahea.node")
 script_log = logging.getLogger("kahea.script")
+
+
+#: What every reply repeats of its request (RFC 3261 §8.2.6.2).
+REPEATED = frozenset({H_VIA, H_FROM, H_TO, H_CALLID, H_CSEQ})
 
 
 class Sending(NamedTuple):
@@ -89,6 +93,7 @@ class Node(Dispatcher):
         self.attach(TransactionLayer(self, self.wheel, clock))
         self.variables = VariableTable()
         self.accept_aliases = bool(self.settings.tcp_accept_aliases)
+        self.strict = self.settings.strict_messages
         self.myself: Myself = Myself(self)
         self.targets = Targets(self)
         self.routes = Generation.empty()
@@ -225,6 +230,43 @@ class Node(Dispatcher):
             return
         if branch is not None and branch.request == data:
             self.layer.send_failed(branch)
+
+    def on_unframed(self, listener: Listener, head: bytes, source: Address, connection_id: int, reason: str) -> None:
+        """A stream's message whose Content-Length is wrong: answered like any malformed request."""
+        if not self.strict:
+            return
+        try:
+            msg = parse(head)
+        except ParseError:
+            return
+        at = listener.address
+        msg.set_origin(
+            source.ip_bytes, source.port, at.ip_bytes, at.port, listener.proto, source, listener, connection_id,
+            self.wall(), 0,
+        )  # fmt: skip
+        if msg.is_request:
+            log.info("malformed request from %s:%d: %s", source.ip, source.port, reason)
+            self.refuse(msg, ParseError("Bad Content-Length"))
+
+    def refuse(self, msg: Message, error: ParseError) -> None:
+        """Answer a malformed request as RFC 3261 calls for, with what it has for an answer (`strict_messages`)."""
+        if msg.method_id == M_ACK or not isinstance(msg.listener, Listener) or not isinstance(msg.source, Address):
+            return
+        reason = error.reason.encode("utf-8", "surrogateescape")
+        try:
+            data = msg.build_reply(error.status, reason, self.sl_tag(msg), b"", b"", self._server())
+        except ParseError:
+            # It lacks what every reply repeats: whatever of that is there (RFC 3261 §8.2.6.2).
+            kept = [msg.raw[h.start : h.end] for h in msg.headers() if h.kind in REPEATED]
+            line = b"SIP/2.0 %d %b\r\n" % (error.status, reason)
+            data = b"".join([line, *kept, self._server(), b"Content-Length: 0\r\n\r\n"])
+        try:
+            destination = self.reply_destination(msg)
+        except ParseError:
+            # Its Via can't be read: back to where it came from.
+            destination = Destination(msg.listener, msg.source, msg.connection_id)
+        self.stateless_replies += 1
+        destination.listener.send(data, destination.address, destination.connection_id)
 
     def is_new(self, msg: Message) -> bool:
         return msg.method_id not in (M_ACK, M_CANCEL) and not msg.to.tag and self.layer.lookup(msg) is None
