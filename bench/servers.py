@@ -76,8 +76,10 @@ def free_port() -> int:
 class Server:
     """A running server: a context that starts it, waits until it answers, and ends it."""
 
-    def __init__(self, kind: Kind, callee: int) -> None:
+    def __init__(self, kind: Kind, callee: int, *words: str) -> None:
+        """`words` are further arguments of its command."""
         self.kind = kind
+        self._words = words
         self.port = free_port()
         self._callee = callee
         self._scratch = Path(tempfile.mkdtemp(prefix="kahea-bench-"))
@@ -85,7 +87,7 @@ class Server:
 
     def __enter__(self) -> Server:
         log = (self._scratch / "log").open("wb")
-        command = self.kind.command(self.port, self._callee, self._scratch)
+        command = [*self.kind.command(self.port, self._callee, self._scratch), *self._words]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -186,6 +186,8 @@ class Server:
                 listener.flush()
                 listener.close()  # type: ignore[attr-defined]
         self._ticker.stop()
+        layer = self.node.layer
+        log.info("%d transactions were made, %d are left", layer.created, len(layer))
         await self.node.stop()
         await self.resolver.close()
 
