@@ -42,7 +42,8 @@ def main() -> int:
             failed += outcome.failed
             cpu = (cpu_us(server.pid) - before) / max(outcome.done, 1)
             print(
-                f"minute {minute}: {outcome.done} calls, {outcome.failed} failed, {outcome.retransmissions} retransmitted, "
+                f"minute {minute}: {outcome.done} calls, {outcome.failed} failed, "
+                f"{outcome.retransmissions} retransmitted, "
                 f"{cpu:.0f} us each, {memory_kib(server.pid) / 1024:.1f} MiB",
                 flush=True,
             )
