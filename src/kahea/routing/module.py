@@ -106,6 +106,35 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
+class Native:
+    """How a function is called in the native language (`native` declares it).
+
+    `kinds` has one word per argument, of which the first `least` must be given:
+
+    - `str`: text whose variables are evaluated at each call; the function gets a `str`
+    - `int`: a number, a name that stands for one, or a variable; the function gets an `int`
+    - `text`: a literal, as written; nothing in it is evaluated
+    - `pv`: a variable itself; the function gets its `Pv`
+    - `format`: text with variables that the function renders itself; it gets a `Format`
+    - `regex`: a literal regular expression, as written, checked when the cfg is loaded
+    - `route:KIND`: the name of a route of that kind, as written, checked when the cfg is loaded
+    - `flag`: a flag's number or declared name; the function gets its number
+    - `socket`: `proto:host:port` as written, quoted or not
+
+    `routes` has the route kinds (`routing.run.*_ROUTE`) it may be called in, 0 for all. `call(run, *arguments)` returns
+    Kamailio's code, a bool (False is -1) or None (1).
+    """
+
+    module: str
+    name: str
+    kinds: tuple[str, ...]
+    least: int
+    routes: int
+    call: Callable[..., Any]
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Variable:
     """A pseudo-variable class: `get(run, name, index)` and, if writable, `set(run, name, index, value)`.
 
@@ -177,6 +206,18 @@ def function(
         return target
 
     return mark(f) if f is not None else mark
+
+
+def native(*kinds: str, name: str | None = None, least: int | None = None, routes: int = 0) -> Callable[[F], F]:
+    """Declare how the native language calls a method: see `Native`. Given several times, each is a name or form of its
+    own. An exported function without it is called natively under its own name, with the kinds of its types."""
+
+    def mark(target: Any) -> Any:
+        form = (name or target.__name__, kinds, len(kinds) if least is None else least, routes)
+        target.__kahea_native__ = (form, *getattr(target, "__kahea_native__", ()))
+        return target
+
+    return mark
 
 
 def variable(name: str, *, takes_name: bool = False, takes_index: bool = False) -> Callable[[F], F]:
@@ -261,6 +302,14 @@ class Module:
             call = compiled.get(attribute) or member.__get__(self)
             yield Function(group, name, params, ret, call, inspect.getdoc(member) or "")
 
+    def natives(self) -> Iterator[Native]:
+        """The functions as the native language calls them, bound to this instance."""
+        compiled = self.compiled()
+        for attribute, member in inspect.getmembers(type(self), inspect.isfunction):
+            for name, kinds, least, routes in getattr(member, "__kahea_native__", ()):
+                call = compiled.get(attribute) or member.__get__(self)
+                yield Native(self.name, name, kinds, least, routes, call, inspect.getdoc(member) or "")
+
     def variables(self) -> Iterator[Variable]:
         """The declared pseudo-variables, bound to this instance."""
         setters = {
@@ -299,12 +348,14 @@ __all__ = [
     "ConfigError",
     "Function",
     "Module",
+    "Native",
     "Param",
     "RpcCommand",
     "RpcError",
     "Value",
     "Variable",
     "function",
+    "native",
     "rpc",
     "variable",
     "variable_setter",

@@ -10,12 +10,13 @@ import difflib
 import importlib
 import logging
 import pkgutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from kahea.routing.caller import caller as compiled_caller
-from kahea.routing.module import ConfigError, Function, Module, RpcCommand
+from kahea.routing.module import ConfigError, Function, Module, Native, RpcCommand
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
@@ -53,11 +54,26 @@ class Registry:
             self._add(name, ())
         self.functions: dict[tuple[str, str], Function] = {}
         self.rpcs: dict[str, RpcCommand] = {}
+        #: The native language's functions by name, each with its forms; those of exported functions that declare none
+        #: are made from their types.
+        self.natives: dict[str, list[Native]] = {}
         for module in self.modules.values():
             for function in module.functions():
                 self.functions[function.module, function.name] = function
+            for form in module.natives():
+                self.natives.setdefault(form.name, []).append(form)
             for command in module.rpcs():
                 self.rpcs[command.name] = command
+        self._add_undeclared_natives()
+
+    def _add_undeclared_natives(self) -> None:
+        """Native forms of exported functions that declare none, where their name is theirs alone."""
+        names = Counter(name for _, name in self.functions)
+        for function in self.functions.values():
+            if function.name not in self.natives and names[function.name] == 1:
+                kinds = tuple("int" if kind in ("int", "long") else "str" for kind in function.params)
+                form = Native(function.module, function.name, kinds, len(kinds), 0, function.call, function.doc)
+                self.natives[function.name] = [form]
 
     def _add(self, name: str, path: tuple[str, ...]) -> None:
         if name in self.modules:

@@ -1,0 +1,1 @@
+"""Kamailio's own configuration language, compiled to Python. `tree` says how the parts fit together."""
