@@ -54,13 +54,13 @@ def our_search(pattern: str, text: str, flags: int) -> tuple[int, int] | str | N
     return found.span() if found else None
 
 
-# No alternation here: there the C library takes the longest match, and `re` the first one.
 _ATOMS = st.sampled_from(
     [
         *("a", "b", "B", ".", "^", "$", "0", " ", "-", "\n", "{", "}", "]", "(", ")", "*"),
         *("[ab]", "[^a]", "[[:alpha:]]", "[a-c]", "[]a]", "[^]a]", "[a-]", "[[:digit:]b]", "[\\]", "[b-a]"),
         *("\\.", "\\^", "\\\\", "\\w", "\\W", "\\s", "\\b", "[[.a.]]", "[[=b=]]"),
         *("a*", "b+", "c?", "a{2}", "b{1,2}", "a{,2}", "a{3,1}", "(a)", "(b*)"),
+        *("|", "a|ab", "(a|ab)", "(ab|a)", "(a|b)*", "(b|bc+)", "(a+)+"),
     ]
 )
 _PATTERNS = st.lists(_ATOMS, max_size=6).map("".join)
@@ -100,7 +100,7 @@ def test_plain_alternatives_take_the_longest(words: list[str], text: str) -> Non
 @given(st.text(max_size=40))
 def test_any_pattern_compiles_or_is_refused(pattern: str) -> None:
     with contextlib.suppress(RegexError):
-        assert isinstance(compile_posix(pattern), re.Pattern)
+        compile_posix(pattern).search(pattern)
 
 
 def test_escaped_letters() -> None:
@@ -126,11 +126,24 @@ def test_too_long_a_pattern_is_refused() -> None:
         compile_posix("a" * 5000)
 
 
-def test_repeated_repetitions_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_backtracks_and_is_slow_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "kahea.script"):
+        compile_posix("^(told+)+\\1$")
         compile_posix("^(told+)+$")
-        compile_posix("^(told)+$")
+        compile_posix("(told)\\1$")
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "a*a*a*a*b$", "(.*)*c$"])
+def test_no_text_makes_a_search_last(pattern: str) -> None:
+    # With backtracking each of these would outlive the test's time limit by far.
+    assert compile_posix(pattern).search("a" * 60_000 + "!") is None
+
+
+def test_what_is_found_in_text_that_is_not_ascii() -> None:
+    match = compile_posix("<(.*)>").search("\u00e9 <a\udcff\u00e9> \u00e9")
+    assert match is not None
+    assert (match.span(), match[1]) == ((2, 7), "a\udcff\u00e9")
 
 
 @pytest.mark.parametrize(

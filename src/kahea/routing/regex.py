@@ -1,13 +1,14 @@
-"""POSIX regular expressions as Kamailio's scripts write them, run by Python's `re`.
+"""POSIX regular expressions as Kamailio's scripts write them.
 
 Kamailio compiles patterns with the C library's `regcomp`, as extended expressions. `compile_posix` reads that
-grammar in full and writes the same expression for `re`. What differs:
+grammar in full and writes the same expression for one of two engines:
 
-* POSIX takes the longest of the leftmost matches, `re` the first alternative that fits. Alternatives that are
-  plain text are therefore tried longest first, and empty ones last; others stand as they are written.
-* Character classes such as `[:alpha:]` are those of ASCII.
-* `re` backtracks: nested repetitions such as `(a+)+` may take very long. They get a line in the log. Patterns
-  come from the script only, and are searched for in text that is no longer than a message.
+* `re` where that is sure to be quick and to find the same: patterns without unbounded repetition whose alternatives
+  are plain text at most (those are tried longest first, since POSIX takes the longest of the leftmost matches).
+* RE2 (`linear.py`) for all others: linear in the text, whatever a sender puts there, and POSIX in what it finds.
+
+What RE2 can't express (`\\1`, `\\<`, counts above 1000) is left to `re`, with a line in the log if it may take long.
+Character classes such as `[:alpha:]` are those of ASCII.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from __future__ import annotations
 import logging
 import re
 from functools import lru_cache
+
+from kahea.routing.linear import LinearPattern, Pattern, Unsupported
 
 log = logging.getLogger("kahea.script")
 
@@ -60,7 +63,7 @@ class RegexError(ValueError):
 
 
 @lru_cache(CACHE_SIZE)
-def compile_posix(pattern: str, *, ignore_case: bool = False, newline: bool = False) -> re.Pattern[str]:
+def compile_posix(pattern: str, *, ignore_case: bool = False, newline: bool = False) -> Pattern:
     """Compile an extended expression. Raises RegexError.
 
     `newline` is REG_NEWLINE: `^` and `$` match at each line, neither `.` nor `[^...]` matches a line feed.
@@ -70,8 +73,12 @@ def compile_posix(pattern: str, *, ignore_case: bool = False, newline: bool = Fa
         raise RegexError(f"longer than {MAX_PATTERN} characters")
     translator = _Translator(pattern, ignore_case=ignore_case, newline=newline)
     translated = translator.translate()
-    if translator.nested:
-        log.warning("the regular expression %r repeats a repetition: it may take long on some texts", pattern)
+    if translator.unbounded or translator.chooses:
+        try:
+            return LinearPattern(translator.for_re2(), ignore_case=ignore_case)
+        except Unsupported:
+            if translator.unbounded:
+                log.warning("the regular expression %r may take long on some texts", pattern)
     try:
         return re.compile(translated, re.IGNORECASE if ignore_case else 0)
     except (re.error, RecursionError, OverflowError) as error:
@@ -79,7 +86,14 @@ def compile_posix(pattern: str, *, ignore_case: bool = False, newline: bool = Fa
 
 
 class _Translator:
-    """Reads one extended expression, and writes it in the syntax of `re`."""
+    """Reads one extended expression, and writes it in the syntax of `re`.
+
+    `unbounded` says that something in it repeats without bound, `chooses` that it has alternatives which are more
+    than plain text.
+    """
+
+    end_of_text = "\\Z"
+    nothing = "(?!)"
 
     def __init__(self, pattern: str, *, ignore_case: bool, newline: bool) -> None:
         self.text = pattern
@@ -89,50 +103,51 @@ class _Translator:
         self.open_groups = 0  # parentheses not closed yet
         self.groups = 0
         self.closed: set[int] = set()
-        self.nested = False
+        self.unbounded = False
+        self.chooses = False
 
     def translate(self) -> str:
-        out, _ = self._alternatives()
-        return out
+        return self._alternatives()
+
+    def for_re2(self) -> str:
+        """The same in RE2's words."""
+        return _ForRe2(self.text, ignore_case=self.ignore_case, newline=self.newline).translate()
 
     def _peek(self) -> str:
         return self.text[self.at] if self.at < len(self.text) else ""
 
-    def _alternatives(self) -> tuple[str, bool]:
-        """Up to the end or the closing parenthesis; and whether there is an unbounded repetition inside."""
+    def _alternatives(self) -> str:
+        """Up to the end or the closing parenthesis."""
         branches: list[tuple[str, str | None]] = []
-        unbounded = False
         while True:
-            branch, plain, repeats = self._branch()
-            branches.append((branch, plain))
-            unbounded = unbounded or repeats
+            branches.append(self._branch())
             if self._peek() != "|":
                 break
             self.at += 1
         if all(plain is not None for _, plain in branches):
             branches.sort(key=lambda b: -len(b[1] or ""))
+            # Inside a group, what follows may need a shorter alternative than the first that fits.
+            self.chooses = self.chooses or (len(branches) > 1 and self.open_groups > 0)
         else:
             branches.sort(key=lambda b: b[1] == "")
-        return "|".join(branch for branch, _ in branches), unbounded
+            self.chooses = self.chooses or len(branches) > 1
+        return "|".join(branch for branch, _ in branches)
 
-    def _branch(self) -> tuple[str, str | None, bool]:
-        """A sequence of pieces; its text if it is plain text; whether it has an unbounded repetition."""
+    def _branch(self) -> tuple[str, str | None]:
+        """A sequence of pieces; its text if it is plain text."""
         out: list[str] = []
         plain: list[str] | None = []
-        unbounded = False
         while (char := self._peek()) and char != "|" and not (char == ")" and self.open_groups):
-            piece, literal, repeats = self._piece(first=not out)
+            piece, literal = self._piece(first=not out)
             out.append(piece)
-            unbounded = unbounded or repeats
             if literal is None:
                 plain = None
             elif plain is not None:
                 plain.append(literal)
-        return "".join(out), None if plain is None else "".join(plain), unbounded
+        return "".join(out), None if plain is None else "".join(plain)
 
-    def _piece(self, *, first: bool) -> tuple[str, str | None, bool]:
-        atom, literal, inside = self._atom(first=first)
-        unbounded = inside
+    def _piece(self, *, first: bool) -> tuple[str, str | None]:
+        atom, literal = self._atom(first=first)
         bounds: list[tuple[int, int | None]] = []
         while self._peek() in ("*", "+", "?", "{"):
             bound = self._repeat()
@@ -142,12 +157,10 @@ class _Translator:
             else:
                 bounds.append(bound)
         for least, most in bounds:
-            if most is None:
-                self.nested = self.nested or unbounded
-                unbounded = True
+            self.unbounded = self.unbounded or most is None
             literal = None
             atom = f"(?:{atom}){{{least},{'' if most is None else most}}}"
-        return atom, literal, unbounded
+        return atom, literal
 
     def _repeat(self) -> tuple[int, int | None]:
         char = self._peek()
@@ -164,40 +177,40 @@ class _Translator:
             raise RegexError("a bad count in braces")
         return least, most
 
-    def _atom(self, *, first: bool) -> tuple[str, str | None, bool]:
+    def _atom(self, *, first: bool) -> tuple[str, str | None]:
         char = self._peek()
         self.at += 1
         if char == "(":
             return self._group()
         if char == "[":
-            return self._bracket(), None, False
+            return self._bracket(), None
         if char == "\\":
-            return *self._escape(), False
+            return self._escape()
         if char in "^$":
             self._refuse_repetition()
-            lines, text = ("(?m:^)", "\\A") if char == "^" else ("(?m:$)", "\\Z")
-            return (lines if self.newline else text), None, False
+            lines, text = ("(?m:^)", "\\A") if char == "^" else ("(?m:$)", self.end_of_text)
+            return (lines if self.newline else text), None
         if char == ".":
-            return ("[^\\n]" if self.newline else "(?s:.)"), None, False
+            return ("[^\\n]" if self.newline else "(?s:.)"), None
         if char in "*+?{" and (first or char == "{"):
             raise RegexError("a repetition of nothing")
-        return re.escape(char), char, False
+        return re.escape(char), char
 
     def _refuse_repetition(self) -> None:
         if self._peek() in ("*", "+", "?", "{"):
             raise RegexError("a repetition of nothing")
 
-    def _group(self) -> tuple[str, None, bool]:
+    def _group(self) -> tuple[str, None]:
         self.groups += 1
         number = self.groups
         self.open_groups += 1
-        inside, unbounded = self._alternatives()
+        inside = self._alternatives()
         if self._peek() != ")":
             raise RegexError("a parenthesis is not closed")
         self.at += 1
         self.open_groups -= 1
         self.closed.add(number)
-        return f"({inside})", None, unbounded
+        return f"({inside})", None
 
     def _escape(self) -> tuple[str, str | None]:
         char = self._peek()
@@ -214,7 +227,7 @@ class _Translator:
             return f"(?:\\{char})", None
         if self.ignore_case and char.isalpha():
             # The C library finds nothing for an escaped letter when case does not matter.
-            return "(?!)", None
+            return self.nothing, None
         return re.escape(char), char
 
     # Bracket expressions, in which a backslash is a character like any other.
@@ -270,6 +283,13 @@ class _Translator:
             raise RegexError("a bracket is not closed")
         self.at += 1
         return char
+
+
+class _ForRe2(_Translator):
+    """Writes the few words that RE2 has other ones for."""
+
+    end_of_text = "\\z"
+    nothing = "[^\\x00-\\xff]"
 
 
 def _in_set(char: str) -> str:

@@ -7,7 +7,6 @@ replaces every match, `s` lets `.` match line feeds and `^` and `$` match at the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from kahea.routing.pv.errors import PvError
 from kahea.routing.regex import RegexError, compile_posix
 
 if TYPE_CHECKING:
+    from kahea.routing.linear import Match, Pattern
     from kahea.routing.pv.table import Pv, VariableTable
     from kahea.routing.run import Run
 
@@ -40,7 +40,7 @@ class Replacement:
 class Substitution:
     """A compiled expression. `parts` of the replacement are literals, group numbers and variables."""
 
-    pattern: re.Pattern[str]
+    pattern: Pattern
     parts: tuple[str | int | Pv, ...]
     everywhere: bool
 
@@ -64,13 +64,13 @@ class Substitution:
             at = one.end
         return "".join([*out, text[at:]]) if out else None
 
-    def _replacement(self, run: Run, match: re.Match[str]) -> str:
+    def _replacement(self, run: Run, match: Match) -> str:
         out: list[str] = []
         for part in self.parts:
             if isinstance(part, str):
                 out.append(part)
             elif isinstance(part, int):
-                out.append(match[part] or "" if part <= match.re.groups else "")
+                out.append(match[part] or "" if part <= self.pattern.groups else "")
             else:
                 value = part.get(run)
                 out.append("" if value is None else str(value))

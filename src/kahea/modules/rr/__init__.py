@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from kahea.modules.rr.record import Recorder
 from kahea.net.address import P_TLS, P_UDP, PROTO_IDS, Listener
 from kahea.routing.module import ConfigError, Module, Param, Value, function, variable
 from kahea.routing.pv.errors import PvError
+from kahea.routing.regex import RegexError, compile_posix
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
 from kahea.sip.message import H_ROUTE
@@ -20,6 +20,7 @@ from kahea.sip.uri import Uri, parse_uri
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from kahea.routing.linear import Pattern
     from kahea.routing.node import Node
     from kahea.routing.pv import Pv
     from kahea.routing.run import Run
@@ -253,10 +254,10 @@ def _tag(msg: Message, *, from_to: bool) -> Value:
 
 
 @lru_cache(maxsize=256)
-def _regex(pattern: str) -> re.Pattern[str] | None:
+def _regex(pattern: str) -> Pattern | None:
     try:
-        return re.compile(pattern, re.IGNORECASE)
-    except re.error:
+        return compile_posix(pattern, ignore_case=True)
+    except RegexError:
         return None
 
 

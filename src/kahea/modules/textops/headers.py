@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from kahea.routing.headers import headers_named, remove_named
@@ -12,6 +11,7 @@ from kahea.routing.text import text, wire
 from kahea.sip.message import H_PRIVACY
 
 if TYPE_CHECKING:
+    from kahea.routing.linear import Pattern
     from kahea.routing.run import Run
 
 #: The privacy values of RFC 3323 §4.2, RFC 3325 §9.3 and RFC 4244 §3.3.1.
@@ -21,7 +21,7 @@ _PRIVACY = frozenset({"user", "header", "session", "none", "critical", "id", "hi
 class Headers(Module):
     """Tests and removes header fields. What is removed is still there for the tests, until it is sent."""
 
-    def _pattern(self, name: str, pattern: str) -> re.Pattern[str] | None:
+    def _pattern(self, name: str, pattern: str) -> Pattern | None:
         try:
             return compile_posix(pattern, ignore_case=True)
         except RegexError as error:
@@ -121,7 +121,7 @@ class Headers(Module):
         return 1 if wanted in values and _PRIVACY.issuperset(values) else -1
 
 
-def _matches(body: bytes, op: str, value: bytes, regex: re.Pattern[str] | None) -> bool:
+def _matches(body: bytes, op: str, value: bytes, regex: Pattern | None) -> bool:
     if regex is not None:
         return regex.search(text(body)) is not None
     if op == "in":

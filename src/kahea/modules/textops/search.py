@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from kahea.routing.headers import headers_named, headers_start
@@ -11,6 +10,7 @@ from kahea.routing.regex import RegexError, compile_posix
 from kahea.routing.text import text, wire
 
 if TYPE_CHECKING:
+    from kahea.routing.linear import Pattern
     from kahea.routing.run import Run
     from kahea.sip.message import Header
 
@@ -50,7 +50,7 @@ def body_of(run: Run) -> Region | None:
     return Region(msg.raw, msg.body_start, msg.body_end) if msg.body_end > msg.body_start else None
 
 
-def line_pattern(run: Run, name: str, pattern: str) -> re.Pattern[str] | None:
+def line_pattern(run: Run, name: str, pattern: str) -> Pattern | None:
     """Compile as the search functions do: any case, `^` and `$` at each line. None, logged, if it is bad."""
     try:
         return compile_posix(pattern, ignore_case=True, newline=True)

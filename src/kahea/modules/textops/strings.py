@@ -95,7 +95,8 @@ class Strings(Module):
             return -1
         try:
             variable = self.node.variables.compile(output)
-            match = compile_posix(pattern).search(subject)
+            regex = compile_posix(pattern)
+            match = regex.search(subject)
         except (PvError, RegexError) as error:
             self.node.log.error("%s: %s", name, error)
             return -1
@@ -104,7 +105,7 @@ class Strings(Module):
             return -1
         if match is None:
             return -2
-        found = match[index] if index <= match.re.groups else None
+        found = match[index] if index <= regex.groups else None
         return 1 if found and variable.set(run, found) else -1
 
 

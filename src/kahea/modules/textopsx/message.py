@@ -24,8 +24,7 @@ from kahea.sip.message import (
 )
 
 if TYPE_CHECKING:
-    import re
-
+    from kahea.routing.linear import Pattern
     from kahea.routing.run import Run
 
 #: The headers that `keep_hf` never removes.
@@ -137,7 +136,7 @@ class Whole(Module):
             self.node.log.error("keep_hf_re: bad regular expression %r: %s", pattern, error)
             return -1
 
-    def _keep(self, run: Run, regex: re.Pattern[str] | None) -> int:
+    def _keep(self, run: Run, regex: Pattern | None) -> int:
         for header in run.msg.headers():
             if header.kind not in _ALWAYS_KEPT and (regex is None or not regex.search(text(header.name))):
                 run.msg.remove_header(header)
