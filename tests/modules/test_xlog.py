@@ -115,8 +115,6 @@ def test_colour_variable_needs_a_terminal(bench: Make) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("long_format", 1),
-        ("methods_filter", 15),
         ("log_facility", "LOG_NOPE"),
         ("log_colors", "L_ERR=qq"),
         ("log_colors", "ERR=rx"),

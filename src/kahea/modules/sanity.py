@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from kahea.routing.module import Module, Param, function
+from kahea.routing.module import Module, Param, function, native
+from kahea.routing.run import REPLY_ROUTES, REQUEST_ROUTE
 from kahea.routing.text import wire
 from kahea.sip.errors import ParseError
 from kahea.sip.message import (
@@ -110,7 +111,15 @@ class Sanity(Module):
         """Make the checks of `default_checks` and `uri_checks`."""
         return self.sanity_check(run, self.default_checks, self.uri_checks)
 
+    @native("int", "int", name="sanity_check", least=0, routes=REQUEST_ROUTE | REPLY_ROUTES)
+    def check_or_end(self, run: Run, checks: int | None = None, uris: int | None = None) -> int:
+        """As `sanity_check`, by the parameters for what is not given; with `autodrop`, 0 where a check fails."""
+        asked = self.default_checks if checks is None else checks
+        result = self.sanity_check(run, asked, self.uri_checks if uris is None else uris)
+        return 0 if result < 0 and self.autodrop else result
+
     @function
+    @native(routes=REQUEST_ROUTE | REPLY_ROUTES)
     def sanity_reply(self, run: Run) -> int:
         """With `noreply`, answer as the last failed check would have, or 500 if there was none."""
         if not self.noreply:

@@ -11,10 +11,16 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-from kahea.routing.module import Module, Param, Value, function, variable
+from kahea.routing.module import Module, Param, Value, function, native, variable
+from kahea.routing.place import script_place
 from kahea.routing.pv.errors import PvError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kahea.routing.node import Node
+    from kahea.routing.pv import Pv
+    from kahea.routing.pv.format import Format
     from kahea.routing.run import Run
 
 L_ALERT, L_BUG, L_CRIT, L_ERR, L_WARN, L_NOTICE, L_INFO, L_DBG = -5, -4, -2, -1, 0, 1, 2, 3
@@ -100,16 +106,32 @@ def _positive(value: int) -> int:
     return value
 
 
-def _no_line_numbers(value: int) -> int:
-    if value:
-        raise ValueError("not supported yet: it is for xlogl() and xdbgl(), which only the native language has")
-    return value
+def log_level(node: Node, text: str) -> int | Pv:
+    """A level: `L_INFO` and its kin, or a variable. Raises ValueError."""
+    if text.startswith("$"):
+        try:
+            return node.variables.compile(text)
+        except PvError as error:
+            raise ValueError(str(error)) from None
+    level = _LEVELS.get(text[2:3]) if text.startswith("L_") else None
+    if level is None:
+        raise ValueError(f"{text!r} is no level: L_ALERT, L_BUG, L_CRIT, L_ERR, L_WARN, L_NOTICE, L_INFO, L_DBG")
+    return level
 
 
-def _no_methods(value: int) -> int:
-    if value != -1:
-        raise ValueError("not supported yet: it is for xlogm(), which only the native language has")
-    return value
+def facility(node: Node, text: str) -> str:
+    """A syslog facility. Raises ValueError."""
+    return _facility(text)
+
+
+def _native_line(name: str, level: int) -> Callable[[Xlog, Run, Format], int]:
+    """The native function that writes lines of one level."""
+
+    def write(self: Xlog, run: Run, line: Format) -> int:
+        return self._emit(run, level, line)
+
+    write.__doc__ = f"Write a line of level {level}."
+    return native("format", name=name)(write)
 
 
 class Xlog(Module):
@@ -126,8 +148,8 @@ class Xlog(Module):
         check=_colours,
     )
     log_facility = Param("", "The syslog facility of lines, as the log record's attribute.", check=_facility)
-    long_format = Param(0, "Name the file before the line number.", check=_no_line_numbers)
-    methods_filter = Param(-1, "Methods that xlogm() passes over.", check=_no_methods)
+    long_format = Param(0, "Let xlogl() and xdbgl() name the file before the line number.")
+    methods_filter = Param(-1, "Methods that xlogm() passes over: a sum of the numbers of their bits.")
     prefix = Param("<script>: ", "What each line begins with.")
     prefix_mode = Param(0, "1: the prefix has variables, and is evaluated for each line.")
 
@@ -190,23 +212,95 @@ class Xlog(Module):
     def _write(self, run: Run, level: int, line: str, facility: str = "") -> int:
         if level > self.node.settings.debug:
             return 1
-        variables = self.node.variables
         try:
-            text = variables.format(line)
-            prefix = variables.format(self.prefix).render(run) if self.prefix_mode else self.prefix
+            return self._emit(run, level, self.node.variables.format(line), facility)
         except PvError as error:
             self.node.log.error("xlog: %s", error)
             return -1
-        shown = text.render(run)
-        if not text.constant:
+
+    def _emit(self, run: Run, level: int, line: Format, facility: str = "", place: str = "") -> int:
+        """Write a line if its level shows. Raises PvError for a prefix that is no format."""
+        if level > self.node.settings.debug:
+            return 1
+        prefix = self.node.variables.format(self.prefix).render(run) if self.prefix_mode else self.prefix
+        shown = line.render(run)
+        if not line.constant:
             shown = shown[: self.buf_size]
-        whole = prefix + shown.rstrip("\n")
+        whole = prefix + place + shown.rstrip("\n")
         if self._colours and self.node.settings.log_color and level in self._colours:
             whole = self._colours[level] + whole + _RESET
         named = facility or self.log_facility
         extra = {"facility": named} if named else None
         self.node.log.log(_PYTHON_LEVELS.get(level, _above(level)), "%s", whole, extra=extra)
         return 1
+
+    # The native language, whose lines are compiled when the cfg is loaded
+
+    def _leveled(self, run: Run, level: int | Pv, line: Format, facility: str = "", place: str = "") -> int:
+        if not isinstance(level, int):
+            value = level.get(run)
+            if not isinstance(value, int) or not L_ALERT <= value <= L_DBG:
+                self.node.log.error("xlog: %s is %r, and no level", level.text, value)
+                return -1
+            level = value
+        return self._emit(run, level, line, facility, place)
+
+    def _place(self) -> str:
+        file, line = script_place()
+        return f"{file}:{line}:" if self.long_format else f"{line}:"
+
+    @native("format", name="xlog")
+    def log_error(self, run: Run, line: Format) -> int:
+        """Write a line with the level of an error."""
+        return self._emit(run, L_ERR, line)
+
+    @native(log_level, "format", name="xlog")
+    def log_leveled(self, run: Run, level: int | Pv, line: Format) -> int:
+        """Write a line with a level, which may be in a variable; -1 for a number that is none."""
+        return self._leveled(run, level, line)
+
+    @native(facility, log_level, "format", name="xlog")
+    def log_to(self, run: Run, facility: str, level: int | Pv, line: Format) -> int:
+        """Write a line with a syslog facility and a level."""
+        return self._leveled(run, level, line, facility)
+
+    @native("format", name="xlogl")
+    def log_error_at(self, run: Run, line: Format) -> int:
+        """As xlog(), with the number of the script's line."""
+        return self._emit(run, L_ERR, line, "", self._place())
+
+    @native(log_level, "format", name="xlogl")
+    def log_leveled_at(self, run: Run, level: int | Pv, line: Format) -> int:
+        """As xlog(), with the number of the script's line."""
+        return self._leveled(run, level, line, "", self._place())
+
+    @native(facility, log_level, "format", name="xlogl")
+    def log_to_at(self, run: Run, facility: str, level: int | Pv, line: Format) -> int:
+        """As xlog(), with the number of the script's line."""
+        return self._leveled(run, level, line, facility, self._place())
+
+    @native("format")
+    def xdbgl(self, run: Run, line: Format) -> int:
+        """As xdbg(), with the number of the script's line."""
+        if self.node.settings.debug < L_DBG:
+            return 1
+        return self._emit(run, L_DBG, line, "", self._place())
+
+    @native(log_level, "format")
+    def xlogm(self, run: Run, level: int | Pv, line: Format) -> int:
+        """As xlog(), but for messages whose method is of `methods_filter`: 1 for those, and nothing is written."""
+        if run.msg.method_id & self.methods_filter:
+            return 1
+        return self._leveled(run, level, line)
+
+    native_xdbg = _native_line("xdbg", L_DBG)
+    native_xinfo = _native_line("xinfo", L_INFO)
+    native_xnotice = _native_line("xnotice", L_NOTICE)
+    native_xwarn = _native_line("xwarn", L_WARN)
+    native_xerr = _native_line("xerr", L_ERR)
+    native_xcrit = _native_line("xcrit", L_CRIT)
+    native_xbug = _native_line("xbug", L_BUG)
+    native_xalert = _native_line("xalert", L_ALERT)
 
     @variable("C", takes_name=True)
     def colour(self, run: Run, name: str, index: object) -> Value:

@@ -11,6 +11,8 @@ from kahea.routing.dispatch cimport Run
 from kahea.sip.message cimport H_MAXFORWARDS, Message, Slot
 from kahea.sip.scan cimport number, put_number
 
+from kahea.sip.errors import ParseError
+
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object value, int* overflow) except? -1
 
@@ -31,6 +33,32 @@ cdef class MethodTest:
 
     def holds(self, Run run not None):
         return (run.msg.method_id & self.bits) != 0
+
+
+cdef class MethodList:
+    """Some methods: those that have a bit of their own, and the names (upper case) of others."""
+
+    cdef int bits
+    cdef frozenset names
+
+    def __init__(self, int bits, frozenset names not None):
+        self.bits = bits
+        self.names = names
+
+
+def is_method_of(Run run not None, MethodList wanted not None):
+    """1 if the message has one of these methods, a reply by its CSeq, else -1."""
+    cdef Message msg = run.msg
+    if msg.method_id & wanted.bits:
+        return 1
+    if wanted.names:
+        try:
+            name = msg.method if msg.is_request else msg.cseq_method
+        except ParseError:
+            return -1
+        if name.upper() in wanted.names:
+            return 1
+    return -1
 
 
 cdef class LetterTest:

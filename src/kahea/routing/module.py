@@ -21,7 +21,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Union, overload
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
@@ -31,6 +31,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: What a script may pass and get: KEMI's int, str, null, and xval (any of them).
 Value = int | str | None
+
+#: How the native language reads an argument: a word, or a function that prepares it (see `Native`).
+Kind = Union[str, "Callable[[Node, str], Any]"]
 
 
 class ConfigError(Exception):
@@ -120,6 +123,8 @@ class Native:
     - `route:KIND`: the name of a route of that kind, as written, checked when the cfg is loaded
     - `flag`: a flag's number or declared name; the function gets its number
     - `socket`: `proto:host:port` as written, quoted or not
+    - a function `(node, text)`: a literal (a variable as its own text), which it prepares once, when the cfg is loaded;
+      what it returns is the argument. It raises ValueError where the text won't do
 
     `routes` has the route kinds (`routing.run.*_ROUTE`) it may be called in, 0 for all. `call(run, *arguments)` returns
     Kamailio's code, a bool (False is -1) or None (1).
@@ -127,7 +132,7 @@ class Native:
 
     module: str
     name: str
-    kinds: tuple[str, ...]
+    kinds: tuple[Kind, ...]
     least: int
     routes: int
     call: Callable[..., Any]
@@ -208,7 +213,7 @@ def function(
     return mark(f) if f is not None else mark
 
 
-def native(*kinds: str, name: str | None = None, least: int | None = None, routes: int = 0) -> Callable[[F], F]:
+def native(*kinds: Kind, name: str | None = None, least: int | None = None, routes: int = 0) -> Callable[[F], F]:
     """Declare how the native language calls a method: see `Native`. Given several times, each is a name or form of its
     own. An exported function without it is called natively under its own name, with the kinds of its types."""
 
@@ -347,6 +352,7 @@ def _hints(member: Callable[..., Any]) -> dict[str, Any]:
 __all__ = [
     "ConfigError",
     "Function",
+    "Kind",
     "Module",
     "Native",
     "Param",

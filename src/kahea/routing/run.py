@@ -29,6 +29,8 @@ ONSEND_ROUTE = 16
 EVENT_ROUTE = 64
 BRANCH_FAILURE_ROUTE = 256
 LOCAL_ROUTE = 32
+#: What Kamailio's pages call ONREPLY_ROUTE: both kinds of it.
+REPLY_ROUTES = ONREPLY_ROUTE | CORE_ONREPLY_ROUTE
 ROUTE_NAMES = {
     REQUEST_ROUTE: "request_route",
     FAILURE_ROUTE: "failure_route",
@@ -89,6 +91,7 @@ __all__ = [
     "LOCAL_ROUTE",
     "ONREPLY_ROUTE",
     "ONSEND_ROUTE",
+    "REPLY_ROUTES",
     "REQUEST_ROUTE",
     "ROUTE_NAMES",
     "EndRoute",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kahea.routing.pv.errors import PvError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 SHORTEST = 3
+CACHE_SIZE = 1024  # expressions kept compiled
 
 
 class SubstError(ValueError):
@@ -77,6 +79,7 @@ class Substitution:
         return "".join(out)
 
 
+@lru_cache(CACHE_SIZE)
 def parse_subst(expression: str, table: VariableTable) -> Substitution:
     """Read an expression. Raises SubstError."""
     if len(expression) < SHORTEST:

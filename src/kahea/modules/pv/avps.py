@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kahea.modules.pv.branches import STATIC_FACET, add_branch, static_branch
 from kahea.modules.pv.script import Shared
 from kahea.routing.lists import lists_of
-from kahea.routing.module import Module, Value, function
+from kahea.routing.module import Module, Value, function, native
 from kahea.routing.pv.values import NULL_TEXT
 from kahea.sip.message import Target
 
@@ -118,12 +118,14 @@ class AvpFunctions(Module):
     # ---- the static branch
 
     @function(group="pvx")
+    @native()
     def sbranch_reset(self, run: Run) -> int:
         """Empty the static branch."""
         run.msg.facets.pop(STATIC_FACET, None)
         return 1
 
     @function(group="pvx")
+    @native()
     def sbranch_append(self, run: Run) -> int:
         """Add the static branch to the destination set."""
         target = static_branch(run.msg)
@@ -133,6 +135,7 @@ class AvpFunctions(Module):
         return 1 if add_branch(run.msg, _copy(target)) else -1
 
     @function(group="pvx")
+    @native()
     def sbranch_set_ruri(self, run: Run) -> int:
         """Make the static branch the request's target."""
         msg, target = run.msg, static_branch(run.msg)

@@ -21,6 +21,7 @@ from kahea.modules.pv import (
 )
 from kahea.modules.pv.access import Access
 from kahea.modules.pv.avps import AvpFunctions
+from kahea.modules.pv.natives import NativeTests
 from kahea.modules.pv.xavps import XavpFunctions
 from kahea.routing.lists import AvpName
 from kahea.routing.module import Param, RpcError, Value, Variable, rpc
@@ -64,7 +65,7 @@ def parse_aliases(given: str) -> dict[str, AvpName]:
     return aliases
 
 
-class PvModule(Access, AvpFunctions, XavpFunctions):
+class PvModule(Access, AvpFunctions, XavpFunctions, NativeTests):
     """Pseudo-variables, and access to them and to the script's lists from every language."""
 
     name = "pv"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kahea.modules.pv.getters import Get, Row, keyed, table
 from kahea.routing.module import Value, Variable
+from kahea.routing.place import script_place
 from kahea.routing.pv import Bound, PvError, named
 from kahea.routing.pv.table import Index
 from kahea.version import __version__
@@ -48,18 +49,12 @@ _VERSION: dict[str, Get] = {
 }
 _KSR: dict[str, Get] = {"ver": _constant(COMPATIBLE), "verval": _constant(_version_number())}
 
-#: Where a script's position is known, the engine sets it as `run.position`: (file, line).
 _CFG: dict[str, Get] = {
     "route": lambda run: run.name or None,
-    "line": lambda run: _position(run)[1],
-    "name": lambda run: _position(run)[0],
-    "file": lambda run: _position(run)[0],
+    "line": lambda _run: script_place()[1],
+    "name": lambda _run: script_place()[0] or None,
+    "file": lambda _run: script_place()[0] or None,
 }
-
-
-def _position(run: Run) -> tuple[str | None, int]:
-    found: tuple[str | None, int] = getattr(run, "position", None) or (None, 0)
-    return found
 
 
 def _from_facet(facet: str, key: str) -> Get:

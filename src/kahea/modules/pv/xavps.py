@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 from kahea.modules.pv.lists import plain_value
 from kahea.modules.pv.script import NULLABLE
 from kahea.routing.lists import Lists, Xavps, XValue, lists_of
-from kahea.routing.module import Module, Value, function
+from kahea.routing.literals import output
+from kahea.routing.module import Module, Value, function, native
 from kahea.routing.pv import PvError
 from kahea.routing.pv.values import NULL_TEXT
+from kahea.routing.run import BRANCH_ROUTE, FAILURE_ROUTE, REQUEST_ROUTE
+from kahea.routing.text import wire
 from kahea.routing.transformations.params import Params, parse_params
 
 if TYPE_CHECKING:
@@ -193,16 +196,19 @@ class XavpFunctions(Module):
         return 1
 
     @function(group="pvx")
+    @native()
     def pv_xavp_print(self, run: Run) -> int:
         """Write the XAVPs to the log."""
         return self._print(lists_of(run.msg).xavps, "xavp")
 
     @function(group="pvx")
+    @native()
     def pv_xavu_print(self, run: Run) -> int:
         """Write the XAVUs to the log."""
         return self._print(lists_of(run.msg).xavus, "xavu")
 
     @function(group="pvx")
+    @native()
     def pv_xavi_print(self, run: Run) -> int:
         """Write the XAVIs to the log."""
         return self._print(lists_of(run.msg).xavis, "xavi")
@@ -210,6 +216,7 @@ class XavpFunctions(Module):
     # ---- whole values
 
     @function(group="pvx")
+    @native("str", "int", "str")
     def xavp_copy(self, run: Run, source: str, index: int, name: str) -> int:
         """Copy a value by its index, and add it after those of another name."""
         xavps = lists_of(run.msg).xavps
@@ -221,6 +228,7 @@ class XavpFunctions(Module):
         return 1
 
     @function(group="pvx")
+    @native("str", "int", "str", "int", name="xavp_copy")
     def xavp_copy_dst(self, run: Run, source: str, index: int, name: str, at: int) -> int:
         """Copy a value by its index in the place of another one."""
         xavps = lists_of(run.msg).xavps
@@ -232,6 +240,7 @@ class XavpFunctions(Module):
         return 1
 
     @function(group="pvx")
+    @native("str", "int")
     def xavp_lshift(self, run: Run, name: str, by: int) -> int:
         """Rotate the values of a name to the left: with 1, the newest becomes the last."""
         xavps = lists_of(run.msg).xavps
@@ -245,10 +254,28 @@ class XavpFunctions(Module):
         return 1
 
     @function(group="pvx")
+    @native("str", routes=REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE)
     def xavp_push_dst(self, run: Run, name: str) -> int:
-        """Not supported: which fields it takes from the XAVP is documented nowhere."""
-        self.node.log.error("xavp_push_dst(%s) is not supported yet", name)
-        return -1
+        """Make the newest value's fields the request's target: `uri`, `dsturi` and `socket`, those that it has.
+
+        -1, and nothing is changed, if there are no such fields, or the socket is none of this server's.
+        """
+        item, msg = lists_of(run.msg).xavps.find(name), run.msg
+        if item is None or item.fields is None or not msg.is_request:
+            self.node.log.error("xavp_push_dst: there is no $xavp(%s) with fields, or no request", name)
+            return -1
+        uri, dst, sock = (item.fields.get(field) for field in ("uri", "dsturi", "socket"))
+        listener = self.node.find_listener(sock) if isinstance(sock, str) and sock else None
+        if isinstance(sock, str) and sock and listener is None:
+            self.node.log.error("xavp_push_dst: %r is no socket of this server", sock)
+            return -1
+        if isinstance(uri, str) and uri:
+            msg.set_uri(wire(uri))
+        if isinstance(dst, str) and dst:
+            msg.dst_uri = wire(dst)
+        if listener is not None:
+            msg.send_sock = listener
+        return 1
 
     # ---- parameter lists
 
@@ -270,11 +297,13 @@ class XavpFunctions(Module):
         return 1
 
     @function(group="pvx")
+    @native("str", "str")
     def xavp_params_explode(self, run: Run, text: str, name: str) -> int:
         """Make fields of `a=1;b=2`."""
         return self._push_params(run, text, ";", name)
 
     @function(group="pvx")
+    @native("str", "str", "str")
     def xavp_xparams_explode(self, run: Run, text: str, separator: str, name: str) -> int:
         """Make fields of a parameter list with another separator."""
         if len(separator) != 1:
@@ -283,6 +312,7 @@ class XavpFunctions(Module):
         return self._push_params(run, text, separator, name)
 
     @function(group="pvx")
+    @native("str", "str")
     def xavu_params_explode(self, run: Run, text: str, name: str) -> int:
         """Make fields of `a=1;b=2`."""
         params = self._explode(text, ";")
@@ -306,21 +336,25 @@ class XavpFunctions(Module):
         return 1 if pv.set(run, text) else -1
 
     @function(group="pvx")
+    @native("str", output)
     def xavp_params_implode(self, run: Run, name: str, into: str) -> int:
         """Write fields as `a=1;b=2;` into a variable."""
         return self._implode(run, lists_of(run.msg).xavps, name, into, "")
 
     @function(group="pvx")
+    @native("str", output)
     def xavp_params_implode_qval(self, run: Run, name: str, into: str) -> int:
         """Write fields as `a="1";b="2";` into a variable."""
         return self._implode(run, lists_of(run.msg).xavps, name, into, '"')
 
     @function(group="pvx")
+    @native("str", output)
     def xavu_params_implode(self, run: Run, name: str, into: str) -> int:
         """Write fields as `a=1;b=2;` into a variable."""
         return self._implode(run, lists_of(run.msg).xavus, name, into, "")
 
     @function(group="pvx")
+    @native("str", "str", "str", "str")
     def xavp_slist_explode(self, run: Run, text: str, separators: str, mode: str, name: str) -> int:
         """Make fields named `v` of the parts of a list, without the empty ones; mode `t` trims them."""
         if not text or not separators or not name:
@@ -340,6 +374,7 @@ class XavpFunctions(Module):
     # ---- between $var and XAVP
 
     @function(group="pvx")
+    @native("str", "str")
     def pv_var_to_xavp(self, run: Run, variable: str, name: str) -> int:
         """Copy a `$var`, or all of them for `*`, into the fields of a new value, which replaces the older
         ones."""
@@ -359,6 +394,7 @@ class XavpFunctions(Module):
         return 1
 
     @function(group="pvx")
+    @native("str")
     def pv_xavp_to_var(self, run: Run, name: str) -> int:
         """Copy the fields of the newest value into `$var`s."""
         item = lists_of(run.msg).xavps.find(name)

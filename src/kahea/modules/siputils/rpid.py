@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kahea.modules.siputils.strings import is_e164
-from kahea.routing.module import ConfigError, Module, Param, function
+from kahea.routing.module import ConfigError, Module, Param, function, native
 from kahea.routing.pv.errors import PvError
+from kahea.routing.run import BRANCH_ROUTE, FAILURE_ROUTE, LOCAL_ROUTE, REQUEST_ROUTE
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
 from kahea.sip.uri import parse_uri
@@ -35,11 +36,13 @@ class RemoteParty(Module):
         return "" if value is None else str(value)
 
     @function
+    @native(routes=REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE)
     def append_rpid_hf(self, run: Run) -> int:
         """Append Remote-Party-ID with what `rpid_avp` holds; -1 if that is nothing."""
         return self._append(run, self.rpid_prefix, self.rpid_suffix)
 
     @function
+    @native("text", "text", name="append_rpid_hf", routes=REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE)
     def append_rpid_hf_p(self, run: Run, prefix: str, suffix: str) -> int:
         """As append_rpid_hf(), with a prefix and suffix of its own."""
         return self._append(run, prefix, suffix)
@@ -52,6 +55,7 @@ class RemoteParty(Module):
         return 1
 
     @function
+    @native(routes=REQUEST_ROUTE)
     def is_rpid_user_e164(self, run: Run) -> int:
         """Whether the user of the URI in `rpid_avp` (or its text, if it is no URI) is an E.164 number."""
         caller = self._caller(run)
@@ -64,11 +68,13 @@ class RemoteParty(Module):
         return 1 if is_e164(user, self.e164_max_len) else -1
 
     @function
+    @native("str", routes=REQUEST_ROUTE | FAILURE_ROUTE | LOCAL_ROUTE)
     def is_e164(self, run: Run, number: str) -> int:
         """Whether the text is an E.164 number: a plus and digits."""
         return 1 if is_e164(number, self.e164_max_len) else -1
 
     @function
+    @native("str")
     def is_uri_user_e164(self, run: Run, uri: str) -> int:
         """Whether a URI's user is an E.164 number."""
         try:

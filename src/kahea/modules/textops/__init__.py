@@ -5,18 +5,21 @@ Functions read the message as it was received; what they change shows in what is
 (`routing/regex.py`).
 """
 
+from kahea.modules.textops.adding import Adding
 from kahea.modules.textops.bodies import Bodies
 from kahea.modules.textops.headers import Headers
+from kahea.modules.textops.methods import Methods
 from kahea.modules.textops.multipart import Multipart
 from kahea.modules.textops.search import Search
 from kahea.modules.textops.strings import Strings
 from kahea.modules.textops.substitution import Substitutions
 
 
-class Textops(Search, Substitutions, Headers, Bodies, Multipart, Strings):
+class Textops(Methods, Search, Substitutions, Headers, Adding, Bodies, Multipart, Strings):
     """Kamailio's module textops."""
 
     name = "textops"
+    needs = ("hdr",)
 
 
 MODULE = Textops

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kahea.modules.textops.content import SDP, has_body, message_mime, mime_of, unhexed
-from kahea.routing.module import Module, function
+from kahea.routing.module import Module, function, native
+from kahea.routing.run import BRANCH_ROUTE, FAILURE_ROUTE, REPLY_ROUTES, REQUEST_ROUTE
 from kahea.routing.text import wire
 from kahea.sip.body import find_part
 from kahea.sip.message import H_CONTENTTYPE
+from kahea.sip.params import is_token
 
 if TYPE_CHECKING:
+    from kahea.routing.node import Node
     from kahea.routing.run import Run
     from kahea.sip.message import Message
 
@@ -24,15 +27,25 @@ def set_content_type(msg: Message, value: bytes, more: bytes = b"") -> None:
     msg.append_header(b"Content-Type: " + value + b"\r\n" + more)
 
 
+def content_type(node: Node, text: str) -> str:
+    """A type that `has_body` asks for; empty for any. Raises ValueError."""
+    main, _, sub = wire(text).partition(b"/")
+    if text and not (is_token(main) and is_token(sub)):
+        raise ValueError(f"{text!r} is no content type")
+    return text
+
+
 class Bodies(Module):
     """The message's body."""
 
     @function
+    @native()
     def has_body(self, run: Run) -> int:
         """Whether there is a body, by Content-Length too."""
         return 1 if has_body(run.msg) else -1
 
     @function
+    @native(content_type, name="has_body")
     def has_body_type(self, run: Run, mime: str) -> int:
         """Whether there is a body of a type; an empty type stands for any.
 
@@ -50,6 +63,7 @@ class Bodies(Module):
         return 1 if message_mime(run.msg) == wanted else -1
 
     @function
+    @native()
     def is_audio_on_hold(self, run: Run) -> int:
         """Whether an audio stream is on hold: 1 by a null address (RFC 2543), 2 by direction (RFC 3264)."""
         msg = run.msg
@@ -57,11 +71,13 @@ class Bodies(Module):
         return NOT_ON_HOLD if sdp is None or not sdp.startswith(b"v=") else hold_kind(sdp)
 
     @function
+    @native("str", "str", routes=REQUEST_ROUTE | FAILURE_ROUTE | REPLY_ROUTES | BRANCH_ROUTE)
     def set_body(self, run: Run, body: str, mime: str) -> int:
         """Replace the body and what was edited in it, and set Content-Type; -1 if either is empty."""
         return self._set_body(run, "set_body", wire(body), mime)
 
     @function
+    @native("str", "str")
     def set_body_hex(self, run: Run, digits: str, mime: str) -> int:
         """As `set_body`, with the body in hexadecimal digits."""
         return self._set_body(run, "set_body_hex", unhexed(digits), mime)
@@ -78,11 +94,13 @@ class Bodies(Module):
         return 1
 
     @function
+    @native("str", "str", routes=REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE)
     def set_reply_body(self, run: Run, body: str, mime: str) -> int:
         """Set the body of the server's own replies, once; -1 if it or its type is empty, or if it is set."""
         return self._set_reply(run, "set_reply_body", wire(body), mime)
 
     @function
+    @native("str", "str", routes=REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE)
     def set_reply_body_hex(self, run: Run, digits: str, mime: str) -> int:
         """As `set_reply_body`, with the body in hexadecimal digits."""
         return self._set_reply(run, "set_reply_body_hex", unhexed(digits), mime)

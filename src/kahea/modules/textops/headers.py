@@ -5,17 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kahea.routing.headers import headers_named, remove_named
-from kahea.routing.module import Module, function
+from kahea.routing.literals import header_name
+from kahea.routing.module import Module, function, native
 from kahea.routing.regex import RegexError, compile_posix
 from kahea.routing.text import text, wire
 from kahea.sip.message import H_PRIVACY
 
 if TYPE_CHECKING:
     from kahea.routing.linear import Pattern
+    from kahea.routing.node import Node
     from kahea.routing.run import Run
 
 #: The privacy values of RFC 3323 §4.2, RFC 3325 §9.3 and RFC 4244 §3.3.1.
 _PRIVACY = frozenset({"user", "header", "session", "none", "critical", "id", "history"})
+
+
+def privacy_value(node: Node, text: str) -> str:
+    """A value of the Privacy header. Raises ValueError."""
+    if text.lower() not in _PRIVACY:
+        raise ValueError(f"{text!r} is no privacy value: {', '.join(sorted(_PRIVACY))}")
+    return text
 
 
 class Headers(Module):
@@ -29,11 +38,15 @@ class Headers(Module):
             return None
 
     @function
+    @native(header_name)
+    @native("str", name="is_present_hf_pv")
     def is_present_hf(self, run: Run, name: str) -> int:
         """Whether there is a header of that name, long or compact."""
         return 1 if headers_named(run, name) else -1
 
     @function
+    @native("regex")
+    @native("str", name="is_present_hf_re_pv")
     def is_present_hf_re(self, run: Run, pattern: str) -> int:
         """Whether the expression matches a header's name as it stands in the message."""
         regex = self._pattern("is_present_hf_re", pattern)
@@ -42,16 +55,22 @@ class Headers(Module):
         return 1 if any(regex.search(text(h.name)) for h in run.msg.headers()) else -1
 
     @function
+    @native(header_name)
+    @native("str", name="remove_hf_pv")
     def remove_hf(self, run: Run, name: str) -> int:
         """Remove all headers of a name; 1 also if there are none, -1 for a bad name."""
         return remove_named(run, name)
 
     @function
+    @native("regex")
+    @native("str", name="remove_hf_re_pv")
     def remove_hf_re(self, run: Run, pattern: str) -> int:
         """Remove the headers whose names the expression matches; -1 if there are none."""
         return self._remove_matching(run, "remove_hf_re", pattern, None)
 
     @function
+    @native("regex", "regex")
+    @native("str", "str", name="remove_hf_exp_pv")
     def remove_hf_exp(self, run: Run, pattern: str, keep: str) -> int:
         """Remove the headers whose names match the first expression and not the second; -1 if none do."""
         return self._remove_matching(run, "remove_hf_exp", pattern, keep)
@@ -70,6 +89,7 @@ class Headers(Module):
         return result
 
     @function
+    @native("str", "int")
     def remove_hf_idx(self, run: Run, name: str, index: int) -> int:
         """Remove the header of a name at an index, -1 being the last one.
 
@@ -84,6 +104,7 @@ class Headers(Module):
         return 2 if index >= 0 else 1
 
     @function
+    @native("str", "str", "str")
     def remove_hf_match(self, run: Run, name: str, op: str, value: str) -> int:
         """Remove the headers of a name by their body.
 
@@ -105,6 +126,7 @@ class Headers(Module):
         return result
 
     @function
+    @native(privacy_value)
     def is_privacy(self, run: Run, value: str) -> int:
         """Whether the first Privacy header (RFC 3323 §4.2) has the value.
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from kahea.modules.textops.bodies import set_content_type
 from kahea.modules.textops.content import boundary_of, is_mixed, unhexed
-from kahea.routing.module import Module, function
+from kahea.routing.literals import output
+from kahea.routing.module import Module, function, native
 from kahea.routing.pv.errors import PvError
+from kahea.routing.run import BRANCH_ROUTE, FAILURE_ROUTE, REPLY_ROUTES, REQUEST_ROUTE
 from kahea.routing.text import text, wire
 
 if TYPE_CHECKING:
@@ -95,6 +97,7 @@ class Multipart(Module):
     """Bodies of several parts. Parts that were added are seen only after `msg_apply_changes`."""
 
     @function
+    @native("text")
     def filter_body(self, run: Run, mime: str) -> int:
         """Reduce a multipart/mixed body to its first part of a type; Content-Type stays as it is.
 
@@ -116,6 +119,7 @@ class Multipart(Module):
         return 1
 
     @function
+    @native("str", output, routes=REQUEST_ROUTE | FAILURE_ROUTE | REPLY_ROUTES | BRANCH_ROUTE)
     def get_body_part(self, run: Run, mime: str, output: str) -> int:
         """Put the first part of a type into a variable: what follows its Content-Type line.
 
@@ -124,6 +128,7 @@ class Multipart(Module):
         return self._get(run, "get_body_part", mime, output, raw=False)
 
     @function
+    @native("str", output, routes=REQUEST_ROUTE | FAILURE_ROUTE | REPLY_ROUTES | BRANCH_ROUTE)
     def get_body_part_raw(self, run: Run, mime: str, output: str) -> int:
         """As `get_body_part`, from the Content-Type line on, and with the delimiter that ends the part."""
         return self._get(run, "get_body_part_raw", mime, output, raw=True)
@@ -147,6 +152,7 @@ class Multipart(Module):
         return 1 if variable.set(run, text(content)) else -1
 
     @function
+    @native("str", routes=REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE)
     def remove_body_part(self, run: Run, mime: str) -> int:
         """Remove the first part of a type."""
         msg = run.msg
@@ -162,21 +168,25 @@ class Multipart(Module):
         return 1
 
     @function
+    @native("str", "str", routes=REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE)
     def append_body_part(self, run: Run, body: str, mime: str) -> int:
         """Add a part behind the last one; `mime` may go on with header lines (`type\\r\\nName: value`)."""
         return self._append(run, "append_body_part", wire(body), mime, "")
 
     @function
+    @native("str", "str", "str", name="append_body_part", routes=REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE)
     def append_body_part_cd(self, run: Run, body: str, mime: str, disposition: str) -> int:
         """As `append_body_part`, with a Content-Disposition."""
         return self._append(run, "append_body_part_cd", wire(body), mime, disposition)
 
     @function
+    @native("str", "str", routes=REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE)
     def append_body_part_hex(self, run: Run, digits: str, mime: str) -> int:
         """As `append_body_part`, with the content in hexadecimal digits."""
         return self._append(run, "append_body_part_hex", unhexed(digits), mime, "")
 
     @function
+    @native("str", "str", "str", name="append_body_part_hex", routes=REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE)
     def append_body_part_hex_cd(self, run: Run, digits: str, mime: str, disposition: str) -> int:
         """As `append_body_part_cd`, with the content in hexadecimal digits."""
         return self._append(run, "append_body_part_hex_cd", unhexed(digits), mime, disposition)
@@ -206,6 +216,7 @@ class Multipart(Module):
         return 1
 
     @function
+    @native("str", "str", "str", routes=REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE)
     def set_body_multipart(self, run: Run, body: str, mime: str, boundary: str) -> int:
         """Make the body multipart/mixed with one part: the text given, or without one the body as it is.
 
@@ -215,16 +226,19 @@ class Multipart(Module):
         return self._set_parts(run, body, mime, boundary)
 
     @function
+    @native(name="set_body_multipart", routes=REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE)
     def set_body_multipart_mode(self, run: Run) -> int:
         """As `set_body_multipart` with the body as it is and the usual boundary."""
         return self._set_parts(run, "", "", "")
 
     @function
+    @native("str", name="set_body_multipart", routes=REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE)
     def set_body_multipart_boundary(self, run: Run, boundary: str) -> int:
         """As `set_body_multipart` with the body as it is."""
         return self._set_parts(run, "", "", boundary)
 
     @function
+    @native("str", "str", name="set_body_multipart", routes=REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE)
     def set_body_multipart_content(self, run: Run, body: str, mime: str) -> int:
         """As `set_body_multipart` with the usual boundary."""
         return self._set_parts(run, body, mime, "")

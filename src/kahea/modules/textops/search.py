@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kahea.routing.headers import headers_named, headers_start
-from kahea.routing.module import Module, function
+from kahea.routing.literals import header_name
+from kahea.routing.module import Module, function, native
 from kahea.routing.regex import RegexError, compile_posix
 from kahea.routing.text import text, wire
 
@@ -50,10 +51,10 @@ def body_of(run: Run) -> Region | None:
     return Region(msg.raw, msg.body_start, msg.body_end) if msg.body_end > msg.body_start else None
 
 
-def line_pattern(run: Run, name: str, pattern: str) -> Pattern | None:
+def line_pattern(run: Run, name: str, pattern: str, *, newline: bool = True) -> Pattern | None:
     """Compile as the search functions do: any case, `^` and `$` at each line. None, logged, if it is bad."""
     try:
-        return compile_posix(pattern, ignore_case=True, newline=True)
+        return compile_posix(pattern, ignore_case=True, newline=newline)
     except RegexError as error:
         run.node.log.error("%s: bad regular expression %r: %s", name, pattern, error)
         return None
@@ -69,6 +70,7 @@ class Search(Module):
     """Regular expressions over the message. They match in any case, and not across the ends of lines."""
 
     @function
+    @native("regex")
     def search(self, run: Run, pattern: str) -> int:
         """Whether the expression matches anywhere in the message, the first line included."""
         regex = line_pattern(run, "search", pattern)
@@ -76,6 +78,7 @@ class Search(Module):
         return FOUND if regex is not None and regex.search(region.text) else MISSED
 
     @function
+    @native("regex")
     def search_body(self, run: Run, pattern: str) -> int:
         """Whether the expression matches in the body."""
         region = body_of(run)
@@ -83,6 +86,7 @@ class Search(Module):
         return FOUND if region is not None and regex is not None and regex.search(region.text) else MISSED
 
     @function
+    @native("str", "str")
     def search_str(self, run: Run, subject: str, pattern: str) -> int:
         """Whether the expression matches in a text; 2 for no expression, -2 for a bad one or no text."""
         if not pattern:
@@ -95,6 +99,7 @@ class Search(Module):
         return FOUND if regex.search(subject) else MISSED
 
     @function
+    @native(header_name, "regex", "text")
     def search_hf(self, run: Run, name: str, pattern: str, flags: str) -> int:
         """Whether the expression matches a header's body; `flags`: `f` the first, `l` the last, `a` any."""
         if not pattern:
@@ -106,36 +111,43 @@ class Search(Module):
         return FOUND if any(regex.search(text(h.body)) for h in chosen(found, flags)) else MISSED
 
     @function
+    @native("regex", "text")
     def search_append(self, run: Run, pattern: str, addition: str) -> int:
         """Add text after the expression's first match; the first line is left out."""
         return _first(run, "search_append", whole(run), pattern, addition, keep=True)
 
     @function
+    @native("regex", "text")
     def search_append_body(self, run: Run, pattern: str, addition: str) -> int:
         """Add text after the expression's first match in the body."""
         return _first(run, "search_append_body", body_of(run), pattern, addition, keep=True)
 
     @function
+    @native("regex", "text")
     def replace(self, run: Run, pattern: str, replacement: str) -> int:
         """Replace the expression's first match; the first line is left out."""
         return _first(run, "replace", whole(run), pattern, replacement)
 
     @function
+    @native("regex", "text")
     def replace_body(self, run: Run, pattern: str, replacement: str) -> int:
         """Replace the expression's first match in the body."""
         return _first(run, "replace_body", body_of(run), pattern, replacement)
 
     @function
+    @native("regex", "text")
     def replace_hdrs(self, run: Run, pattern: str, replacement: str) -> int:
         """Replace the expression's first match in the headers."""
         return _first(run, "replace_hdrs", headers_of(run), pattern, replacement)
 
     @function
+    @native("regex", "text")
     def replace_all(self, run: Run, pattern: str, replacement: str) -> int:
         """Replace every match of the expression; the first line is left out."""
         return _every(run, "replace_all", whole(run), pattern, replacement)
 
     @function
+    @native("regex", "text")
     def replace_body_all(self, run: Run, pattern: str, replacement: str) -> int:
         """Replace every match of the expression in the body."""
         return _every(run, "replace_body_all", body_of(run), pattern, replacement)
@@ -145,7 +157,13 @@ class Search(Module):
         """As `replace_body_all`. From KEMI, Kamailio matches by line here too, whatever the name says."""
         return _every(run, "replace_body_atonce", body_of(run), pattern, replacement)
 
+    @native("regex", "text", name="replace_body_atonce")
+    def replace_body_at_once(self, run: Run, pattern: str, replacement: str) -> int:
+        """Replace every match of the expression in the body, taken as one line."""
+        return _every(run, "replace_body_atonce", body_of(run), pattern, replacement, newline=False)
+
     @function
+    @native("str", "str", "str")
     def replace_str(self, run: Run, match: str, replacement: str, mode: str) -> int:
         """Replace a text in headers and body: the first with mode `f`, else all; 1 also if there is none."""
         msg = run.msg
@@ -153,6 +171,7 @@ class Search(Module):
         return FOUND
 
     @function
+    @native("str", "str", "str")
     def replace_body_str(self, run: Run, match: str, replacement: str, mode: str) -> int:
         """Replace a text in the body, as `replace_str`; -1 without a body."""
         msg = run.msg
@@ -162,6 +181,7 @@ class Search(Module):
         return FOUND
 
     @function
+    @native("str", "str", "str")
     def replace_hdrs_str(self, run: Run, match: str, replacement: str, mode: str) -> int:
         """Replace a text in the headers, as `replace_str`.
 
@@ -184,9 +204,9 @@ def _first(run: Run, name: str, region: Region | None, pattern: str, replacement
     return FOUND
 
 
-def _every(run: Run, name: str, region: Region | None, pattern: str, replacement: str) -> int:
+def _every(run: Run, name: str, region: Region | None, pattern: str, replacement: str, *, newline: bool = True) -> int:
     """Replace every match. One of no length is an error; what was replaced before it stays so."""
-    regex = line_pattern(run, name, pattern)
+    regex = line_pattern(run, name, pattern, newline=newline)
     if regex is None or region is None:
         return MISSED
     result = MISSED

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from kahea.modules.textops.search import FOUND, MISSED, Region, body_of, chosen, whole
 from kahea.routing.headers import headers_named
-from kahea.routing.module import Module, function
+from kahea.routing.literals import header_name, output, substitution
+from kahea.routing.module import Module, function, native
 from kahea.routing.pv.errors import PvError
+from kahea.routing.run import BRANCH_ROUTE, FAILURE_ROUTE, REPLY_ROUTES, REQUEST_ROUTE
 from kahea.routing.subst import SubstError, Substitution, parse_subst
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
@@ -52,16 +54,19 @@ class Substitutions(Module):
             return None
 
     @function
+    @native(substitution)
     def subst(self, run: Run, expression: str) -> int:
         """Substitute in headers and body."""
         return self._edit(run, "subst", whole(run), self._expression("subst", expression))
 
     @function
+    @native(substitution)
     def subst_body(self, run: Run, expression: str) -> int:
         """Substitute in the body."""
         return self._edit(run, "subst_body", body_of(run), self._expression("subst_body", expression))
 
     @function
+    @native(header_name, substitution, "text")
     def subst_hf(self, run: Run, name: str, expression: str, flags: str) -> int:
         """Substitute in a header's body; `flags`: `f` the first header of the name, `l` the last, `a` all."""
         compiled = self._expression("subst_hf", expression)
@@ -76,6 +81,7 @@ class Substitutions(Module):
         return result
 
     @function
+    @native(substitution, routes=REQUEST_ROUTE | FAILURE_ROUTE | REPLY_ROUTES | BRANCH_ROUTE)
     def subst_uri(self, run: Run, expression: str) -> int:
         """Substitute in the Request-URI, at once."""
         compiled = self._expression("subst_uri", expression)
@@ -88,6 +94,7 @@ class Substitutions(Module):
         return FOUND
 
     @function
+    @native(substitution, routes=REQUEST_ROUTE | FAILURE_ROUTE | REPLY_ROUTES | BRANCH_ROUTE)
     def subst_user(self, run: Run, expression: str) -> int:
         """Substitute in the user part of the Request-URI, at once."""
         compiled = self._expression("subst_user", expression)
@@ -105,6 +112,7 @@ class Substitutions(Module):
         return FOUND
 
     @function
+    @native("str", substitution, output)
     def subst_v(self, run: Run, subject: str, expression: str, output: str) -> int:
         """Substitute in a text, and put the outcome into a variable; it is left alone if nothing matches."""
         changed = self._apply(run, "subst_v", subject, self._expression("subst_v", expression))

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kahea.routing.module import Module, Value, function, variable
+from kahea.routing.module import Module, Value, function, native, variable
 from kahea.routing.text import text, wire
 
 if TYPE_CHECKING:
@@ -125,21 +125,25 @@ class Iterators(Module):
     # Headers
 
     @function
+    @native("str")
     def hf_iterator_start(self, run: Run, name: str) -> int:
         """Start an iterator over the headers, or start it over; -1 if there are four others."""
         return self._start(run, "hf", name, _headers(run))
 
     @function
+    @native("str")
     def hf_iterator_end(self, run: Run, name: str) -> int:
         """End an iterator; -1 if there is none of that name."""
         return self._end(run, "hf", name)
 
     @function
+    @native("str")
     def hf_iterator_next(self, run: Run, name: str) -> int:
         """Go on to the next header; -1 past the last one."""
         return self._next(run, "hf", name)
 
     @function
+    @native("str")
     def hf_iterator_prev(self, run: Run, name: str) -> int:
         """Go back to the header before, or before the first one; -1 past the last one."""
         cursor = self._cursor(run, "hf", name)
@@ -158,16 +162,19 @@ class Iterators(Module):
         return text(item.value) if item is not None else None
 
     @function
+    @native("str")
     def hf_iterator_rm(self, run: Run, name: str) -> int:
         """Remove the header."""
         return self._remove(run, "hf", name)
 
     @function
+    @native("str", "str")
     def hf_iterator_append(self, run: Run, name: str, line: str) -> int:
         """Add header lines behind the header."""
         return self._insert(run, "hf", name, line, behind=True)
 
     @function
+    @native("str", "str")
     def hf_iterator_insert(self, run: Run, name: str, line: str) -> int:
         """Add header lines before the header."""
         return self._insert(run, "hf", name, line, behind=False)
@@ -185,16 +192,19 @@ class Iterators(Module):
     # Lines of the body
 
     @function
+    @native("str")
     def bl_iterator_start(self, run: Run, name: str) -> int:
         """Start an iterator over the body's lines, or start it over; -1 if there are four others."""
         return self._start(run, "bl", name, _lines(run))
 
     @function
+    @native("str")
     def bl_iterator_end(self, run: Run, name: str) -> int:
         """End an iterator; -1 if there is none of that name."""
         return self._end(run, "bl", name)
 
     @function
+    @native("str")
     def bl_iterator_next(self, run: Run, name: str) -> int:
         """Go on to the next line; -1 past the last one."""
         return self._next(run, "bl", name)
@@ -206,16 +216,19 @@ class Iterators(Module):
         return text(item.value) if item is not None else None
 
     @function
+    @native("str")
     def bl_iterator_rm(self, run: Run, name: str) -> int:
         """Remove the line."""
         return self._remove(run, "bl", name)
 
     @function
+    @native("str", "str")
     def bl_iterator_append(self, run: Run, name: str, addition: str) -> int:
         """Add text behind the line."""
         return self._insert(run, "bl", name, addition, behind=True)
 
     @function
+    @native("str", "str")
     def bl_iterator_insert(self, run: Run, name: str, addition: str) -> int:
         """Add text before the line."""
         return self._insert(run, "bl", name, addition, behind=False)

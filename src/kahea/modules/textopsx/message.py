@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kahea.routing.module import Module, function
+from kahea.routing.module import Module, function, native
 from kahea.routing.regex import RegexError, compile_posix, compile_shell
-from kahea.routing.run import CORE_ONREPLY_ROUTE, REQUEST_ROUTE
+from kahea.routing.run import CORE_ONREPLY_ROUTE, REPLY_ROUTES, REQUEST_ROUTE
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
 from kahea.sip.message import (
@@ -44,6 +44,7 @@ class Whole(Module):
     """Functions of the whole message."""
 
     @function
+    @native(routes=REQUEST_ROUTE | REPLY_ROUTES)
     def msg_apply_changes(self, run: Run) -> int:
         """Make the edits so far part of the message, as if it had been received so.
 
@@ -53,6 +54,7 @@ class Whole(Module):
         return self._use(run, "msg_apply_changes", run.msg.rebuild())
 
     @function
+    @native("str", routes=REQUEST_ROUTE | REPLY_ROUTES)
     def msg_set_buffer(self, run: Run, data: str) -> int:
         """Replace the message by another of the same kind; where, as for `msg_apply_changes`."""
         return self._use(run, "msg_set_buffer", wire(data))
@@ -77,6 +79,7 @@ class Whole(Module):
         return 1
 
     @function
+    @native("int", "str", routes=REPLY_ROUTES)
     def change_reply_status(self, run: Run, code: int, reason: str) -> int:
         """Change the status and reason phrase of a received reply, for it to be sent on.
 
@@ -94,6 +97,7 @@ class Whole(Module):
         return result
 
     @function
+    @native("int", routes=REPLY_ROUTES)
     def change_reply_status_code(self, run: Run, code: int) -> int:
         """Change the status of a received reply, as `change_reply_status`; the reason phrase stays."""
         return self._change_status(run, "change_reply_status_code", code)
@@ -113,6 +117,7 @@ class Whole(Module):
         return 1
 
     @function
+    @native()
     def remove_body(self, run: Run) -> int:
         """Remove the body; Content-Type stays."""
         msg = run.msg
@@ -121,11 +126,13 @@ class Whole(Module):
         return 1
 
     @function
+    @native()
     def keep_hf(self, run: Run) -> int:
         """Remove all headers but those that a message can't do without; -1 nevertheless, as in Kamailio."""
         return self._keep(run, None)
 
     @function
+    @native("regex", name="keep_hf")
     def keep_hf_re(self, run: Run, pattern: str) -> int:
         """As `keep_hf`, and keep those whose names the expression matches."""
         if not pattern:
@@ -154,6 +161,14 @@ class Whole(Module):
     def fnmatch_ex(self, run: Run, value: str, pattern: str, flags: str) -> int:
         """As `fnmatch`, in any case where `flags` has an `i`."""
         return self._fnmatch(value, pattern, flags)
+
+    @native("str", "str", "str", name="fnmatch", least=2)
+    def matches(self, run: Run, value: str, pattern: str, flags: str = "") -> int:
+        """Whether a text matches a shell pattern, in any case where `flags` has an `i`.
+
+        Kamailio 5.6 minds case even then, whatever its page says.
+        """
+        return 1 if self._fnmatch(value, pattern, flags) == 0 else -1
 
     def _fnmatch(self, value: str, pattern: str, flags: str) -> int:
         try:

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from kahea.routing.headers import headers_named
-from kahea.routing.module import Module, function
+from kahea.routing.literals import header_name
+from kahea.routing.module import Module, function, native
+from kahea.routing.run import BRANCH_ROUTE, FAILURE_ROUTE, REPLY_ROUTES, REQUEST_ROUTE
 from kahea.routing.text import wire
 from kahea.sip.params import is_token
 
 if TYPE_CHECKING:
+    from kahea.routing.node import Node
     from kahea.routing.run import Run
     from kahea.sip.message import Header
 
@@ -116,6 +119,21 @@ def find_param(raw: bytes, params: list[Span], name: bytes) -> Span | None:
     return None
 
 
+def any_target(node: Node, text: str) -> str:
+    """`Name[index].param`. Raises ValueError."""
+    if parse_target(text) is None:
+        raise ValueError(f"{text!r} is not `Name[index].param`")
+    return text
+
+
+def one_target(node: Node, text: str) -> str:
+    """`Name[index]`. Raises ValueError."""
+    target = parse_target(text)
+    if target is None or target.param or target.index == "*":
+        raise ValueError(f"{text!r} is not `Name[index]`")
+    return text
+
+
 class Values(Module):
     """Header values and their parameters."""
 
@@ -126,11 +144,13 @@ class Values(Module):
         return target
 
     @function
+    @native(one_target, "str", routes=REQUEST_ROUTE | FAILURE_ROUTE | REPLY_ROUTES | BRANCH_ROUTE)
     def append_hf_value(self, run: Run, target: str, value: str) -> int:
         """Add a value behind the one at an index; without an index or such a value, a header at the end."""
         return self._add(run, "append_hf_value", target, wire(value), behind=True)
 
     @function
+    @native(one_target, "str", routes=REQUEST_ROUTE | FAILURE_ROUTE | REPLY_ROUTES | BRANCH_ROUTE)
     def insert_hf_value(self, run: Run, target: str, value: str) -> int:
         """Add a value before the one at an index; without an index a header before the first of the name.
 
@@ -163,9 +183,15 @@ class Values(Module):
         return 1
 
     @function
+    @native(any_target, routes=REQUEST_ROUTE | FAILURE_ROUTE | REPLY_ROUTES | BRANCH_ROUTE)
     def remove_hf_value(self, run: Run, target: str) -> int:
         """Remove a value, the first without an index, all for `*`, or a parameter; -1 if there is none."""
         return self._change(run, "remove_hf_value", target, None, _listed)
+
+    @native(any_target, name="remove_hf_value2", routes=REQUEST_ROUTE | FAILURE_ROUTE | REPLY_ROUTES | BRANCH_ROUTE)
+    def remove_whole_value(self, run: Run, target: str) -> int:
+        """As `remove_hf_value`, for headers like Authorization."""
+        return self._change(run, "remove_hf_value2", target, None, _whole)
 
     @function
     def remove_hf_value2(self, run: Run, target: str, _unused: str) -> int:
@@ -173,6 +199,7 @@ class Values(Module):
         return self._change(run, "remove_hf_value2", target, None, _whole)
 
     @function
+    @native(any_target, "str", routes=REQUEST_ROUTE | FAILURE_ROUTE | REPLY_ROUTES | BRANCH_ROUTE)
     def assign_hf_value(self, run: Run, target: str, value: str) -> int:
         """Set a value, or a parameter, which is added if it is not there and removed for an empty text.
 
@@ -181,6 +208,7 @@ class Values(Module):
         return self._assign(run, "assign_hf_value", target, value, _listed)
 
     @function
+    @native(any_target, "str", routes=REQUEST_ROUTE | FAILURE_ROUTE | REPLY_ROUTES | BRANCH_ROUTE)
     def assign_hf_value2(self, run: Run, target: str, value: str) -> int:
         """As `assign_hf_value`, for headers like Authorization."""
         return self._assign(run, "assign_hf_value2", target, value, _whole)
@@ -207,6 +235,7 @@ class Values(Module):
         return result
 
     @function
+    @native(header_name, "str", routes=REQUEST_ROUTE | FAILURE_ROUTE | REPLY_ROUTES | BRANCH_ROUTE)
     def include_hf_value(self, run: Run, name: str, value: str) -> int:
         """Add a value to the first header of a name unless some header has it, in any case; 1."""
         found = headers_named(run, name)
@@ -221,6 +250,7 @@ class Values(Module):
         return 1
 
     @function
+    @native(header_name, "str", routes=REQUEST_ROUTE | FAILURE_ROUTE | REPLY_ROUTES | BRANCH_ROUTE)
     def exclude_hf_value(self, run: Run, name: str, value: str) -> int:
         """Remove a value, in any case, from all headers of a name; 1 whether there was one or not."""
         found = headers_named(run, name)
@@ -234,6 +264,7 @@ class Values(Module):
         return 1
 
     @function
+    @native(header_name, "str", routes=REQUEST_ROUTE | FAILURE_ROUTE | REPLY_ROUTES | BRANCH_ROUTE)
     def hf_value_exists(self, run: Run, name: str, value: str) -> int:
         """Whether a header of a name has a value, in any case."""
         data = wire(value)

@@ -1,0 +1,38 @@
+"""Literal arguments of the native language, checked once, when the cfg is loaded: see `Native` in `module`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kahea.routing.pv.errors import PvError
+from kahea.routing.subst import parse_subst
+from kahea.routing.text import wire
+from kahea.sip.params import is_token
+
+if TYPE_CHECKING:
+    from kahea.routing.node import Node
+
+
+def header_name(_node: Node, text: str) -> str:
+    """A header's name, long or compact. Raises ValueError."""
+    name = text.strip()
+    if not is_token(wire(name)):
+        raise ValueError(f"{text!r} is no header name")
+    return name
+
+
+def substitution(node: Node, text: str) -> str:
+    """An expression `/match/replacement/flags`. Raises ValueError."""
+    parse_subst(text, node.variables)
+    return text
+
+
+def output(node: Node, text: str) -> str:
+    """A variable that a function writes its result to. Raises ValueError."""
+    try:
+        variable = node.variables.compile(text)
+    except PvError as error:
+        raise ValueError(str(error)) from None
+    if not variable.writable:
+        raise ValueError(f"{text} is read-only")
+    return text
