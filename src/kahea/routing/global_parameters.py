@@ -222,6 +222,11 @@ class Settings:
         """Every name that is accepted, other names included."""
         return sorted(_names())
 
+    @staticmethod
+    def kind(name: str) -> type:
+        """The type of a parameter's values: `bool`, `int`, `str` or `list`; `int` for one that has no effect here."""
+        return _kinds().get(_names().get(name, name), int)
+
 
 _WORDS: Final[dict[type, str]] = {bool: "yes or no", int: "an integer", str: "a string"}
 _RANGES: Final = {
@@ -270,6 +275,12 @@ def _names() -> dict[str, str]:
         found[_outer(f)] = f.name
         found.update(dict.fromkeys(f.metadata["aliases"], f.name))
     return found
+
+
+@cache
+def _kinds() -> dict[str, type]:
+    plain = Settings()
+    return {f.name: type(getattr(plain, f.name)) for f in fields(Settings)}
 
 
 def _outer(f: Field[Any]) -> str:

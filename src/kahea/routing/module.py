@@ -73,9 +73,9 @@ class Param(Generic[T]):
             return int
         return str
 
-    def set(self, module: Module, value: object) -> None:
-        """Give the parameter a value; raises ConfigError where it does not fit."""
-        where = f"{module.name}.{self.name}"
+    def convert(self, module: str, value: object) -> object:
+        """A value as the parameter keeps it; raises ConfigError where it does not fit."""
+        where = f"{module}.{self.name}"
         if self.type is int:
             if isinstance(value, bool) or (isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value)):
                 value = int(value)
@@ -85,11 +85,16 @@ class Param(Generic[T]):
             value = str(value)
         elif not isinstance(value, str):
             raise ConfigError(f"parameter {where} takes a string, not {value!r}")
-        if self.check is not None:
-            try:
-                value = self.check(value)
-            except ValueError as error:
-                raise ConfigError(f"parameter {where}: {error}") from error
+        if self.check is None:
+            return value
+        try:
+            return self.check(value)
+        except ValueError as error:
+            raise ConfigError(f"parameter {where}: {error}") from error
+
+    def set(self, module: Module, value: object) -> None:
+        """Give the parameter a value; raises ConfigError where it does not fit."""
+        value = self.convert(module.name, value)
         if self.many:
             module.__dict__.setdefault(self.name, []).append(value)
         else:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from kahea.routing.caller import caller as compiled_caller
 from kahea.routing.module import ConfigError, Function, Module, Native, RpcCommand
+from kahea.routing.module_names import KAMAILIO
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
@@ -37,6 +38,8 @@ def module_class(name: str) -> type[Module]:
     """The class of a module; raises ConfigError with the nearest name if there is none."""
     names = available()
     if name not in names:
+        if name in KAMAILIO:
+            raise ConfigError(f"Kamailio's module {name} is not supported yet")
         near = difflib.get_close_matches(name, names, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ConfigError(f"there is no module {name!r}{hint}")

@@ -33,6 +33,7 @@ import msgspec
 
 from kahea.routing.global_parameters import Given, Settings, nearest
 from kahea.routing.module import ConfigError
+from kahea.routing.runtime import RuntimeSettings
 
 #: A module's parameters in the order given; a name stands as often as it was given.
 ParameterList = list[tuple[str, int | str]]
@@ -52,8 +53,15 @@ class Configuration:
     modules: dict[str, ParameterList] = field(default_factory=dict)
     load: list[str] | None = None
     script: Path | None = None
-    #: What `-A` defined, with "" for a bare name.
+    #: The script's language, where its ending does not tell: a word of `cfgengine`, or `native`.
+    language: str = ""
+    #: What `-A` and a cfg's preprocessor defined, with "" for a bare name.
     defines: dict[str, str] = field(default_factory=dict)
+    #: The names that a cfg declared for flags, and for those of AVPs.
+    flags: dict[str, int] = field(default_factory=dict)
+    avp_flags: dict[str, int] = field(default_factory=dict)
+    #: What may change while the node runs; a cfg declares variables of its own.
+    runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
     python: PythonOptions = field(default_factory=PythonOptions)
     #: Parameters that were accepted and have no effect, each with the reason, for the operator.
     notes: list[str] = field(default_factory=list)

@@ -215,6 +215,8 @@ class Parser(Statements):
             index = self.advance()
             self.expect("]", f"after {index.text}")
             name += f"[{index.text}]"
+            if self.take("."):
+                group, name = name, self.expect(WORD, f"after {name}.").text
         if self.token.kind != "=":
             self._stray(token)
         self.advance()

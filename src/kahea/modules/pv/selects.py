@@ -20,6 +20,7 @@ from kahea.routing.module import Value, Variable
 from kahea.routing.pv import Bound, PvError, named
 from kahea.routing.pv.table import Index
 from kahea.routing.pv.values import decimal
+from kahea.routing.runtime import SELECTED
 from kahea.routing.text import wire
 from kahea.sip.digest import Credentials, parse_credentials
 from kahea.sip.message import (
@@ -334,7 +335,10 @@ def _advance(source: Source, step: Step, index: str) -> Source:
 
 def compile_select(path: str) -> Bound:
     """The getter of a select; raises PvError for one that there is not."""
-    source, kind, rest = _root(_split(path))
+    steps = _split(path)
+    if steps[0] == ("cfg_get", None):
+        return _runtime(path, steps[1:])
+    source, kind, rest = _root(steps)
     for name, index in rest:
         following = KINDS[kind].steps
         if name not in following:
@@ -348,6 +352,21 @@ def compile_select(path: str) -> Bound:
         return None if thing is None else show(thing)
 
     return Bound(guarded(get))
+
+
+def _runtime(path: str, steps: Path) -> Bound:
+    """`cfg_get.group.name`: a setting that may change while the node runs, in the instance that the run chose."""
+    if len(steps) != 2 or any(index is not None for _, index in steps):
+        raise PvError(f"{path!r} is no setting: expected cfg_get.group.name")
+    (group, _), (name, _) = steps
+
+    def get(run: Run) -> Value:
+        chosen = run.state.get(SELECTED)
+        instance = chosen.get(group) if isinstance(chosen, dict) else None
+        value = run.node.configuration.runtime.get(group, name, instance)
+        return None if value is None else str(value)
+
+    return Bound(get)
 
 
 def _bind(name: Value, _index: Index) -> Bound:
