@@ -30,8 +30,10 @@ class Generation:
         onsend: Route | None = None,
         pre_routing: Route | None = None,
         events: Callable[[str], Route | None] = lambda _name: None,
+        of_kind: Callable[[str, str], Route | None] | None = None,
         source: bytes = b"",
     ) -> None:
+        """`of_kind(kind, name)` is for a language whose routes of each kind have names of their own."""
         self.number = next(_numbers)
         self.hash = hashlib.sha256(source).hexdigest()[:12]
         self.request = request
@@ -40,6 +42,7 @@ class Generation:
         self.pre_routing = pre_routing
         self._find = find
         self._events = events
+        self._of_kind = of_kind
         self._named: dict[str, Route | None] = {}
 
     @classmethod
@@ -47,8 +50,10 @@ class Generation:
         """No routes at all: what a node has before its script."""
         return cls(lambda _name: None)
 
-    def find(self, name: str) -> Route | None:
-        """A route by name, or None."""
+    def find(self, name: str, kind: str = "request") -> Route | None:
+        """A route by name, or None. `kind` is `request`, `failure`, `branch` or `reply`."""
+        if self._of_kind is not None:
+            return self._of_kind(kind, name)
         try:
             return self._named[name]
         except KeyError:

@@ -47,8 +47,6 @@ INERT: Final[dict[str, str]] = {
     "log_facility": "the log goes to stderr, where the service manager picks it up",
     "log_name": "the log goes to stderr, where the service manager names it",
     "log_stderror": "the log always goes to stderr",
-    "max_recursive_level": "a script's recursion is bounded by Python's own limit",
-    "max_while_loops": "loops in a script are Python's own",
     "mem_add_size": _NO_SHM,
     "mem_join": _NO_SHM,
     "mem_safety": _NO_SHM,

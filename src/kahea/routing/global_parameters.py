@@ -80,6 +80,8 @@ class Settings:
     user_agent_header: str = _setting(
         f"User-Agent: kahea ({__version__})", "The User-Agent header of our own requests, whole."
     )
+    max_while_loops: int = _setting(100, "The most turns of one `while` in a cfg; 0 for no limit.")
+    max_recursive_level: int = _setting(256, "How deep the routes of a cfg may call each other.")
     max_branches: int = _setting(12, "The most branches of one request (1 to 30).")
     xavp_via_params: str = _setting("", "The XAVP whose values become parameters of our Via in requests.")
     xavp_via_fields: str = _setting("", "The XAVP whose `address` and `port` replace those of our Via.")

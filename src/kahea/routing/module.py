@@ -142,6 +142,8 @@ class Native:
     routes: int
     call: Callable[..., Any]
     doc: str = ""
+    #: What `call` gives: `int`, `bool`, or `none`.
+    ret: str = "int"
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +320,8 @@ class Module:
         for attribute, member in inspect.getmembers(type(self), inspect.isfunction):
             for name, kinds, least, routes in getattr(member, "__kahea_native__", ()):
                 call = compiled.get(attribute) or member.__get__(self)
-                yield Native(self.name, name, kinds, least, routes, call, inspect.getdoc(member) or "")
+                doc = inspect.getdoc(member) or ""
+                yield Native(self.name, name, kinds, least, routes, call, doc, _native_ret(member, call))
 
     def variables(self) -> Iterator[Variable]:
         """The declared pseudo-variables, bound to this instance."""
@@ -342,6 +345,13 @@ class Module:
             name = getattr(member, "__kahea_rpc__", None)
             if name is not None:
                 yield RpcCommand(name, member.__get__(self), inspect.getdoc(member) or "")
+
+
+def _native_ret(member: Callable[..., Any], call: Callable[..., Any]) -> str:
+    """What a native function gives, by its annotation; a compiled one that takes its place gives a code."""
+    if not inspect.ismethod(call):
+        return "int"
+    return {"bool": "bool", "None": "none"}.get(str(member.__annotations__.get("return")), "int")
 
 
 def _hints(member: Callable[..., Any]) -> dict[str, Any]:

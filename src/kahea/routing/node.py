@@ -313,7 +313,7 @@ class Node(Dispatcher):
         msg = t.request
         run = Run(self, msg, BRANCH_ROUTE, name, t, branch)
         run.generation = self._generation(t)
-        route = run.generation.find(name)
+        route = run.generation.find(name, "branch")
         if route is not None:
             self.execute(run, route)
         return not run.drop
@@ -323,7 +323,7 @@ class Node(Dispatcher):
         reply.facets = t.request.facets
         run = Run(self, reply, ONREPLY_ROUTE, name, t, branch, reply.status)
         run.generation = self._generation(t)
-        route = run.generation.find(name)
+        route = run.generation.find(name, "reply")
         if route is not None:
             self.execute(run, route)
         return not run.drop
@@ -356,7 +356,7 @@ class Node(Dispatcher):
 
     def _run_on_request(self, kind: int, name: str, t: Transaction, branch: Branch) -> None:
         generation = self._generation(t)
-        route = generation.find(name)
+        route = generation.find(name, "failure")
         if route is None and kind == BRANCH_FAILURE_ROUTE:
             route = generation.event(f"tm:branch-failure:{name}")
         if route is None:

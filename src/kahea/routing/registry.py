@@ -75,7 +75,8 @@ class Registry:
         for function in self.functions.values():
             if function.name not in self.natives and names[function.name] == 1:
                 kinds = tuple("int" if kind in ("int", "long") else "str" for kind in function.params)
-                form = Native(function.module, function.name, kinds, len(kinds), 0, function.call, function.doc)
+                ret = function.ret if function.ret in ("bool", "none") else "int"
+                form = Native(function.module, function.name, kinds, len(kinds), 0, function.call, function.doc, ret)
                 self.natives[function.name] = [form]
 
     def _add(self, name: str, path: tuple[str, ...]) -> None:

@@ -1,0 +1,321 @@
+"""Calls of functions and routes, their arguments, and variables: names are resolved here, once."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from kahea.engines.native.compiler import build
+from kahea.engines.native.compiler.operands import Operands
+from kahea.engines.native.diagnostics import nearest
+from kahea.engines.native.tree import (
+    Call,
+    Expression,
+    Number,
+    RouteCall,
+    Select,
+    String,
+    Variable,
+    Word,
+)
+from kahea.routing.module import Native
+from kahea.routing.pv import PvError
+from kahea.routing.regex import RegexError, compile_posix
+from kahea.routing.registry import available, module_class
+from kahea.routing.run import ROUTE_NAMES
+
+if TYPE_CHECKING:
+    from kahea.routing.pv.table import Pv
+
+#: Modules whose functions leave `$rc` as it is: in Kamailio they are statements of the language.
+_STATEMENTS = frozenset({"core"})
+
+
+class Calls(Operands):
+    """Compiles calls in one function."""
+
+    # ---- variables
+
+    def variable(self, e: Variable) -> ast.expr:
+        """The value of a variable: int, str or None."""
+        pv = self.resolve(e.text, e)
+        if pv is None or e.text == "$null":
+            return build.constant(None)
+        if pv.name in ("rc", "retcode", "?") and pv.text == f"${pv.name}":
+            return build.run_attribute("rc")
+        return build.call(self.state.scope.keep(pv.get, pv.name), build.name(build.RUN))
+
+    def resolve(self, text: str, e: Expression) -> Pv | None:
+        """A variable by its text; None, and an error, if there is no such one."""
+        scope = self.state.scope
+        try:
+            return scope.node.variables.compile(text)
+        except PvError as error:
+            scope.error("unknown-variable", f"{text}: {error.message}", e.place)
+            return None
+
+    def select(self, e: Select) -> ast.expr:
+        """A select: text, empty where there is nothing."""
+        pv = self.resolve(f"$sel({e.text[1:]})", e)
+        if pv is None:
+            return build.constant("")
+        return build.call("text_of", build.call(self.state.scope.keep(pv.get, "sel"), build.name(build.RUN)))
+
+    def pattern(self, e: String, flags: str = "") -> str:
+        """The name of the search function of a literal regular expression; the flag `i` ignores case."""
+        try:
+            search = compile_posix(e.text, ignore_case="i" in flags).search
+            return self.state.scope.keep(search, f"search_{e.text[:20]}")
+        except RegexError as error:
+            self.state.scope.error("regex", f"{e.text!r} is no regular expression: {error}", e.place)
+            return "matches"
+
+    # ---- calls
+
+    def code(self, e: Call | RouteCall) -> ast.expr:
+        """The return code of a call. What must run before, and the end of the script, is put before."""
+        if isinstance(e, RouteCall):
+            return self._checked(self.route_call(e), e, keeps=True)
+        native = self.form(e)
+        if native is None:
+            return build.constant(1)
+        made = self.invocation(native, e)
+        keeps = native.module not in _STATEMENTS and self.state.scope.wants_return_code
+        if native.ret == "none":
+            self._run_before(ast.Expr(made), e)
+            if keeps:
+                self._run_before(build.set_on_run("rc", build.constant(1)), e)
+            return build.constant(1)
+        if native.ret == "bool":
+            code = build.choose(made, build.constant(1), build.constant(-1))
+            if not keeps:
+                return code
+            kept = self.state.saved(code)
+            self._run_before(build.set_on_run("rc", kept), e)
+            return kept
+        return self._checked(made, e, keeps=keeps)
+
+    def _checked(self, made: ast.expr, e: Call | RouteCall, *, keeps: bool) -> ast.expr:
+        """A code that may end the script: 0 of a function, None of a route."""
+        build.located([made], e.place)
+        kept = self.state.saved(made)
+        is_route = isinstance(e, RouteCall)
+        ended = build.is_none(kept) if is_route else build.negate(kept)
+        self._run_before(ast.If(ended, [ast.Return(build.constant(None))], []), e)
+        if keeps and self.state.scope.wants_return_code:
+            self._run_before(build.set_on_run("rc", kept), e)
+        return kept
+
+    def _run_before(self, statement: ast.stmt, e: Expression) -> None:
+        build.located([statement], e.place)
+        self.state.before.append(statement)
+
+    def form(self, e: Call) -> Native | None:
+        """The form of a function that takes these arguments; None, and an error, if there is none."""
+        scope = self.state.scope
+        forms = scope.node.registry.natives.get(e.name)
+        if forms is None:
+            self._unknown(e)
+            return None
+        given = len(e.arguments)
+        fitting = [f for f in forms if f.least <= given <= len(f.kinds)]
+        if not fitting:
+            counts = sorted({n for f in forms for n in range(f.least, len(f.kinds) + 1)})
+            takes = " or ".join(str(n) for n in counts)
+            plural = "" if counts == [1] else "s"
+            scope.error("arguments", f"{e.name}() takes {takes} argument{plural}, not {given}", e.place)
+            return None
+        allowed = [f for f in fitting if not f.routes or f.routes & self.state.routes]
+        if not allowed:
+            wanted = [name for bit, name in ROUTE_NAMES.items() if any(f.routes & bit for f in fitting)]
+            scope.error("route-kind", f"{e.name}() can't be called here, only in {', '.join(wanted)}", e.place)
+            return None
+        return allowed[0]
+
+    def _unknown(self, e: Call) -> None:
+        scope = self.state.scope
+        for module in available():
+            if module not in scope.node.registry.modules and e.name in _names(module_class(module)):
+                hint = f'loadmodule "{module}.so"'
+                scope.error("not-loaded", f"{e.name}() belongs to module {module}, which is not loaded", e.place, hint)
+                return
+        near = nearest(e.name, scope.node.registry.natives)
+        scope.error("unknown-function", f"there is no function {e.name}()", e.place, near)
+
+    def invocation(self, native: Native, e: Call) -> ast.expr:
+        """The call itself, its arguments as the function declares them."""
+        arguments: list[ast.expr] = [build.name(build.RUN)]
+        for kind, argument in zip(native.kinds, e.arguments, strict=False):
+            with self.state.aside() as before:
+                made = self.argument(kind, argument, e)
+            if before:
+                arguments = [a if isinstance(a, ast.Name) else self.state.saved(a) for a in arguments]
+                self.state.before += before
+            arguments.append(made)
+        return build.call(self.state.scope.keep(native.call, native.name), *arguments)
+
+    # ---- arguments
+
+    def argument(self, kind: Any, e: Expression, of: Call) -> ast.expr:
+        """One argument as the function wants it."""
+        if callable(kind):
+            return self._prepared(kind, e)
+        if kind.startswith("route:"):
+            return self._route_name(kind[6:], e)
+        made: ast.expr = getattr(self, f"_argument_{kind}")(e, of)
+        build.located([made], e.place)
+        return made
+
+    def _argument_str(self, e: Expression, _of: Call) -> ast.expr:
+        text = literal(e)
+        if text is None:
+            return self.text(e, cast=True)  # type: ignore[attr-defined, no-any-return]
+        if "$" not in text or isinstance(e, Number):
+            return build.constant(text)
+        return self._rendered(text, e)
+
+    def _rendered(self, text: str, e: Expression) -> ast.expr:
+        """Text with its variables in place."""
+        scope = self.state.scope
+        try:
+            format_ = scope.node.variables.format(text)
+        except PvError as error:
+            scope.error("unknown-variable", f"in {text!r}: {error.message}", e.place)
+            return build.constant("")
+        if format_.constant:
+            return build.constant(format_.render(None))  # type: ignore[arg-type]
+        return build.call(scope.keep(format_.render, "text"), build.name(build.RUN))
+
+    def _argument_int(self, e: Expression, of: Call) -> ast.expr:
+        scope = self.state.scope
+        if isinstance(e, String | Word):
+            text = e.text
+            if text in scope.flags:
+                return build.constant(scope.flags[text])
+            try:
+                return build.constant(int(text, 0))
+            except ValueError:
+                pass
+            if "$" not in text:
+                scope.error("arguments", f"{of.name}() needs a number here, not {text!r}", e.place)
+                return build.constant(0)
+            return build.call("number_of", self._rendered(text, e))
+        return self.number(e)  # type: ignore[attr-defined, no-any-return]
+
+    def _argument_text(self, e: Expression, of: Call) -> ast.expr:
+        text = literal(e)
+        if text is None:
+            self.state.scope.error("arguments", f"{of.name}() needs text as it is written here", e.place)
+        return build.constant(text or "")
+
+    _argument_socket = _argument_text
+
+    def _argument_pv(self, e: Expression, of: Call) -> ast.expr:
+        text = literal(e)
+        if text is None or not text.startswith("$"):
+            self.state.scope.error("arguments", f"{of.name}() needs a variable here", e.place)
+            return build.constant(None)
+        pv = self.resolve(text, e)
+        return build.constant(None) if pv is None else build.name(self.state.scope.keep(pv, f"variable_{pv.name}"))
+
+    def _argument_format(self, e: Expression, of: Call) -> ast.expr:
+        text = literal(e)
+        if text is None:
+            self.state.scope.error("arguments", f"{of.name}() needs text here", e.place)
+            return build.constant(None)
+        try:
+            format_ = self.state.scope.node.variables.format(text)
+        except PvError as error:
+            self.state.scope.error("unknown-variable", f"in {text!r}: {error.message}", e.place)
+            return build.constant(None)
+        return build.name(self.state.scope.keep(format_, "format"))
+
+    def _argument_regex(self, e: Expression, of: Call) -> ast.expr:
+        text = literal(e)
+        if text is None:
+            self.state.scope.error("arguments", f"{of.name}() needs a regular expression here", e.place)
+            return build.constant("")
+        try:
+            compile_posix(text)
+        except RegexError as error:
+            self.state.scope.error("regex", f"{text!r} is no regular expression: {error}", e.place)
+        return build.constant(text)
+
+    def _argument_flag(self, e: Expression, of: Call) -> ast.expr:
+        text = literal(e) or ""
+        scope = self.state.scope
+        number = scope.flags.get(text)
+        if number is None and text.isdigit():
+            number = int(text)
+        if number is None:
+            near = nearest(text, scope.flags)
+            scope.error("flag", f"{of.name}(): there is no flag {text!r}", e.place, near)
+        elif number > 31:
+            scope.error("flag", f"{of.name}(): flag {number} is not one of 0 to 31", e.place)
+        return build.constant(number or 0)
+
+    def _prepared(self, prepare: Any, e: Expression) -> ast.expr:
+        scope = self.state.scope
+        text = literal(e)
+        if text is None:
+            scope.error("arguments", "text as it is written is needed here", e.place)
+            return build.constant(None)
+        try:
+            value = prepare(scope.node, text)
+        except ValueError as error:
+            scope.error("arguments", str(error), e.place)
+            return build.constant(None)
+        if value is None or isinstance(value, int | str):
+            return build.constant(value)
+        return build.name(scope.keep(value, "prepared"))
+
+    # ---- routes
+
+    def _route_name(self, kind: str, e: Expression) -> ast.expr:
+        name = literal(e)
+        scope = self.state.scope
+        if name is None or "$" in name:
+            return self._argument_str(e, Call(name="", place=e.place))
+        if (kind, name) not in scope.route_names and name not in ("", "0"):
+            self.unknown_route(kind, name, e)
+        return build.constant(name)
+
+    def unknown_route(self, kind: str, name: str, e: Expression) -> None:
+        """There is no such route: an error with the nearest name."""
+        scope = self.state.scope
+        word = {"request": "route", "reply": "onreply_route"}.get(kind, f"{kind}_route")
+        near = nearest(name, scope.routes_of(kind))
+        scope.error("unknown-route", f"there is no {word}[{name}]", e.place, near)
+
+    def route_call(self, e: RouteCall) -> ast.expr:
+        """`route(NAME)`: the code, or None if the script ended in it."""
+        scope = self.state.scope
+        name = literal(e.target)
+        if e.arguments:
+            scope.error("arguments", "route() takes the name of a route only", e.place)
+        if name is not None and "$" not in name:
+            if ("request", name) not in scope.route_names:
+                self.unknown_route("request", name, e.target)
+                return build.constant(1)
+            return build.call(scope.route_names["request", name], build.name(build.RUN))
+        target = self._argument_str(e.target, Call(name="route", place=e.place))
+        return build.call("route_named", build.name(build.RUN), build.name("routes"), target)
+
+
+def literal(e: Expression) -> str | None:
+    """What is written: text, a number, a word, or a variable's own text; None for an expression."""
+    if isinstance(e, String | Word | Variable | Select):
+        return e.text
+    return str(e.value) if isinstance(e, Number) else None
+
+
+def _names(klass: type) -> set[str]:
+    """The native functions that a class of module declares, or those it exports."""
+    found: set[str] = set()
+    for attribute, member in inspect.getmembers(klass, inspect.isfunction):
+        forms = getattr(member, "__kahea_native__", ())
+        found |= {form[0] for form in forms}
+        if not forms and hasattr(member, "__kahea_function__"):
+            found.add(member.__kahea_function__[0] or attribute)
+    return found

@@ -1,0 +1,98 @@
+"""From routes to a `Generation`: each becomes a function `route(run)` on its own file's lines.
+
+A function's value is its return code: above 0 true, below false. None means that the script ended in it (`exit`,
+`return 0`, a function's 0); whoever called it ends, too.
+"""
+
+from __future__ import annotations
+
+import ast
+from types import FunctionType
+from typing import TYPE_CHECKING, Final
+
+from kahea.engines.native.compiler import build
+from kahea.engines.native.compiler.function import FunctionState
+from kahea.engines.native.compiler.scope import Scope
+from kahea.engines.native.compiler.statements import RETURN
+from kahea.engines.native.compiler.switches import Switches
+from kahea.engines.native.diagnostics import CfgError
+from kahea.engines.native.tree import Program, Route
+from kahea.routing import run as kinds
+from kahea.routing.generation import Generation
+
+if TYPE_CHECKING:
+    from kahea.routing.generation import Route as Function
+    from kahea.routing.node import Node
+
+_ANY: Final = 0xFFFF
+_BITS: Final = {
+    "request": kinds.REQUEST_ROUTE,
+    "failure": kinds.FAILURE_ROUTE,
+    "branch": kinds.BRANCH_ROUTE,
+    "onsend": kinds.ONSEND_ROUTE,
+    "event": kinds.EVENT_ROUTE | kinds.REQUEST_ROUTE,
+}
+_EVENTS: Final = {"tm:local-request": kinds.LOCAL_ROUTE, "tm:branch-failure": kinds.BRANCH_FAILURE_ROUTE}
+
+
+def compile_program(program: Program, node: Node) -> Generation:
+    """The routes of a program, for a node whose modules are loaded. Raises CfgError with every error."""
+    scope = Scope(program, node)
+    routes = program.routes()
+    for route in routes:
+        scope.route_names[route.kind, route.name] = title(route)
+    trees = [(route, _function(scope, route)) for route in routes]
+    if scope.diagnostics:
+        scope.diagnostics.sort(key=lambda d: (d.place.file, d.place.line, d.place.column))
+        raise CfgError(scope.diagnostics, program.sources)
+    functions: dict[tuple[str, str], Function] = {}
+    for route, tree in trees:
+        module = ast.Module([tree], [])
+        exec(compile(module, route.place.file, "exec"), scope.names)
+        made = scope.names[tree.name]
+        assert isinstance(made, FunctionType)
+        functions[route.kind, route.name] = made
+    scope.names["routes"] = {name: made for (kind, name), made in functions.items() if kind == "request"}
+    return _generation(program, functions)
+
+
+def title(route: Route) -> str:
+    """A route as a cfg writes it: `request_route`, `route[X]`, `failure_route[X]`."""
+    if route.kind == "request":
+        return f"route[{route.name}]" if route.name else "request_route"
+    if route.kind == "reply":
+        return f"onreply_route[{route.name}]" if route.name else "reply_route"
+    return f"{route.kind}_route[{route.name}]" if route.name else f"{route.kind}_route"
+
+
+def _function(scope: Scope, route: Route) -> ast.FunctionDef:
+    state = FunctionState(scope, route.kind, _bits(route))
+    body = Switches(state).block(route.body, RETURN, route)
+    arguments = ast.arguments([], [ast.arg(build.RUN)], None, [], [], None, [])
+    function = ast.FunctionDef(title(route), arguments, body, [], None)
+    build.located([function], route.place)
+    return function
+
+
+def _bits(route: Route) -> int:
+    if route.kind == "request" and route.name:
+        return _ANY
+    if route.kind == "reply":
+        return kinds.ONREPLY_ROUTE if route.name else kinds.CORE_ONREPLY_ROUTE
+    if route.kind == "event":
+        return next((bit for name, bit in _EVENTS.items() if route.name.startswith(name)), _BITS["event"])
+    return _BITS[route.kind]
+
+
+def _generation(program: Program, functions: dict[tuple[str, str], Function]) -> Generation:
+    source = "\n".join("".join(lines) for lines in program.sources.values())
+    return Generation(
+        lambda name: functions.get(("request", name)),
+        request=functions.get(("request", "")),
+        reply=functions.get(("reply", "")),
+        onsend=functions.get(("onsend", "")),
+        pre_routing=functions.get(("event", "core:pre-routing")),
+        events=lambda name: functions.get(("event", name)),
+        of_kind=lambda kind, name: functions.get((kind, name)),
+        source=source.encode("utf-8", "surrogateescape"),
+    )

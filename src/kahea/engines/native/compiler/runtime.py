@@ -1,0 +1,255 @@
+"""What generated code calls: conversions between text and numbers, arithmetic, and loud endings.
+
+Numbers have 64 bits and wrap, as in Kamailio since 5.7 (5.6 has 32).
+"""
+
+from __future__ import annotations
+
+import logging
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING, Final
+
+from kahea.routing.module import Value
+from kahea.routing.pv.values import INT_MAX, INT_MIN
+from kahea.routing.regex import RegexError, compile_posix
+from kahea.routing.text import text, wire
+from kahea.sip.errors import ParseError
+
+if TYPE_CHECKING:
+    from kahea.routing.generation import Route
+    from kahea.routing.run import Run
+
+log = logging.getLogger("kahea.script")
+
+INET: Final = 2
+INET6: Final = 10
+_BITS: Final = 64
+_SPAN: Final = 1 << _BITS
+_LONGEST: Final = 66  # characters of a number
+
+
+class Undefined(ArithmeticError):
+    """An expression that has no value: a division by zero."""
+
+
+def text_of(value: Value) -> str:
+    """A value as text; $null is empty."""
+    if value.__class__ is str:
+        return value  # type: ignore[return-value]
+    return "" if value is None else str(int(value))
+
+
+def number_of(value: Value) -> int:
+    """A value as a number: $null is 0, and so is text that is none, with a line in the log."""
+    if value.__class__ is int:
+        return value  # type: ignore[return-value]
+    if value is None or value == "":
+        return 0
+    return parse_number(value) if isinstance(value, str) else int(value)
+
+
+def parse_number(text: str) -> int:
+    """The number that a whole text is: decimal with a sign, or `0x...`; 0 for any other."""
+    if text.isascii() and len(text) < _LONGEST:
+        digits = text[1:] if text[0] in "+-" else text
+        if digits.isdigit():
+            found = int(text)
+            if INT_MIN <= found <= INT_MAX:
+                return found
+        elif digits[:2] in ("0x", "0X") and digits is text:
+            try:
+                return wrapped(int(digits[2:].replace("_", "x"), 16))
+            except ValueError:
+                pass
+    log.warning("%r is used as a number and is none", text)
+    return 0
+
+
+def wrapped(number: int) -> int:
+    """A number brought back into 64 bits."""
+    if INT_MIN <= number <= INT_MAX:
+        return number
+    return (number - INT_MIN) % _SPAN + INT_MIN
+
+
+def divided(left: int, right: int) -> int:
+    """The quotient, towards zero. Raises Undefined."""
+    if right == 0:
+        raise Undefined("division by zero")
+    quotient = abs(left) // abs(right)
+    return wrapped(quotient if (left < 0) == (right < 0) else -quotient)
+
+
+def remainder(left: int, right: int) -> int:
+    """The remainder, with the sign of the dividend. Raises Undefined."""
+    if right == 0:
+        raise Undefined("modulo by zero")
+    rest = abs(left) % abs(right)
+    return -rest if left < 0 else rest
+
+
+def shifted_left(left: int, right: int) -> int:
+    """As the machine shifts: by the count's lowest six bits."""
+    return wrapped(left << (right & _BITS - 1))
+
+
+def shifted_right(left: int, right: int) -> int:
+    """The same to the right, keeping the sign."""
+    return left >> (right & _BITS - 1)
+
+
+def added(left: Value, right: Value) -> Value:
+    """`+`, whose left side says what it is: a sum of numbers, or text and text."""
+    if left.__class__ is int:
+        return wrapped(left + number_of(right))  # type: ignore[operator]
+    return text_of(left) + text_of(right)
+
+
+def equal(left: Value, right: Value) -> bool:
+    """`==` of two variables: the left one says how, or the right one if it is $null."""
+    if left.__class__ is str:
+        return left == text_of(right)
+    if left is None:
+        if right.__class__ is int:
+            return right == 0
+        return not right
+    return left == number_of(right)
+
+
+def matches(run: Run, value: str, pattern: str) -> bool:
+    """`=~` with a pattern known only now."""
+    try:
+        return compile_posix(pattern).search(value) is not None
+    except RegexError as error:
+        run.node.log.error("bad regular expression %r: %s", pattern, error)
+        return False
+
+
+def text_length(text: str) -> int:
+    """The length of a text in bytes."""
+    return len(text) if text.isascii() else len(wire(text))
+
+
+# ---- words of the language
+
+
+def method_of(run: Run) -> str:
+    """`method`: of a request; in a reply that of CSeq."""
+    msg = run.msg
+    return text(msg.method if msg.is_request else msg.cseq_method)
+
+
+def status_of(run: Run) -> str:
+    """`status`: of a reply, as text."""
+    msg = run.msg
+    return "" if msg.is_request else str(msg.status)
+
+
+def uri_of(run: Run) -> str:
+    """`uri`: the Request-URI."""
+    return text(run.msg.uri) if run.msg.is_request else ""
+
+
+def from_uri_of(run: Run) -> str:
+    """`from_uri`."""
+    try:
+        return text(run.msg.from_.uri)
+    except ParseError:
+        return ""
+
+
+def to_uri_of(run: Run) -> str:
+    """`to_uri`."""
+    try:
+        return text(run.msg.to.uri)
+    except ParseError:
+        return ""
+
+
+def src_ip_of(run: Run) -> str:
+    """`src_ip` as text."""
+    return text(run.msg.src_ip)
+
+
+def dst_ip_of(run: Run) -> str:
+    """`dst_ip` as text."""
+    return text(run.msg.dst_ip)
+
+
+def msg_len_of(run: Run) -> int:
+    """`msg:len`: the size of the message as received."""
+    return len(run.msg.raw)
+
+
+def af_of(run: Run) -> int:
+    """`af`: 2 for IPv4, 10 for IPv6."""
+    return INET6 if b":" in run.msg.src_ip else INET
+
+
+def in_network(address: bytes, network: IPv4Network | IPv6Network) -> bool:
+    """Whether an address of the message is in a network."""
+    return ip_address(address.decode()) in network
+
+
+def same_address(run: Run, address: bytes, wanted: str) -> bool:
+    """Whether an address of the message is the one, or in the network, that a text holds now."""
+    try:
+        return ip_address(address.decode()) in ip_network(wanted.strip("[]"), strict=False)
+    except ValueError:
+        return address_has_name(run, address, wanted)
+
+
+def address_has_name(run: Run, address: bytes, name: str) -> bool:
+    """Whether a host's name resolves to the address. May wait."""
+    del run, address, name
+    return False
+
+
+def route_named(run: Run, routes: dict[str, Route], name: str) -> object:
+    """`route($var(x))`: the route that a text names now."""
+    route = routes.get(name)
+    if route is None:
+        run.node.log.error("there is no route[%s]", name)
+        return -1
+    return route(run)
+
+
+def undefined(run: Run, error: Undefined, where: str) -> None:
+    """An expression could not be evaluated; the statement does nothing."""
+    run.node.log.error("%s: %s", where, error)
+
+
+def runaway(run: Run, limit: int, where: str) -> None:
+    """A loop reached `max_while_loops`."""
+    run.node.log.error("%s: more than %d loops: the script goes on after it", where, limit)
+
+
+EXPORTED: Final = (
+    "Undefined",
+    "added",
+    "address_has_name",
+    "af_of",
+    "divided",
+    "dst_ip_of",
+    "equal",
+    "from_uri_of",
+    "in_network",
+    "matches",
+    "method_of",
+    "msg_len_of",
+    "number_of",
+    "remainder",
+    "route_named",
+    "runaway",
+    "same_address",
+    "shifted_left",
+    "shifted_right",
+    "src_ip_of",
+    "status_of",
+    "text_length",
+    "text_of",
+    "to_uri_of",
+    "undefined",
+    "uri_of",
+    "wrapped",
+)

@@ -1,0 +1,78 @@
+"""What all routes of one program share while they are compiled: the objects that generated code refers to, the names of
+routes and flags, and what was found wrong."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from kahea.engines.native.compiler import runtime
+from kahea.engines.native.diagnostics import ERROR, Diagnostic
+from kahea.engines.native.tree import Flags, Place, Program
+
+if TYPE_CHECKING:
+    from kahea.routing.node import Node
+
+#: The bits of each kind of route, as a function's `routes` names them, by the tree's words.
+_RETURN_CODE = re.compile(r"\$\(?\s*(rc|retcode|\?|_s\()")
+
+
+class Scope:
+    """See the module's docstring."""
+
+    def __init__(self, program: Program, node: Node) -> None:
+        self.program = program
+        self.node = node
+        self.diagnostics: list[Diagnostic] = []
+        #: What generated code finds in its globals.
+        self.names: dict[str, Any] = {f: getattr(runtime, f) for f in runtime.EXPORTED}
+        self._kept: dict[tuple[int, str], str] = {}
+        #: The functions of named routes, by kind and name; filled while compiling, read by generated code.
+        self.route_names: dict[tuple[str, str], str] = {}
+        self.flags: dict[str, int] = {}
+        for route in program.routes():
+            self.route_names.setdefault((route.kind, route.name), "")
+        for declaration in program.declarations:
+            if isinstance(declaration, Flags) and not declaration.avp:
+                self._declare_flags(declaration)
+        self.wants_return_code = self._reads_return_code()
+
+    def error(self, code: str, message: str, place: Place, hint: str = "") -> None:
+        """Note an error; compiling goes on, to find the others."""
+        self.diagnostics.append(Diagnostic(ERROR, code, message, place, hint))
+
+    def keep(self, value: Any, wanted: str) -> str:
+        """A name under which generated code finds an object; the same one for the same object."""
+        known = self._kept.get((id(value), wanted))
+        if known is not None:
+            return known
+        stem = re.sub(r"\W+", "_", wanted).strip("_") or "it"
+        if keyword.iskeyword(stem) or stem[0].isdigit() or stem == "run":
+            stem = f"_{stem}"
+        chosen, n = stem, 1
+        while chosen in self.names:
+            n += 1
+            chosen = f"{stem}_{n}"
+        self.names[chosen] = value
+        self._kept[id(value), wanted] = chosen
+        return chosen
+
+    def routes_of(self, kind: str) -> Iterable[str]:
+        """The names of the routes of a kind."""
+        return [name for k, name in self.route_names if k == kind]
+
+    def _declare_flags(self, declaration: Flags) -> None:
+        for flag, number in declaration.names:
+            taken = set(self.flags.values())
+            free = next((n for n in range(32) if n not in taken), None)
+            chosen = free if number is None else number
+            if chosen is None or not 0 <= chosen <= 31:
+                self.error("flag", f"flag {flag} is not one of 0 to 31", declaration.place)
+            else:
+                self.flags[flag] = chosen
+
+    def _reads_return_code(self) -> bool:
+        """Whether anything can ask for `$rc`; if not, nothing need keep it."""
+        return any(_RETURN_CODE.search(line) for lines in self.program.sources.values() for line in lines)

@@ -1,0 +1,245 @@
+"""Statements of a route, and the value that a route has when it ends without saying one: that of its last statement."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Final
+
+from kahea.engines.native.compiler import build
+from kahea.engines.native.compiler.expressions import CODE, INT, TEST, Expressions
+from kahea.engines.native.compiler.function import FunctionState
+from kahea.engines.native.tree import (
+    Assign,
+    Break,
+    Call,
+    Drop,
+    Evaluate,
+    Exit,
+    Expression,
+    If,
+    Node,
+    Return,
+    RouteCall,
+    Statement,
+    Switch,
+    While,
+)
+
+#: What becomes of the value of a block's last statement.
+NOTHING: Final = 0
+RETURN: Final = 1  # it is the route's
+KEEP: Final = 2  # it is kept under LAST, for a loop or switch that ends the route
+
+LAST: Final = "_last"
+#: The code of a statement that failed.
+FAILED: Final = -1
+
+
+class Statements(Expressions):
+    """Compiles statements of one function."""
+
+    def __init__(self, state: FunctionState) -> None:
+        super().__init__(state)
+        #: Of each loop and switch around, what becomes of its last value.
+        self.loops: list[int] = []
+
+    def block(self, statements: Sequence[Statement], sink: int, place: Node) -> list[ast.stmt]:
+        """A sequence of statements, at least one."""
+        out: list[ast.stmt] = []
+        ended = False
+        for i, statement in enumerate(statements):
+            made = self.statement(statement, sink if i == len(statements) - 1 else NOTHING)
+            if not ended:
+                out += made
+            # What comes after an end is compiled for its errors only.
+            ended |= isinstance(statement, Return | Exit | Drop | Break)
+        if not out:
+            out += self._sunk(build.constant(1), sink) or [ast.Pass()]
+        build.located(out, place.place)
+        return out
+
+    def statement(self, statement: Statement, sink: int) -> list[ast.stmt]:
+        """One statement, what must run before it included."""
+        with self.state.aside() as before:
+            self.state.may_be_undefined = False
+            made = self._statement(statement, sink)
+            undefined = self.state.may_be_undefined
+        out = [*before, *made]
+        build.located(out, statement.place)
+        if undefined and not isinstance(statement, If | While | Switch):
+            out = self._guarded(out, statement, sink)
+        return out
+
+    def _statement(self, statement: Statement, sink: int) -> list[ast.stmt]:
+        if isinstance(statement, Evaluate):
+            return self._evaluate(statement.value, sink)
+        if isinstance(statement, Assign):
+            return self._assign(statement, sink)
+        if isinstance(statement, If):
+            return self._if(statement, sink)
+        if isinstance(statement, While):
+            return self._while(statement, sink)
+        if isinstance(statement, Switch):
+            return self.switch(statement, sink)
+        if isinstance(statement, Return):
+            return self._return(statement)
+        if isinstance(statement, Break):
+            return self._break()
+        return self._end(statement)
+
+    def _break(self) -> list[ast.stmt]:
+        """Out of the innermost loop or switch; without one, out of the route."""
+        if not self.loops:
+            return [ast.Return(build.constant(0))]
+        return [*self._sunk(build.constant(0), self.loops[-1]), ast.Break()]
+
+    def switch(self, statement: Switch, sink: int) -> list[ast.stmt]:
+        raise NotImplementedError
+
+    def _sunk(self, value: ast.expr, sink: int) -> list[ast.stmt]:
+        """What becomes of a value."""
+        if sink == RETURN:
+            return [ast.Return(value)]
+        if sink == KEEP:
+            return [build.assign(LAST, value)]
+        return []
+
+    # ---- calls and assignments
+
+    def _evaluate(self, e: Expression, sink: int) -> list[ast.stmt]:
+        if isinstance(e, RouteCall) and sink == RETURN and not self.state.scope.wants_return_code:
+            return [ast.Return(self.route_call(e))]
+        if isinstance(e, Call | RouteCall):
+            code = self.code(e)
+            if sink:
+                return self._sunk(code, sink)
+            if isinstance(code, ast.IfExp):
+                return [ast.Expr(code.test)]
+            return [] if isinstance(code, ast.Constant | ast.Name) else [ast.Expr(code)]
+        value = self.value(e)
+        return [ast.Expr(value.node), *self._sunk(build.constant(1), sink)]
+
+    def _assign(self, statement: Assign, sink: int) -> list[ast.stmt]:
+        pv = self.resolve(statement.target.text, statement.target)
+        typed = self.value(statement.value)
+        if pv is None:
+            return [ast.Pass()]
+        if not pv.writable:
+            self.state.scope.error("read-only", f"{pv.text} can't be assigned", statement.target.place)
+        value = typed.node
+        if typed.kind == TEST:
+            value = build.choose(value, build.constant(1), build.constant(0))
+        put = build.call(
+            self.state.scope.keep(pv.set, f"set_{pv.name}"), build.name(build.RUN), value
+        )
+        if not sink:
+            return [ast.Expr(put)]
+        return self._sunk(build.choose(put, build.constant(1), build.constant(FAILED)), sink)
+
+    # ---- branches
+
+    def _if(self, statement: If, sink: int) -> list[ast.stmt]:
+        test = self.positive(statement.condition)
+        if self.state.may_be_undefined:
+            test = self._defined_test(test, statement.condition)
+        body = self.block(statement.body, sink, statement)
+        orelse: list[ast.stmt] = []
+        if statement.orelse:
+            orelse = self.block(statement.orelse, sink, statement.orelse[0])
+        elif sink:
+            orelse = self._sunk(build.constant(1), sink)
+        if sink == RETURN and orelse and not statement.orelse:
+            return [*build.when(test, body), *orelse]
+        return build.when(test, body, orelse)
+
+    def _defined_test(self, test: ast.expr, condition: Expression) -> ast.expr:
+        """A condition that may be undefined, and then does not hold."""
+        kept = self.state.temporary()
+        inner = [*self.state.before, build.assign(kept, test)]
+        self.state.before.clear()
+        handler = [self._report(condition), build.assign(kept, build.constant(False))]
+        made = self._try(inner, handler)
+        build.located([made], condition.place)
+        self.state.before.append(made)
+        return build.name(kept)
+
+    def _while(self, statement: While, sink: int) -> list[ast.stmt]:
+        scope = self.state.scope
+        with self.state.aside() as before:
+            self.state.may_be_undefined = False
+            test = self.nonzero(statement.condition)
+            if self.state.may_be_undefined:
+                test = self._defined_test(test, statement.condition)
+        kept = KEEP if sink else NOTHING
+        limit = scope.node.settings.max_while_loops
+        over = ast.If(build.negate(test), [ast.Break()], [])
+        head: list[ast.stmt] = [*before, over]
+        count = self.state.temporary()
+        if limit:
+            where = build.constant(str(statement.place))
+            report = build.call("runaway", build.name(build.RUN), build.constant(limit), where)
+            end = [ast.Expr(report), *self._sunk(build.constant(FAILED), kept), ast.Break()]
+            head.append(ast.If(build.compare(build.name(count), ast.Eq(), build.constant(limit)), end, []))
+        build.located(head, statement.condition.place)
+        self.loops.append(kept)
+        body = [*head, *self.block(statement.body, kept, statement)]
+        self.loops.pop()
+        loop: ast.stmt
+        if limit:
+            times = scope.keep(range(limit + 1), "loops")
+            loop = ast.For(ast.Name(count, ast.Store()), build.name(times), body, [])
+        else:
+            loop = ast.While(build.constant(True), body, [])
+        return self.ended(loop, sink)
+
+    def ended(self, loop: ast.stmt, sink: int) -> list[ast.stmt]:
+        """A loop or switch whose last value may be wanted."""
+        if not sink:
+            return [loop]
+        out = [build.assign(LAST, build.constant(1)), loop]
+        return [*out, ast.Return(build.name(LAST))] if sink == RETURN else out
+
+    # ---- ends
+
+    def _return(self, statement: Return) -> list[ast.stmt]:
+        if statement.value is None:
+            return [ast.Return(build.constant(1))]
+        value = self.number(statement.value)
+        if isinstance(value, ast.Constant):
+            return [ast.Return(build.constant(value.value or None))]
+        # 0 ends the script, which is None here.
+        return [ast.Return(build.either(value, build.constant(None)))]
+
+    def _end(self, statement: Exit | Drop) -> list[ast.stmt]:
+        out: list[ast.stmt] = []
+        if statement.value is not None:
+            value = self.number(statement.value)
+            if not isinstance(value, ast.Constant):
+                out.append(ast.Expr(value))
+        if isinstance(statement, Drop):
+            out.append(build.set_on_run("drop", build.constant(True)))
+        return [*out, ast.Return(build.constant(None))]
+
+    # ---- what can't be evaluated
+
+    def _guarded(self, body: list[ast.stmt], statement: Statement, sink: int) -> list[ast.stmt]:
+        """A statement that does nothing if its expression can't be evaluated."""
+        failed = [self._report(statement), *self._sunk(build.constant(FAILED), sink)]
+        if isinstance(statement, Return):
+            failed = [self._report(statement), ast.Return(build.constant(FAILED))]
+        made = self._try(body, failed)
+        build.located([made], statement.place)
+        return [made]
+
+    def _report(self, node: Node) -> ast.stmt:
+        where = build.constant(str(node.place))
+        return ast.Expr(build.call("undefined", build.name(build.RUN), build.name("_error"), where))
+
+    @staticmethod
+    def _try(body: list[ast.stmt], handler: list[ast.stmt]) -> ast.stmt:
+        caught = ast.ExceptHandler(build.name("Undefined"), "_error", handler)
+        return ast.Try(body, [caught], [], [])
+
+
+__all__ = ["CODE", "INT", "KEEP", "NOTHING", "RETURN", "TEST", "Statements"]

@@ -1,0 +1,27 @@
+"""The engine of the native language: reads a cfg, compiles its routes for a node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kahea.engines.native.compiler import compile_program
+from kahea.engines.native.parser import parse_file
+from kahea.routing.generation import Generation
+
+if TYPE_CHECKING:
+    from kahea.routing.node import Node
+
+
+class NativeEngine:
+    """Loads one cfg for one node; `load` may be called again to read it anew."""
+
+    def __init__(self, node: Node, script: Path, defines: Mapping[str, str] | None = None) -> None:
+        self.node = node
+        self.script = script
+        self.defines = dict(defines or {})
+
+    def load(self) -> Generation:
+        """Parse and compile the cfg. Raises ConfigError; what runs is untouched."""
+        return compile_program(parse_file(self.script, self.defines), self.node)
