@@ -89,7 +89,7 @@ cdef int start_run(Run run, object node, Message msg, int kind, str name, Transa
     run.transaction = transaction
     run.branch = branch
     run.status = status
-    run.rc = 1
+    run.rc = 0
     run.generation = generation
     run.on_end = ()
     return 0

@@ -16,7 +16,7 @@ def name(text: str) -> ast.Name:
     return ast.Name(text, ast.Load())
 
 
-def constant(value: int | str | None | bool) -> ast.Constant:
+def constant(value: int | str | bool | None) -> ast.Constant:
     """A constant."""
     return ast.Constant(value)
 
@@ -36,6 +36,11 @@ def attribute(value: ast.expr, *path: str) -> ast.expr:
     for part in path:
         value = ast.Attribute(value, part, ast.Load())
     return value
+
+
+def number_in(node: ast.Constant) -> int:
+    """A constant's value as a number."""
+    return int(node.value) if isinstance(node.value, int) else 0
 
 
 def run_attribute(*path: str) -> ast.expr:
@@ -130,7 +135,7 @@ def located(nodes: Sequence[ast.AST], place: Place) -> None:
 
 
 def _locate(node: ast.AST, place: Place) -> None:
-    if "lineno" in node._attributes:
+    if isinstance(node, ast.expr | ast.stmt | ast.arg | ast.excepthandler):
         if hasattr(node, "lineno"):
             return  # what is below has places, too
         line = max(place.line, 1)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kahea.routing.pv.table import Pv
 
 #: Modules whose functions leave `$rc` as it is: in Kamailio they are statements of the language.
-_STATEMENTS = frozenset({"core"})
+_STATEMENTS = frozenset({"", "core"})
 
 
 class Calls(Operands):
@@ -170,7 +170,7 @@ class Calls(Operands):
     def _argument_str(self, e: Expression, _of: Call) -> ast.expr:
         text = literal(e)
         if text is None:
-            return self.text(e, cast=True)  # type: ignore[attr-defined, no-any-return]
+            return self.text(e, cast=True)
         if "$" not in text or isinstance(e, Number):
             return build.constant(text)
         return self._rendered(text, e)
@@ -201,7 +201,7 @@ class Calls(Operands):
                 scope.error("arguments", f"{of.name}() needs a number here, not {text!r}", e.place)
                 return build.constant(0)
             return build.call("number_of", self._rendered(text, e))
-        return self.number(e)  # type: ignore[attr-defined, no-any-return]
+        return self.number(e)
 
     def _argument_text(self, e: Expression, of: Call) -> ast.expr:
         text = literal(e)

@@ -5,8 +5,8 @@ What Kamailio does, found by asking it:
 
 - `if` holds for numbers above 0; `while`, `!`, `&&` and `||` for any but 0. A function or route among operators counts
   1 or 0; assigned as it is, its code.
-- A variable has the type of its value; $null is "" and 0. `+` and `==` take the type of their left side (the right one's
-  if that is $null), all other operators want numbers, and `=~`, `eq`, `ne` text.
+- A variable has the type of its value; $null is "" and 0. `+` and `==` take the type of their left side (the right
+  one's if that is $null), all other operators want numbers, and `=~`, `eq`, `ne` text.
 - Text that is no number is 0. A division by zero makes the whole statement void.
 """
 
@@ -84,7 +84,9 @@ class Expressions(Calls):
         return self._word(e)
 
     def _word(self, e: Word) -> Typed:
-        """A bare word that stands alone: a flag's name is its number."""
+        """A bare word that stands alone: a flag's name is its number; some have a number of the message."""
+        if self.is_number(e):
+            return Typed(self.operand_number(e), INT)
         number = self.state.scope.flags.get(e.text)
         if number is None:
             self.state.scope.error("unknown-word", f"{e.text} has no value here", e.place)
@@ -151,7 +153,7 @@ class Expressions(Calls):
                 node, right = self.state.after(node, lambda part=part: self.value_or_bool(part))  # type: ignore[misc]
                 node = build.call("added", node, right)
             return Typed(node, ANY)
-        node = self._as_number(head, first)
+        node = self._as_number(head)
         for part in parts:
             node, right = self.state.after(node, lambda part=part: self.number(part))  # type: ignore[misc]
             node = self._arithmetic("+", node, right)
@@ -172,7 +174,7 @@ class Expressions(Calls):
             inner = piece.values if isinstance(piece, ast.JoinedStr) else [piece]
             for one in inner:
                 if isinstance(one, ast.Constant) and values and isinstance(values[-1], ast.Constant):
-                    values[-1] = build.constant(f"{values[-1].value}{one.value}")
+                    values[-1] = build.constant(f"{values[-1].value!s}{one.value!s}")
                 elif isinstance(one, ast.Constant | ast.FormattedValue):
                     values.append(one)
                 else:
@@ -186,11 +188,11 @@ class Expressions(Calls):
         typed = self.value(e)
         if typed.kind == TEXT and not cast and isinstance(e, String):
             self.state.scope.error("type", "a number is needed here, not text", e.place)
-        node = self._as_number(typed, e)
+        node = self._as_number(typed)
         build.located([node], e.place)
         return node
 
-    def _as_number(self, typed: Typed, e: Expression) -> ast.expr:
+    def _as_number(self, typed: Typed) -> ast.expr:
         node = typed.node
         if typed.kind == INT:
             return node
@@ -226,8 +228,7 @@ class Expressions(Calls):
         if typed.kind == TEXT:
             return node
         if isinstance(node, ast.Constant):
-            value = node.value
-            return build.constant("" if value is None else str(int(value)))
+            return build.constant("" if node.value is None else str(build.number_in(node)))
         if typed.kind == INT:
             return build.call("str", node)
         if typed.kind == TEST:
@@ -245,7 +246,7 @@ class Expressions(Calls):
         """As it is, but what is a condition or a return code as 1 or 0."""
         typed = self.value(e)
         if typed.kind in (TEST, CODE):
-            return self._as_number(typed, e)
+            return self._as_number(typed)
         return typed.node
 
     # ---- as a condition
@@ -253,14 +254,16 @@ class Expressions(Calls):
     def positive(self, e: Expression) -> ast.expr:
         """Whether `if` holds."""
         typed = self.value(e)
+        node: ast.expr
         if typed.kind == TEST:
             node = typed.node
         elif typed.kind == CODE:
             node = self._holds(typed.node)
         else:
-            node = build.compare(self._as_number(typed, e), ast.Gt(), build.constant(0))
-            if isinstance(node.left, ast.Constant):
-                node = build.constant(node.left.value > 0)  # type: ignore[assignment, operator]
+            number = self._as_number(typed)
+            node = build.compare(number, ast.Gt(), build.constant(0))
+            if isinstance(number, ast.Constant):
+                node = build.constant(build.number_in(number) > 0)
         build.located([node], e.place)
         return node
 
@@ -274,7 +277,7 @@ class Expressions(Calls):
         if typed.kind == CODE:
             node = self._holds(typed.node)
         else:
-            node = self._as_number(typed, e)
+            node = self._as_number(typed)
         build.located([node], e.place)
         return node
 
@@ -338,7 +341,7 @@ class Expressions(Calls):
             first, second = self.state.after(head.node, lambda: self.text(right, cast=True))
             return build.compare(first, ast.Eq(), second)
         if head.kind in (INT, TEST, CODE):
-            first, second = self.state.after(self._as_number(head, left), lambda: self.number(right))
+            first, second = self.state.after(self._as_number(head), lambda: self.number(right))
             return build.compare(first, ast.Eq(), second)
         if isinstance(right, Number):
             return self._equals_number(head.node, right.value)
@@ -348,7 +351,7 @@ class Expressions(Calls):
     def _equals_number(self, value: ast.expr, wanted: int) -> ast.expr:
         """A variable against a number: its text must be that number as it is written; $null is 0."""
         kept = self.state.temporary()
-        tests = [
+        tests: list[ast.expr] = [
             build.compare(build.keep(kept, value), ast.Eq(), build.constant(wanted)),
             build.compare(build.name(kept), ast.Eq(), build.constant(str(wanted))),
         ]

@@ -1,4 +1,4 @@
-"""What is known while one function is generated: its temporary names, and what must run before the expression in hand."""
+"""What is known while one function is generated: its temporary names, what must run before the expression in hand."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Words that stand for something of the message: `method`, `uri`, `src_ip`, `myself`, `proto`, ... They are compared and
-nothing else."""
+"""Words that stand for something of the message: `method`, `uri`, `src_ip`, `myself`, `proto`, ...
+
+They are compared, and nothing else is done with them.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +49,6 @@ class Operands:
         if word.text == "myself" and isinstance(other, Word):
             word, other = other, word
         name = word.text.lower()
-        if name in _ONSEND and not self.state.routes & ONSEND_ROUTE:
-            self.state.scope.error("route-kind", f"{name} is there in an onsend_route only", word.place)
         if isinstance(other, Word) and other.text == "myself":
             return self._is_myself(word)
         if name == "method":
@@ -58,30 +58,37 @@ class Operands:
         if name in _URIS:
             return self._text_test(self._of_run(name), operator, other)
         if name in _ADDRESSES:
-            return self._address(name, operator, other)
+            return self._address(word, operator, other)
         if name in _NUMBERS:
-            return build.compare(self.operand_number(name), ast.Eq(), self.number(other))
+            return build.compare(self.operand_number(word), ast.Eq(), self.number(other))
         if name in _PROTOCOLS:
-            return build.compare(self.operand_number(name), ast.Eq(), self._protocol(other))
+            return build.compare(self.operand_number(word), ast.Eq(), self._protocol(other))
         if name in _FAMILIES:
-            return build.compare(self.operand_number(name), ast.Eq(), self._family(other))
+            return build.compare(self.operand_number(word), ast.Eq(), self._family(other))
         self.state.scope.error("unknown-word", f"{word.text} is nothing that can be compared", word.place)
         return build.constant(False)
 
-    def operand_number(self, name: str) -> ast.expr:
+    def operand_number(self, word: Word) -> ast.expr:
         """A word whose value is a number."""
+        name = word.text.lower()
+        self._check_onsend(word)
         if name == "retcode":
             return build.run_attribute("rc")
         if name in ("src_port", "dst_port", "proto"):
             return build.run_attribute("msg", name)
         return self._of_run(name)
 
+    def _check_onsend(self, word: Word) -> None:
+        if word.text.lower() in _ONSEND and not self.state.routes & ONSEND_ROUTE:
+            self.state.scope.error("route-kind", f"{word.text} is there in an onsend_route only", word.place)
+
     def is_number(self, e: Expression) -> bool:
         """Whether an expression is such a word."""
-        return isinstance(e, Word) and e.text in _NUMBERS | _PROTOCOLS | _FAMILIES
+        return isinstance(e, Word) and e.text.lower() in _NUMBERS | _PROTOCOLS | _FAMILIES
 
     def _of_run(self, name: str) -> ast.expr:
-        return build.call(f"{name.replace(':', '_')}_of", build.name(build.RUN))
+        stem = {"to_proto": "snd_proto", "to_af": "snd_af"}.get(name, name).replace(":", "_")
+        return build.call(f"{stem}_of", build.name(build.RUN))
 
     # ---- kinds of words
 
@@ -92,6 +99,7 @@ class Operands:
             function = scope.node.registry.functions["", _MYSELF[name]]
             return build.call(scope.keep(function.call, function.name), build.name(build.RUN))
         if name in _ADDRESSES:
+            self._check_onsend(word)
             address = build.run_attribute("msg", name) if name == "dst_ip" else self._of_run(name)
             return build.call(scope.keep(scope.node.is_myself, "is_myself"), address)
         scope.error("unknown-word", f"{name} can't be compared with myself", word.place)
@@ -125,10 +133,13 @@ class Operands:
     def pattern(self, e: String, flags: str = "") -> str:
         raise NotImplementedError
 
-    def _address(self, name: str, operator: str, other: Expression) -> ast.expr:
+    def _address(self, word: Word, operator: str, other: Expression) -> ast.expr:
+        name = word.text.lower()
         value = build.run_attribute("msg", name) if name in ("src_ip", "dst_ip") else self._of_run(name)
+        self._check_onsend(word)
         if operator == "=~":
-            return self._text_test(self._of_run(name), operator, other)
+            as_text = build.call("text", value)
+            return self._text_test(as_text, operator, other)
         text = other.text if isinstance(other, String | Word) else None
         if text is None or isinstance(other, Variable):
             return build.call("same_address", build.name(build.RUN), value, self.text(other, cast=True))

@@ -17,6 +17,7 @@ from kahea.sip.errors import ParseError
 
 if TYPE_CHECKING:
     from kahea.routing.generation import Route
+    from kahea.routing.node import Sending
     from kahea.routing.run import Run
 
 log = logging.getLogger("kahea.script")
@@ -35,14 +36,14 @@ class Undefined(ArithmeticError):
 def text_of(value: Value) -> str:
     """A value as text; $null is empty."""
     if value.__class__ is str:
-        return value  # type: ignore[return-value]
+        return value
     return "" if value is None else str(int(value))
 
 
 def number_of(value: Value) -> int:
     """A value as a number: $null is 0, and so is text that is none, with a line in the log."""
     if value.__class__ is int:
-        return value  # type: ignore[return-value]
+        return value
     if value is None or value == "":
         return 0
     return parse_number(value) if isinstance(value, str) else int(value)
@@ -101,7 +102,7 @@ def shifted_right(left: int, right: int) -> int:
 def added(left: Value, right: Value) -> Value:
     """`+`, whose left side says what it is: a sum of numbers, or text and text."""
     if left.__class__ is int:
-        return wrapped(left + number_of(right))  # type: ignore[operator]
+        return wrapped(left + number_of(right))
     return text_of(left) + text_of(right)
 
 
@@ -166,16 +167,6 @@ def to_uri_of(run: Run) -> str:
         return ""
 
 
-def src_ip_of(run: Run) -> str:
-    """`src_ip` as text."""
-    return text(run.msg.src_ip)
-
-
-def dst_ip_of(run: Run) -> str:
-    """`dst_ip` as text."""
-    return text(run.msg.dst_ip)
-
-
 def msg_len_of(run: Run) -> int:
     """`msg:len`: the size of the message as received."""
     return len(run.msg.raw)
@@ -184,6 +175,42 @@ def msg_len_of(run: Run) -> int:
 def af_of(run: Run) -> int:
     """`af`: 2 for IPv4, 10 for IPv6."""
     return INET6 if b":" in run.msg.src_ip else INET
+
+
+def _sending(run: Run) -> Sending:
+    """What an onsend_route is about to send."""
+    sending: Sending = run.msg.facets["onsend"]  # type: ignore[assignment]
+    return sending
+
+
+def snd_ip_of(run: Run) -> bytes:
+    """`snd_ip`: the address sent from."""
+    return _sending(run).listener.address.ip_bytes
+
+
+def snd_port_of(run: Run) -> int:
+    """`snd_port`: the port sent from."""
+    return _sending(run).listener.address.port
+
+
+def snd_proto_of(run: Run) -> int:
+    """`snd_proto`, `to_proto`: the transport."""
+    return _sending(run).listener.proto
+
+
+def snd_af_of(run: Run) -> int:
+    """`snd_af`, `to_af`: 2 for IPv4, 10 for IPv6."""
+    return INET6 if b":" in _sending(run).address.ip_bytes else INET
+
+
+def to_ip_of(run: Run) -> bytes:
+    """`to_ip`: the address sent to."""
+    return _sending(run).address.ip_bytes
+
+
+def to_port_of(run: Run) -> int:
+    """`to_port`: the port sent to."""
+    return _sending(run).address.port
 
 
 def in_network(address: bytes, network: IPv4Network | IPv6Network) -> bool:
@@ -230,7 +257,6 @@ EXPORTED: Final = (
     "address_has_name",
     "af_of",
     "divided",
-    "dst_ip_of",
     "equal",
     "from_uri_of",
     "in_network",
@@ -244,10 +270,16 @@ EXPORTED: Final = (
     "same_address",
     "shifted_left",
     "shifted_right",
-    "src_ip_of",
+    "snd_af_of",
+    "snd_ip_of",
+    "snd_port_of",
+    "snd_proto_of",
     "status_of",
+    "text",
     "text_length",
     "text_of",
+    "to_ip_of",
+    "to_port_of",
     "to_uri_of",
     "undefined",
     "uri_of",

@@ -32,8 +32,9 @@ RETURN: Final = 1  # it is the route's
 KEEP: Final = 2  # it is kept under LAST, for a loop or switch that ends the route
 
 LAST: Final = "_last"
-#: The code of a statement that failed.
+#: The code of a statement that failed, and of a return whose value can't be evaluated.
 FAILED: Final = -1
+BAD_RETURN: Final = -5
 
 
 class Statements(Expressions):
@@ -130,9 +131,7 @@ class Statements(Expressions):
         value = typed.node
         if typed.kind == TEST:
             value = build.choose(value, build.constant(1), build.constant(0))
-        put = build.call(
-            self.state.scope.keep(pv.set, f"set_{pv.name}"), build.name(build.RUN), value
-        )
+        put = build.call(self.state.scope.keep(pv.set, f"set_{pv.name}"), build.name(build.RUN), value)
         if not sink:
             return [ast.Expr(put)]
         return self._sunk(build.choose(put, build.constant(1), build.constant(FAILED)), sink)
@@ -207,7 +206,7 @@ class Statements(Expressions):
             return [ast.Return(build.constant(1))]
         value = self.number(statement.value)
         if isinstance(value, ast.Constant):
-            return [ast.Return(build.constant(value.value or None))]
+            return [ast.Return(build.constant(build.number_in(value) or None))]
         # 0 ends the script, which is None here.
         return [ast.Return(build.either(value, build.constant(None)))]
 
@@ -227,7 +226,7 @@ class Statements(Expressions):
         """A statement that does nothing if its expression can't be evaluated."""
         failed = [self._report(statement), *self._sunk(build.constant(FAILED), sink)]
         if isinstance(statement, Return):
-            failed = [self._report(statement), ast.Return(build.constant(FAILED))]
+            failed = [self._report(statement), ast.Return(build.constant(BAD_RETURN))]
         made = self._try(body, failed)
         build.located([made], statement.place)
         return [made]

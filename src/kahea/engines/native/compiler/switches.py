@@ -20,7 +20,7 @@ class Switches(Statements):
         tests = [self._test(case, subject) for case in statement.cases]
         groups = _groups(statement.cases)
         if groups is not None:
-            return self._chain(statement, tests, groups, sink)
+            return self._chain(tests, groups, sink)
         return self._row(statement, tests, sink)
 
     def _subject(self, statement: Switch) -> ast.expr:
@@ -48,9 +48,7 @@ class Switches(Statements):
         build.located([node], case.place)
         return node
 
-    def _chain(
-        self, statement: Switch, tests: list[ast.expr | None], groups: list[tuple[list[int], Case]], sink: int
-    ) -> list[ast.stmt]:
+    def _chain(self, tests: list[ast.expr | None], groups: list[tuple[list[int], Case]], sink: int) -> list[ast.stmt]:
         """`if` and `elif`: no case falls into the next."""
         orelse: list[ast.stmt] = self._sunk(build.constant(1), sink)
         for labels, last in groups:

@@ -1,0 +1,63 @@
+"""What the compiler makes of programs, and what it says of wrong ones."""
+
+from __future__ import annotations
+
+import traceback
+
+import pytest
+
+from kahea.engines.native.diagnostics import CfgError
+
+from .both import Ours, Program, cfg, lines, request
+
+
+def errors(body: str) -> list[str]:
+    """The messages of the errors of a route."""
+    with pytest.raises(CfgError) as caught:
+        Ours(cfg([Program(body)]))
+    return [each.message for each in caught.value.diagnostics]
+
+
+def test_all_errors_are_told() -> None:
+    found = errors('xlogg("x");\n$var(a) = $nope;\nroute(RELAI);\nis_method();\nif (5 == "5") exit;')
+    assert found == [
+        "there is no function xlogg()",
+        "$nope: unknown variable $nope; did you mean $op?",
+        "there is no route[RELAI]",
+        "is_method() takes 1 argument, not 0",
+        "a number is needed here, not text",
+    ]
+
+
+def test_an_error_shows_its_line() -> None:
+    with pytest.raises(CfgError) as caught:
+        Ours(cfg([Program('xlogg("x");')]))
+    text = str(caught.value)
+    assert '    xlogg("x");\n    ^~~~~~~~~~' in text
+    assert "did you mean xlog?" in text
+
+
+def test_a_function_of_a_module_that_is_not_loaded() -> None:
+    assert errors("ds_select_dst(1, 4);") == ["there is no function ds_select_dst()"]
+    assert errors('save("location", "0");') == ["save() belongs to module registrar, which is not loaded"]
+
+
+def test_a_traceback_names_the_line_of_the_cfg(caplog: pytest.LogCaptureFixture) -> None:
+    programs = lines("route(INNER);")
+    programs[0].routes = 'route[INNER] {\n  $var(x) = 1;\n  xlog("x");\n}'
+    text = cfg(programs)
+    ours = Ours(text)
+
+    def fails(*_: object) -> int:
+        raise ZeroDivisionError
+
+    globals_ = ours.node.routes.find("INNER").__globals__  # type: ignore[union-attr]
+    globals_["xlog"] = fails
+    ours.send(request(programs[0], 10))
+    record = next(r for r in caplog.records if r.exc_info)
+    assert record.exc_info is not None
+    frames = traceback.extract_tb(record.exc_info[2])
+    at = [(f.name, f.lineno) for f in frames if f.filename == "kamailio.cfg"]
+    row = text.split("\n").index('  xlog("x");') + 1
+    assert [name for name, _ in at] == ["request_route", "route[T0]", "route[INNER]"]
+    assert at[-1] == ("route[INNER]", row)
