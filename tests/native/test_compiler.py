@@ -61,3 +61,15 @@ def test_a_traceback_names_the_line_of_the_cfg(caplog: pytest.LogCaptureFixture)
     row = text.split("\n").index('  xlog("x");') + 1
     assert [name for name, _ in at] == ["request_route", "route[T0]", "route[INNER]"]
     assert at[-1] == ("route[INNER]", row)
+
+
+def test_routes_that_call_themselves_have_an_end() -> None:
+    program = Program(
+        "$var(n) = 0; route(REC); OUT($var(n))", routes="route[REC] { $var(n) = $var(n) + 1; route(REC); }"
+    )
+    assert Ours(cfg([program])).run([program]) == [["256", "RC 1"]]
+
+
+def test_a_route_may_be_there_once() -> None:
+    with pytest.raises(CfgError, match=r"there is a route\[DUP\] already"):
+        Ours(cfg([Program("exit;", routes="route[DUP] { exit; }\nroute[DUP] { exit; }")]))

@@ -298,7 +298,10 @@ class Calls(Operands):
             if ("request", name) not in scope.route_names:
                 self.unknown_route("request", name, e.target)
                 return build.constant(1)
-            return build.call(scope.route_names["request", name], build.name(build.RUN))
+            title = scope.route_names["request", name]
+            scope.calls.setdefault(self.state.title, set()).add(title)
+            return build.call(title, build.name(build.RUN))
+        scope.calls.setdefault(self.state.title, set()).add(None)
         target = self._argument_str(e.target, Call(name="route", place=e.place))
         return build.call("route_named", build.name(build.RUN), build.name("routes"), target)
 

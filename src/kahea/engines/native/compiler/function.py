@@ -16,9 +16,10 @@ END = build.constant(None)
 class FunctionState:
     """A function being generated for a route of `kind` (the tree's word)."""
 
-    def __init__(self, scope: Scope, kind: str, routes: int) -> None:
+    def __init__(self, scope: Scope, kind: str, routes: int, title: str) -> None:
         self.scope = scope
         self.kind = kind
+        self.title = title
         #: The kinds of route that it runs in, as bits of `routing.run`.
         self.routes = routes
         #: Statements that must run before the expression being compiled.

@@ -10,7 +10,7 @@ import ast
 from types import FunctionType
 from typing import TYPE_CHECKING, Final
 
-from kahea.engines.native.compiler import build
+from kahea.engines.native.compiler import build, runtime
 from kahea.engines.native.compiler.function import FunctionState
 from kahea.engines.native.compiler.scope import Scope
 from kahea.engines.native.compiler.statements import RETURN
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from kahea.routing.generation import Route as Function
     from kahea.routing.node import Node
 
-_ANY: Final = 0xFFFF
 _BITS: Final = {
     "request": kinds.REQUEST_ROUTE,
     "failure": kinds.FAILURE_ROUTE,
@@ -40,6 +39,8 @@ def compile_program(program: Program, node: Node) -> Generation:
     scope = Scope(program, node)
     routes = program.routes()
     for route in routes:
+        if scope.route_names[route.kind, route.name]:
+            scope.error("duplicate-route", f"there is a {title(route)} already", route.place)
         scope.route_names[route.kind, route.name] = title(route)
     trees = [(route, _function(scope, route)) for route in routes]
     if scope.diagnostics:
@@ -52,6 +53,9 @@ def compile_program(program: Program, node: Node) -> Generation:
         made = scope.names[tree.name]
         assert isinstance(made, FunctionType)
         functions[route.kind, route.name] = made
+    for name in scope.recursive_routes():
+        bounded = runtime.bounded(functions["request", name], node.settings.max_recursive_level)
+        functions["request", name] = scope.names[scope.route_names["request", name]] = bounded
     scope.names["routes"] = {name: made for (kind, name), made in functions.items() if kind == "request"}
     return _generation(program, functions)
 
@@ -66,7 +70,7 @@ def title(route: Route) -> str:
 
 
 def _function(scope: Scope, route: Route) -> ast.FunctionDef:
-    state = FunctionState(scope, route.kind, _bits(route))
+    state = FunctionState(scope, route.kind, _bits(route), title(route))
     body = Switches(state).block(route.body, RETURN, route)
     arguments = ast.arguments([], [ast.arg(build.RUN)], None, [], [], None, [])
     function = ast.FunctionDef(title(route), arguments, body, [], None)
@@ -75,8 +79,6 @@ def _function(scope: Scope, route: Route) -> ast.FunctionDef:
 
 
 def _bits(route: Route) -> int:
-    if route.kind == "request" and route.name:
-        return _ANY
     if route.kind == "reply":
         return kinds.ONREPLY_ROUTE if route.name else kinds.CORE_ONREPLY_ROUTE
     if route.kind == "event":

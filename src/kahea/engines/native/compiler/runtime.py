@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kahea.script")
 
+DEPTH: Final = "native.depth"
+NO_ROUTE: Final = -10  # the code of a route that is not there
 INET: Final = 2
 INET6: Final = 10
 _BITS: Final = 64
@@ -232,12 +234,29 @@ def address_has_name(run: Run, address: bytes, name: str) -> bool:
     return False
 
 
+def bounded(route: Route, limit: int) -> Route:
+    """A route that may come to call itself, with an end to it (`max_recursive_level`)."""
+
+    def enter(run: Run) -> object:
+        depth = run.state.get(DEPTH, 0) + 1
+        if depth > limit:
+            run.node.log.error("routes call each other more than %d deep", limit)
+            return -1
+        run.state[DEPTH] = depth
+        try:
+            return route(run)
+        finally:
+            run.state[DEPTH] = depth - 1
+
+    return enter
+
+
 def route_named(run: Run, routes: dict[str, Route], name: str) -> object:
     """`route($var(x))`: the route that a text names now."""
     route = routes.get(name)
     if route is None:
         run.node.log.error("there is no route[%s]", name)
-        return -1
+        return NO_ROUTE
     return route(run)
 
 

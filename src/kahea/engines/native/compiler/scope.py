@@ -31,6 +31,8 @@ class Scope:
         self._kept: dict[tuple[int, str], str] = {}
         #: The functions of named routes, by kind and name; filled while compiling, read by generated code.
         self.route_names: dict[tuple[str, str], str] = {}
+        #: Which routes each function calls, by titles; None for one that is named while it runs.
+        self.calls: dict[str, set[str | None]] = {}
         self.flags: dict[str, int] = {}
         for route in program.routes():
             self.route_names.setdefault((route.kind, route.name), "")
@@ -62,6 +64,23 @@ class Scope:
     def routes_of(self, kind: str) -> Iterable[str]:
         """The names of the routes of a kind."""
         return [name for k, name in self.route_names if k == kind]
+
+    def recursive_routes(self) -> list[str]:
+        """The routes that can come to call themselves."""
+        titles = {self.route_names["request", name]: name for name in self.routes_of("request")}
+        reached = {title: self._reached(title, titles) for title in titles}
+        return [name for title, name in titles.items() if title in reached[title]]
+
+    def _reached(self, title: str, titles: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        waiting = [title]
+        while waiting:
+            for callee in self.calls.get(waiting.pop(), ()):
+                for each in titles if callee is None else (callee,):
+                    if each not in found:
+                        found.add(each)
+                        waiting.append(each)
+        return found
 
     def _declare_flags(self, declaration: Flags) -> None:
         for flag, number in declaration.names:
