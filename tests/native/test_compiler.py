@@ -65,7 +65,7 @@ def test_a_traceback_names_the_line_of_the_cfg(caplog: pytest.LogCaptureFixture)
 
 def test_routes_that_call_themselves_have_an_end() -> None:
     program = Program(
-        "$var(n) = 0; route(REC); OUT($var(n))", routes="route[REC] { $var(n) = $var(n) + 1; route(REC); }"
+        "$var(n) = 0; route(REC); OUT($var(n));", routes="route[REC] { $var(n) = $var(n) + 1; route(REC); }"
     )
     assert Ours(cfg([program])).run([program]) == [["256", "RC 1"]]
 

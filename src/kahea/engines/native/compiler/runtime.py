@@ -238,7 +238,7 @@ def bounded(route: Route, limit: int) -> Route:
     """A route that may come to call itself, with an end to it (`max_recursive_level`)."""
 
     def enter(run: Run) -> object:
-        depth: int = run.state.get(DEPTH, 0) + 1  # type: ignore[assignment, operator]
+        depth: int = run.state.get(DEPTH, 0) + 1  # type: ignore[operator]
         if depth > limit:
             run.node.log.error("routes call each other more than %d deep", limit)
             return -1
