@@ -239,7 +239,7 @@ def bounded(route: Route, limit: int) -> Route:
 
     def enter(run: Run) -> object:
         depth: int = run.state.get(DEPTH, 0) + 1  # type: ignore[operator]
-        if depth > limit:
+        if depth >= limit:  # the main route is the first level
             run.node.log.error("routes call each other more than %d deep", limit)
             return -1
         run.state[DEPTH] = depth
