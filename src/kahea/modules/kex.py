@@ -7,10 +7,11 @@ import secrets
 from itertools import count
 from typing import TYPE_CHECKING
 
-from kahea.routing.module import Module, RpcError, Value, function, rpc, variable
+from kahea.routing.module import Module, RpcError, Value, function, native, rpc, variable
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
+    from kahea.routing.pv import Pv
     from kahea.routing.run import Run
 
 #: The level of `logging` that shows what a value of `debug` asks for.
@@ -31,6 +32,7 @@ class Kex(Module):
         self._stem = ""
         self._baseline: Statistics = {}
 
+    @native("int")
     @function
     def setdebug(self, run: Run, level: int) -> int:
         """Set the log level of this node until `resetdebug`."""
@@ -42,6 +44,7 @@ class Kex(Module):
         logging.getLogger("kahea").setLevel(shown)
         return 1
 
+    @native()
     @function
     def resetdebug(self, run: Run) -> int:
         """Go back to the log level that the configuration has."""
@@ -50,6 +53,12 @@ class Kex(Module):
             self._configured = None
             logging.getLogger("kahea").setLevel(logging.NOTSET)
         return 1
+
+    @native("pv", "str")
+    @native("pv", "str", name="avp_printf")
+    def pv_printf(self, run: Run, target: Pv, what: str) -> bool:
+        """Set a variable to a text with variables in it; -1 if it can't be set."""
+        return target.set(run, what)
 
     @variable("sruid")
     def sruid(self, run: Run, name: str, index: object) -> Value:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kahea.routing.common import HopCount
-from kahea.routing.module import Module, Param, function
+from kahea.routing.module import Module, Param, function, native
+from kahea.routing.run import BRANCH_ROUTE, FAILURE_ROUTE, REQUEST_ROUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kahea.routing.node import Node
     from kahea.routing.run import Run
+
+_ASKING = REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE
 
 
 def _limit(value: int) -> int:
@@ -38,6 +41,9 @@ class Maxfwd(Module):
         """Every request is counted."""
         return {"process_maxfwd": self._hops.process}
 
+    @native("int", name="mf_process_maxfwd_header", routes=REQUEST_ROUTE)
+    @native("int", name="maxfwd_process", routes=REQUEST_ROUTE)
+    @native("int", routes=REQUEST_ROUTE)
     @function
     def process_maxfwd(self, run: Run, limit: int) -> int:
         """Count Max-Forwards down, or add it with the value `limit` (0..255) if there is none.
@@ -47,6 +53,9 @@ class Maxfwd(Module):
         """
         return self._hops.process(run, limit)
 
+    @native("int", name="mf_lowlimit", routes=_ASKING)
+    @native("int", name="maxfwd_at_least", routes=_ASKING)
+    @native("int", routes=_ASKING)
     @function
     def is_maxfwd_lt(self, run: Run, limit: int) -> int:
         """Whether the received Max-Forwards, as counted down, is below `limit`; -2: none, -3: no number."""

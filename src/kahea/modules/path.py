@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kahea.net.address import P_UDP, PROTO_NAMES, Listener
-from kahea.routing.module import ConfigError, Module, Param, function
+from kahea.routing.module import ConfigError, Module, Param, function, native
+from kahea.routing.run import REQUEST_ROUTE
 from kahea.routing.text import wire
 from kahea.sip.message import H_PATH
 from kahea.sip.uri import unescape
@@ -94,11 +95,33 @@ class Path(Module):
         callbacks.append(self._follow)
 
     # ---- functions
+    #
+    # Natively, each of the first has the others' arguments as optional ones.
 
     @function
     def add_path(self, run: Run) -> int:
         """Add a Path header with this server's address."""
         return self._add(run, "", "", received=False)
+
+    @native("str", "str", name="add_path", least=0, routes=REQUEST_ROUTE)
+    def add_path_native(self, run: Run, user: str = "", params: str = "") -> int:
+        """As add_path_user_params(), all optional."""
+        return self._add(run, user, params, received=False)
+
+    @native("str", "str", name="add_path_received", least=0, routes=REQUEST_ROUTE)
+    def add_path_received_native(self, run: Run, user: str = "", params: str = "") -> int:
+        """As add_path_received_user_params(), all optional."""
+        return self._add(run, user, params, received=True)
+
+    @native("str", "str", "str", name="add_path_advertised_address", least=1, routes=REQUEST_ROUTE)
+    def add_path_advertised_native(self, run: Run, address: str, user: str = "", params: str = "") -> int:
+        """As add_path_advertised_address_user_params(), the last two optional."""
+        return self._add_advertised(run, address, user, params, received=False)
+
+    @native("str", "str", "str", name="add_path_received_advertised_address", least=1, routes=REQUEST_ROUTE)
+    def add_path_received_advertised_native(self, run: Run, address: str, user: str = "", params: str = "") -> int:
+        """As add_path_received_advertised_address_user_params(), the last two optional."""
+        return self._add_advertised(run, address, user, params, received=True)
 
     @function
     def add_path_user(self, run: Run, user: str) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from kahea.routing.module import Module, Param, Value, function, variable
-from kahea.routing.run import FAILURE_ROUTE, ONREPLY_ROUTE, REQUEST_ROUTE, Run
+from kahea.routing.module import Module, Param, Value, function, native, variable
+from kahea.routing.run import CORE_ONREPLY_ROUTE, FAILURE_ROUTE, ONREPLY_ROUTE, REQUEST_ROUTE, Run
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
 from kahea.sip.message import M_ACK, Message
 from kahea.sip.status import reason as reason_phrase
+
+_ANSWERING = REQUEST_ROUTE | FAILURE_ROUTE | ONREPLY_ROUTE | CORE_ONREPLY_ROUTE
 
 
 class Sl(Module):
@@ -32,6 +34,8 @@ class Sl(Module):
         else:
             self.node.on_sl_ack = lambda msg: self.node.run_event("sl:filtered-ack", msg)
 
+    @native("int", "str", name="sl_reply", routes=REQUEST_ROUTE)
+    @native("int", "str", routes=REQUEST_ROUTE)
     @function
     def sl_send_reply(self, run: Run, code: int, reason: str) -> int:
         """Reply without a transaction."""
@@ -47,6 +51,7 @@ class Sl(Module):
             self._call(self.event_callback_lres_sent, "sl:local-response", run.msg)
         return sent
 
+    @native("int", "str", routes=_ANSWERING)
     @function
     def send_reply(self, run: Run, code: int, reason: str) -> int:
         """Reply through the transaction if there is one, else without."""
@@ -59,11 +64,13 @@ class Sl(Module):
             return 1 if self.node.layer.reply(t, code, phrase) else -1
         return self.sl_send_reply(run, code, reason)
 
+    @native("int", "str", "int", routes=_ANSWERING)
     @function
     def send_reply_mode(self, run: Run, code: int, reason: str, mode: int) -> int:
         """As send_reply; mode 1 forces a stateless reply."""
         return self.sl_send_reply(run, code, reason) if mode & 1 else self.send_reply(run, code, reason)
 
+    @native(routes=REQUEST_ROUTE)
     @function
     def sl_reply_error(self, run: Run) -> int:
         """A stateless 500, with the words that Kamailio has for a KEMI script: it does not tell why."""
@@ -71,11 +78,17 @@ class Sl(Module):
             return self.sl_send_reply(run, 500, "No error (0/SL)")
         return self.sl_send_reply(run, 500, "I'm terribly sorry, server error occurred (1/SL)")
 
+    @native(routes=_ANSWERING)
     @function
     def send_reply_error(self, run: Run) -> int:
         """As sl_reply_error, through the transaction if there is one."""
         code, reason = self._error(run)
         return self.send_reply(run, code, reason)
+
+    @native("str", "str", name="sl_forward_reply", least=0, routes=ONREPLY_ROUTE | CORE_ONREPLY_ROUTE)
+    def sl_forward_reply_native(self, run: Run, code: str = "", reason: str = "") -> int:
+        """As sl_forward_reply(), status and reason optional."""
+        return self.sl_forward_reply(run, code, reason)
 
     @function
     def sl_forward_reply(self, run: Run, code: str, reason: str) -> int:

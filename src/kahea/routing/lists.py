@@ -20,12 +20,13 @@ XValue = Union[int, str, "Xavps", None]
 
 
 class Avps:
-    """Attribute-value pairs: each name, a number or a text, has a stack of numbers and texts."""
+    """Attribute-value pairs: each name, a number or a text, has a stack of numbers and texts. Each value has flags."""
 
-    __slots__ = ("_stacks",)
+    __slots__ = ("_flags", "_stacks")
 
     def __init__(self) -> None:
         self._stacks: dict[AvpName, list[Scalar]] = {}
+        self._flags: dict[AvpName, dict[int, int]] = {}  # by the value's place in its stack
 
     def get(self, name: AvpName, index: int = 0) -> Scalar | None:
         """The value at an index from the newest, 0; negative ones count from the oldest, -1."""
@@ -50,6 +51,7 @@ class Avps:
     def replace(self, name: AvpName, value: Scalar) -> None:
         """Make this the only value."""
         self._stacks[name] = [value]
+        self._flags.pop(name, None)
 
     def pop(self, name: AvpName) -> bool:
         """Remove the newest value; False if there was none."""
@@ -57,12 +59,15 @@ class Avps:
         if stack is None:
             return False
         stack.pop()
+        if name in self._flags:
+            self._flags[name].pop(len(stack), None)
         if not stack:
             del self._stacks[name]
         return True
 
     def remove(self, name: AvpName) -> int:
         """Remove every value; how many there were."""
+        self._flags.pop(name, None)
         return len(self._stacks.pop(name, ()))
 
     def names(self) -> list[AvpName]:
@@ -72,6 +77,21 @@ class Avps:
     def clear(self) -> None:
         """Remove everything."""
         self._stacks.clear()
+        self._flags.clear()
+
+    def flags(self, name: AvpName) -> int:
+        """The flags of the newest value, 0 if there is none."""
+        stack = self._stacks.get(name)
+        return self._flags.get(name, {}).get(len(stack) - 1, 0) if stack else 0
+
+    def mark(self, name: AvpName, add: int, remove: int) -> bool:
+        """Set and clear flags of the newest value; False if there is none."""
+        stack = self._stacks.get(name)
+        if not stack:
+            return False
+        of_name = self._flags.setdefault(name, {})
+        of_name[len(stack) - 1] = of_name.get(len(stack) - 1, 0) & ~remove | add
+        return True
 
 
 class Xitem:

@@ -126,7 +126,8 @@ class Native:
     - `format`: text with variables that the function renders itself; it gets a `Format`
     - `regex`: a literal regular expression, as written, checked when the cfg is loaded
     - `route:KIND`: the name of a route of that kind, as written, checked when the cfg is loaded
-    - `flag`: a flag's number or declared name; the function gets its number
+    - `flag`: a flag's number or declared name (`flags`); the function gets its number
+    - `avpflag`: as `flag`, of those that `avpflags` declares
     - `socket`: `proto:host:port` as written, quoted or not
     - a function `(node, text)`: a literal (a variable as its own text), which it prepares once, when the cfg is loaded;
       what it returns is the argument. It raises ValueError where the text won't do

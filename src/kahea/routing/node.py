@@ -356,9 +356,9 @@ class Node(Dispatcher):
 
     def _run_on_request(self, kind: int, name: str, t: Transaction, branch: Branch) -> None:
         generation = self._generation(t)
-        route = generation.find(name, "failure")
-        if route is None and kind == BRANCH_FAILURE_ROUTE:
-            route = generation.event(f"tm:branch-failure:{name}")
+        route = generation.event(f"tm:branch-failure:{name}") if kind == BRANCH_FAILURE_ROUTE else None
+        if route is None:
+            route = generation.find(name, "failure")
         if route is None:
             return
         msg = t.request
@@ -391,9 +391,12 @@ class Node(Dispatcher):
         """Where a URI is sent, in order (RFC 3263); empty if nowhere. May wait."""
         return self.targets.of_uri(uri, send_sock, connection_id, received_on)
 
-    def stream_instead(self, listener: Listener, address: Address) -> Destination | None:  # noqa: ARG002
-        """The stream destination for a request too large for a datagram."""
-        stream = self.targets.default_listener(self.settings.udp_mtu_try_proto, address.family)
+    def stream_instead(self, msg: Message, address: Address) -> Destination | None:
+        """The stream destination for a request too large for a datagram, None to send it as it is."""
+        proto = msg.facets.get("udp_mtu_try_proto", self.settings.udp_mtu_try_proto)
+        if not isinstance(proto, int) or proto in (0, P_UDP):
+            return None
+        stream = self.targets.default_listener(proto, address.family)
         return None if stream is None else Destination(stream, address)
 
     def forward_stateless(self, msg: Message) -> bool:

@@ -161,7 +161,7 @@ cdef int _add(TransactionLayer layer, Transaction t, Message msg, bytes uri, byt
         mtu = layer.settings.udp_mtu
         if mtu and branch.listener.proto == 1 and len(data) > mtu:
             # RFC 3261 §18.1.1: what would be fragmented goes by a stream, where there is one.
-            stream = layer.hooks.stream_instead(branch.listener, branch.address)
+            stream = layer.hooks.stream_instead(msg, branch.address)
             if stream is not None:
                 branch.listener, branch.address, branch.connection_id = stream
                 via = via_line(branch.listener, branch.id, msg)

@@ -54,7 +54,7 @@ class Hooks(Protocol):
         They are sent to from `send_sock`, else from the listener the request came on, if it fits, else the first.
         """
 
-    def stream_instead(self, listener: Listener, address: Address) -> Destination | None:
+    def stream_instead(self, msg: Message, address: Address) -> Destination | None:
         """The stream destination for a request too large for a datagram, or None."""
 
     def in_worker(self, work: Callable[..., object], *args: Any) -> bool:

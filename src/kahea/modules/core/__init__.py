@@ -3,12 +3,15 @@
 from kahea.modules.core.flags import Flags
 from kahea.modules.core.log import Logging
 from kahea.modules.core.myself import Myself
+from kahea.modules.core.rewrite import Rewriting
+from kahea.modules.core.settings import Selecting
+from kahea.modules.core.shell import Shell
 from kahea.modules.core.target import Targeting
 from kahea.modules.core.tests import Tests
 from kahea.modules.core.transport import Transport
 
 
-class Core(Logging, Tests, Flags, Myself, Targeting, Transport):
+class Core(Logging, Tests, Flags, Myself, Rewriting, Targeting, Transport, Selecting, Shell):
     """Kamailio's core, as KEMI exports it: KSR.info(), KSR.is_INVITE(), KSR.setflag(), KSR.forward()..."""
 
     name = "core"

@@ -1,10 +1,12 @@
-"""Flags of the transaction, of the script run and of each branch: 32 of each, numbered from 0."""
+"""Flags of the transaction, of the script run, of each branch and of AVPs: 32 of each, numbered from 0."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kahea.routing.module import Module, function
+from kahea.modules.core.forms import core_native
+from kahea.routing.lists import lists_of
+from kahea.routing.module import Module, function, native
 
 if TYPE_CHECKING:
     from kahea.routing.run import Run
@@ -22,6 +24,7 @@ class Flags(Module):
         self.node.log.error("flag %d is not between 0 and %d", flag, MAX_FLAG)
         return 0
 
+    @native("flag")
     @function(group="")
     def setflag(self, run: Run, flag: int) -> bool:
         """Set a transaction flag (`$mf`)."""
@@ -29,6 +32,7 @@ class Flags(Module):
         run.msg.flags |= bit
         return bit != 0
 
+    @native("flag")
     @function(group="")
     def resetflag(self, run: Run, flag: int) -> bool:
         """Clear a transaction flag."""
@@ -36,11 +40,13 @@ class Flags(Module):
         run.msg.flags &= ~bit
         return bit != 0
 
+    @native("flag")
     @function(group="")
     def isflagset(self, run: Run, flag: int) -> bool:
         """Whether a transaction flag is set."""
         return run.msg.flags & self._bit(flag) != 0
 
+    @native("int")
     @function(group="")
     def setsflag(self, run: Run, flag: int) -> bool:
         """Set a script flag (`$sf`)."""
@@ -48,6 +54,7 @@ class Flags(Module):
         run.msg.sflags |= bit
         return bit != 0
 
+    @native("int")
     @function(group="")
     def resetsflag(self, run: Run, flag: int) -> bool:
         """Clear a script flag."""
@@ -55,6 +62,7 @@ class Flags(Module):
         run.msg.sflags &= ~bit
         return bit != 0
 
+    @native("int")
     @function(group="")
     def issflagset(self, run: Run, flag: int) -> bool:
         """Whether a script flag is set."""
@@ -96,6 +104,46 @@ class Flags(Module):
         if branch == 0:
             return msg.bflags & bit != 0
         return 1 <= branch <= len(msg.branches) and msg.branches[branch - 1].flags & bit != 0
+
+    # Natively, the branch may be left out, and one that does not exist is an error.
+
+    @native("int", "int", name="setbflag", least=1)
+    def setbflag_native(self, run: Run, flag: int, branch: int = 0) -> bool:
+        """As setbiflag(), by default for the first branch; -1 for a branch that does not exist."""
+        return self._exists(run.msg, branch) and self._set_branch(run.msg, flag, branch)
+
+    @native("int", "int", name="resetbflag", least=1)
+    def resetbflag_native(self, run: Run, flag: int, branch: int = 0) -> bool:
+        """As resetbiflag(), by default for the first branch; -1 for a branch that does not exist."""
+        return self._exists(run.msg, branch) and self._reset_branch(run.msg, flag, branch)
+
+    @native("int", "int", name="isbflagset", least=1)
+    def isbflagset_native(self, run: Run, flag: int, branch: int = 0) -> bool:
+        """As isbiflagset(), by default for the first branch."""
+        return self.isbiflagset(run, flag, branch)
+
+    def _exists(self, msg: Message, branch: int) -> bool:
+        if 0 <= branch <= len(msg.branches):
+            return True
+        self.node.log.error("there is no branch %d", branch)
+        return False
+
+    # AVP flags: each name's newest value has its own, gone with it.
+
+    @core_native("setavpflag", takes=("text", "avpflag"))
+    def setavpflag(self, run: Run, avp: str, flag: int) -> bool:
+        """Set a flag, declared by `avpflags`, of an AVP; -1 if there is no AVP of this name."""
+        return lists_of(run.msg).avps.mark(avp, self._bit(flag), 0)
+
+    @core_native("resetavpflag", takes=("text", "avpflag"))
+    def resetavpflag(self, run: Run, avp: str, flag: int) -> bool:
+        """Clear a flag of an AVP; -1 if there is no AVP of this name."""
+        return lists_of(run.msg).avps.mark(avp, 0, self._bit(flag))
+
+    @core_native("isavpflagset", takes=("text", "avpflag"))
+    def isavpflagset(self, run: Run, avp: str, flag: int) -> bool:
+        """Whether a flag of an AVP is set."""
+        return lists_of(run.msg).avps.flags(avp) & self._bit(flag) != 0
 
     def _set_branch(self, msg: Message, flag: int, branch: int) -> bool:
         bit = self._bit(flag)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from kahea.routing.module import Module, function
+from kahea.modules.core.forms import core_native
+from kahea.routing.module import Module, function, native
 
 if TYPE_CHECKING:
     from kahea.routing.run import Run
@@ -35,7 +36,8 @@ class Logging(Module):
 
     def _line(self, level: int, line: str) -> None:
         if level <= self.node.settings.debug:
-            self.node.log.log(PYTHON_LEVEL[level], "%s", line.rstrip("\n"))
+            shown = PYTHON_LEVEL[min(max(level, L_CRIT), L_DBG)]
+            self.node.log.log(shown, "%s", line.rstrip("\n"))
 
     @function(group="")
     def dbg(self, run: Run, line: str) -> None:
@@ -66,6 +68,21 @@ class Logging(Module):
     def crit(self, run: Run, line: str) -> None:
         """Write a critical error (level -2)."""
         self._line(L_CRIT, line)
+
+    @native("text", name="log")
+    def log_line(self, run: Run, line: str) -> None:
+        """Write a line that only shows above level 3."""
+        self._line(L_DBG + 1, line)
+
+    @native("int", "text", name="log")
+    def log_at(self, run: Run, level: int, line: str) -> None:
+        """Write a line with a level of Kamailio's: -1 error, 0 warning, 1 notice, 2 info, 3 and above debug."""
+        self._line(level, line)
+
+    @core_native("error", takes=("text", "text"))
+    def error(self, run: Run, what: str, why: str) -> None:
+        """Write a line of note with both texts; Kamailio does no more either."""
+        self._line(L_NOTICE, f"error: {what}: {why}")
 
     @function(group="")
     def log(self, run: Run, level: str, line: str) -> None:

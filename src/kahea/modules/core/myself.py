@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kahea.net.address import PROTO_IDS
-from kahea.routing.module import Module, function
+from kahea.routing.module import Module, function, native
 from kahea.routing.text import wire
 from kahea.sip.errors import ParseError
 from kahea.sip.uri import parse_uri
@@ -33,6 +33,8 @@ class Myself(Module):
         proto = PROTO_IDS.get(transport.decode("latin-1"), 0) if transport else 0
         return self.node.is_myself(parsed.host, parsed.port, proto)
 
+    @native("str")
+    @native("str", name="is_myhost")
     @function(group="")
     def is_myself(self, run: Run, uri: str) -> bool:
         """Whether a SIP URI, or a bare host, is this server's own."""

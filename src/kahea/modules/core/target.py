@@ -1,80 +1,44 @@
-"""Where a request goes: the Request-URI, the destination URI, other routes of the script, forwarding."""
+"""Where a request goes: the destination URI, other routes of the script, forwarding without a transaction."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kahea.routing.module import Module, function
-from kahea.routing.text import wire
+from kahea.modules.core.forms import core_native
+from kahea.net.address import PROTO_NAMES, is_ip
+from kahea.routing.module import Module, function, native
+from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
-from kahea.sip.uri import Uri, parse_uri
+from kahea.sip.uri import parse_uri
 
 if TYPE_CHECKING:
     from kahea.routing.run import Run
 
+#: What stands for the Request-URI's own in forward().
+URI_HOST = "uri:host"
+URI_PORT = "uri:port"
+
 
 class Targeting(Module):
-    """Rewriting the Request-URI and choosing the next hop."""
+    """Choosing the next hop."""
 
-    @function(group="")
-    def seturi(self, run: Run, uri: str) -> bool:
-        """Set the Request-URI; taken as it is, as in Kamailio."""
-        run.msg.set_uri(wire(uri))
-        return True
+    # Natively, what Kamailio has in module kex:
 
-    @function(group="")
-    def setuser(self, run: Run, user: str) -> bool:
-        """Set the user of the Request-URI; an empty one removes user and password. Of tel, the number."""
-        uri = self._uri(run)
-        if uri is None:
-            return False
-        if uri.scheme in (b"tel", b"tels"):
-            run.msg.set_uri(uri.scheme + b":" + wire(user) + (b";" + uri.params if uri.params else b""))
-        elif user:
-            run.msg.set_uri(uri.replaced(user=wire(user)))
-        else:
-            run.msg.set_uri(uri.replaced(user=b"", password=b""))
-        return True
-
-    @function(group="")
-    def sethost(self, run: Run, host: str) -> bool:
-        """Set the host of the Request-URI, all else kept; a tel URI becomes sip with user=phone."""
-        uri = self._uri(run)
-        if uri is None or not host:
-            return False
-        if uri.scheme in (b"tel", b"tels"):
-            user = uri.user + (b";" + uri.params if uri.params else b"")
-            scheme = b"sip:" if uri.scheme == b"tel" else b"sips:"
-            run.msg.set_uri(scheme + user + b"@" + wire(host) + b";user=phone")
-        else:
-            run.msg.set_uri(uri.replaced(host=wire(host)))
-        return True
-
-    def _uri(self, run: Run) -> Uri | None:
-        if not run.msg.is_request:
-            return None
-        try:
-            uri = parse_uri(run.msg.uri)
-        except ParseError:
-            self.node.log.error("the Request-URI %r can't be parsed", run.msg.uri)
-            return None
-        if uri.is_sip or uri.scheme in (b"tel", b"tels"):
-            return uri
-        self.node.log.error("a %s URI has no user and host to set", uri.scheme.decode("latin-1"))
-        return None
-
+    @native("str")
     @function(group="")
     def setdsturi(self, run: Run, uri: str) -> bool:
         """Set the destination URI (`$du`), the next hop that overrides the Request-URI; "" resets it."""
         run.msg.dst_uri = wire(uri) if uri else None
         return True
 
+    @native()
     @function(group="")
     def resetdsturi(self, run: Run) -> bool:
         """Forget the destination URI."""
         run.msg.dst_uri = None
         return True
 
+    @native()
     @function(group="")
     def isdsturiset(self, run: Run) -> bool:
         """Whether a destination URI is set."""
@@ -89,6 +53,48 @@ class Targeting(Module):
     def forward_uri(self, run: Run, uri: str) -> int:
         """Forward statelessly to the hop that `uri` names; the Request-URI stays."""
         return self.node.forward(run, uri)
+
+    @core_native("forward", takes=("text", "text"), least=0)
+    def forward_native(self, run: Run, host: str = "", port: str = "") -> int:
+        """Forward statelessly: to the destination URI or the Request-URI, or to a host and port.
+
+        `uri:host` and `uri:port` stand for those of the Request-URI, and for its transport. To a host that is named, the
+        request goes by the protocol that it came by.
+        """
+        return self._forward_to(run, host, port, "") if host else self.node.forward(run)
+
+    @core_native("forward_udp", takes=("text", "text"), least=1)
+    def forward_udp(self, run: Run, host: str, port: str = "") -> int:
+        """As forward(host, port), over UDP."""
+        return self._forward_to(run, host, port, "udp")
+
+    @core_native("forward_tcp", takes=("text", "text"), least=1)
+    def forward_tcp(self, run: Run, host: str, port: str = "") -> int:
+        """As forward(host, port), over TCP."""
+        return self._forward_to(run, host, port, "tcp")
+
+    @core_native("forward_tls", takes=("text", "text"), least=1)
+    def forward_tls(self, run: Run, host: str, port: str = "") -> int:
+        """As forward(host, port), over TLS."""
+        return self._forward_to(run, host, port, "tls")
+
+    def _forward_to(self, run: Run, host: str, port: str, proto: str) -> int:
+        msg = run.msg
+        if not msg.is_request:
+            return -1
+        if host == URI_HOST or port == URI_PORT:
+            try:
+                uri = parse_uri(msg.uri)
+            except ParseError:
+                self.node.log.error("forward: the Request-URI %r can't be parsed", msg.uri)
+                return -1
+            proto = proto or text(uri.transport) or ("tls" if uri.scheme == b"sips" else "udp")
+            host = text(uri.host) if host == URI_HOST else host
+            port = str(uri.port or "") if port == URI_PORT else port
+        if is_ip(host) == 6 and not host.startswith("["):
+            host = f"[{host}]"
+        at = f"{host}:{port}" if port else host
+        return self.node.forward(run, f"sip:{at};transport={proto or PROTO_NAMES[msg.proto]}")
 
     @function(group="")
     def route(self, run: Run, name: str) -> int:

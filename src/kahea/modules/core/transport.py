@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kahea.net.address import P_TCP, P_TLS, P_WS, P_WSS
-from kahea.routing.module import Module, function
+from kahea.modules.core.forms import core_native
+from kahea.net.address import P_TCP, P_TLS, P_WS, P_WSS, PROTO_IDS
+from kahea.routing.module import Module, function, native
 from kahea.routing.text import wire
 from kahea.sip.errors import ParseError
 
@@ -19,6 +20,9 @@ FORWARD_NO_CONNECT = 2
 REPLY_CLOSE = 4
 REPLY_NO_CONNECT = 8
 
+#: The facet that overrides the global `udp_mtu_try_proto` for a message; read where requests are sent.
+MTU_PROTO = "udp_mtu_try_proto"
+
 
 def _mark(msg: Message, bit: int) -> bool:
     facets = msg.facets
@@ -29,24 +33,28 @@ def _mark(msg: Message, bit: int) -> bool:
 class Transport(Module):
     """Via, advertised addresses and connections."""
 
+    @core_native("force_rport", "add_rport")
     @function(group="")
     def force_rport(self, run: Run) -> bool:
         """Answer to the source port, and show it in the Via, even if the client did not ask (RFC 3581)."""
         run.msg.force_rport = True
         return True
 
+    @core_native("add_local_rport")
     @function(group="")
     def add_local_rport(self, run: Run) -> bool:
         """Put `;rport` into the Via that this server adds."""
         run.msg.add_local_rport = True
         return True
 
+    @core_native("set_advertised_address", takes=("text",))
     @function(group="")
     def set_advertised_address(self, run: Run, host: str) -> int:
         """The host of this message's own Via; "" goes back to the default."""
         run.msg.advertised_host = wire(host) if host else None
         return 1
 
+    @core_native("set_advertised_port", takes=("text",))
     @function(group="")
     def set_advertised_port(self, run: Run, port: str) -> int:
         """The port of this message's own Via; "" goes back to the default. -1 if it is no port number."""
@@ -59,6 +67,7 @@ class Transport(Module):
         run.msg.advertised_port = int(port)
         return 1
 
+    @core_native("add_tcp_alias", "force_tcp_alias", takes=("int",))
     @function(group="")
     def add_tcp_alias(self, run: Run, port: int) -> int:
         """Let requests to the source address and this port use the connection that this message came on.
@@ -68,6 +77,7 @@ class Transport(Module):
         msg = run.msg
         return self._alias(msg, port if port > 0 else _via_port(msg))
 
+    @core_native("add_tcp_alias", "force_tcp_alias")
     @function(group="")
     def add_tcp_alias_via(self, run: Run) -> int:
         """As add_tcp_alias() with the port of the top Via (RFC 5923 has the same in mind)."""
@@ -82,25 +92,49 @@ class Transport(Module):
             return -1
         return 1 if table.add_alias(msg.connection_id, port) else -1
 
+    @native()
     @function(group="")
     def set_forward_close(self, run: Run) -> bool:
         """Close the connection that this request is forwarded on, once it is sent."""
         return _mark(run.msg, FORWARD_CLOSE)
 
+    @native()
     @function(group="")
     def set_forward_no_connect(self, run: Run) -> bool:
         """Forward this request only over a connection that exists already."""
         return _mark(run.msg, FORWARD_NO_CONNECT)
 
+    @native()
     @function(group="")
     def set_reply_close(self, run: Run) -> bool:
         """Close the connection that replies to this request go out on, once one is sent."""
         return self._mark_reply(run, REPLY_CLOSE)
 
+    @native()
     @function(group="")
     def set_reply_no_connect(self, run: Run) -> bool:
         """Send replies to this request only over a connection that exists already."""
         return self._mark_reply(run, REPLY_NO_CONNECT)
+
+    @core_native("force_send_socket", takes=("socket",))
+    def force_send_socket(self, run: Run, socket: str) -> bool:
+        """Send this message by a listener of ours, `[proto:]host[:port]`; -1 if there is none such."""
+        listener = self.node.find_listener(socket)
+        if listener is None:
+            self.node.log.error("force_send_socket: there is no listener %s", socket)
+            return False
+        run.msg.send_sock = listener
+        return True
+
+    @core_native("udp_mtu_try_proto", takes=("text",))
+    def udp_mtu_try_proto(self, run: Run, proto: str) -> bool:
+        """The transport for this request if it is longer than the global `udp_mtu`; UDP for none."""
+        number = PROTO_IDS.get(proto.lower())
+        if number is None:
+            self.node.log.error("udp_mtu_try_proto: %r is no transport", proto)
+            return False
+        run.msg.facets[MTU_PROTO] = number
+        return True
 
     def _mark_reply(self, run: Run, bit: int) -> bool:
         _mark(run.msg, bit)

@@ -18,9 +18,9 @@ from kahea.modules.usrloc.contact import Contact, socket_text
 from kahea.net.address import PROTO_IDS
 from kahea.routing.generation import event_message
 from kahea.routing.lists import Xavps, lists_of
-from kahea.routing.module import ConfigError, Value, Variable, function
+from kahea.routing.module import ConfigError, Value, Variable, function, native
 from kahea.routing.pv import Pv, PvError, named
-from kahea.routing.run import Run
+from kahea.routing.run import CORE_ONREPLY_ROUTE, FAILURE_ROUTE, ONREPLY_ROUTE, REQUEST_ROUTE, Run
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
 from kahea.sip.uri import parse_uri
@@ -44,6 +44,9 @@ NO_RECORD = 2
 # Bits of reg_from_user()'s mode.
 ANY_PORT = 1
 ANY_PROTO = 2
+
+_LOOKING_UP = REQUEST_ROUTE | FAILURE_ROUTE
+_REGISTERING = REQUEST_ROUTE | FAILURE_ROUTE | ONREPLY_ROUTE | CORE_ONREPLY_ROUTE
 
 EXPIRED_EVENT = "usrloc:contact-expired"
 
@@ -124,6 +127,11 @@ class Registrar(RegistrarParameters):
 
     # ---- registering
 
+    @native("text", "int", "str", name="save", least=1, routes=_REGISTERING)
+    def save_native(self, run: Run, table: str, flags: int = 0, uri: str = "") -> int:
+        """As save(), or save_uri() where a URI is given."""
+        return self.save_uri(run, table, flags, uri) if uri else self.save(run, table, flags)
+
     @function
     def save(self, run: Run, table: str, flags: int) -> int:
         """Process a REGISTER: add, refresh or remove its contacts, and answer it.
@@ -142,6 +150,7 @@ class Registrar(RegistrarParameters):
         domain = self._domain(table)
         return NOT_FOUND if domain is None else Save(self, run, domain, flags)(wire(uri))
 
+    @native(routes=REQUEST_ROUTE | FAILURE_ROUTE)
     @function
     def reg_send_reply(self, run: Run) -> int:
         """Send the answer that save() held back (its flag 2)."""
@@ -159,6 +168,7 @@ class Registrar(RegistrarParameters):
             return -1
         return 1
 
+    @native("str", routes=REQUEST_ROUTE)
     @function
     def add_sock_hdr(self, run: Run, name: str) -> int:
         """Add a header with the listener that the request came to, as `udp:192.0.2.1:5060`."""
@@ -170,6 +180,7 @@ class Registrar(RegistrarParameters):
         run.msg.append_header(wire(f"{name}: {value}\r\n"))
         return 1
 
+    @native("text", "str")
     @function
     def unregister(self, run: Run, table: str, uri: str) -> int:
         """Remove all contacts of an AOR. -1: no AOR in `uri`; -2: the database failed."""
@@ -189,6 +200,7 @@ class Registrar(RegistrarParameters):
             return -2
         return 1 if self.usrloc.settle(domain, contacts) is None else -2
 
+    @native("text", "str", "str", name="unregister")
     @function
     def unregister_ruid(self, run: Run, table: str, uri: str, ruid: str) -> int:
         """Remove one contact by its unique id; with db_mode 3, `uri` may be empty. -3: it is not there."""
@@ -209,6 +221,7 @@ class Registrar(RegistrarParameters):
 
     # ---- looking up
 
+    @native("text", routes=_LOOKING_UP)
     @function
     def lookup(self, run: Run, table: str) -> int:
         """Send the request to the first contact of the Request-URI's AOR, and branches to the others.
@@ -218,18 +231,26 @@ class Registrar(RegistrarParameters):
         domain = self._domain(table)
         return NOT_FOUND if domain is None else Lookup(self, run, domain).to_request(run.msg.uri)
 
+    @native("text", "str", name="lookup", routes=_LOOKING_UP)
     @function
     def lookup_uri(self, run: Run, table: str, uri: str) -> int:
         """As lookup(), for the AOR of `uri`."""
         domain = self._domain(table)
         return NOT_FOUND if domain is None else Lookup(self, run, domain).to_request(wire(uri))
 
+    @native("text", name="lookup_to_dset", routes=_LOOKING_UP)
+    def lookup_ruri_to_dset(self, run: Run, table: str) -> int:
+        """As lookup_to_dset(), for the Request-URI."""
+        return self.lookup_to_dset(run, table, text(run.msg.uri))
+
+    @native("text", "str", routes=_LOOKING_UP)
     @function
     def lookup_to_dset(self, run: Run, table: str, uri: str) -> int:
         """As lookup_uri(), but the contacts become branches, and the request stays as it is."""
         domain = self._domain(table)
         return NOT_FOUND if domain is None else Lookup(self, run, domain).to_branches(wire(uri))
 
+    @native("text", routes=_LOOKING_UP)
     @function
     def lookup_branches(self, run: Run, table: str) -> int:
         """lookup() for the Request-URI and for every branch that has nothing but a URI."""
@@ -242,6 +263,7 @@ class Registrar(RegistrarParameters):
         codes += [lookup.to_branch(branch) for branch in branches]
         return FOUND if FOUND in codes else codes[-1]
 
+    @native("text", "str", "str", "str")
     @function
     def lookup_xavp(self, run: Run, table: str, uri: str, rxname: str, cxname: str) -> int:
         """Fetch the contacts of an AOR into XAVPs: one `cxname` each, and `rxname` for all.
@@ -273,16 +295,19 @@ class Registrar(RegistrarParameters):
 
     # ---- asking
 
+    @native("text")
     @function
     def registered(self, run: Run, table: str) -> int:
         """Whether the AOR of the Request-URI (of a reply: of the To header) has contacts: 1, else -1."""
         return self._registered(run, table, "", 0, 0)
 
+    @native("text", "str", name="registered")
     @function
     def registered_uri(self, run: Run, table: str, uri: str) -> int:
         """As registered(), for the AOR of `uri`."""
         return self._registered(run, table, uri, 0, 0)
 
+    @native("text", "str", "int", name="registered")
     @function
     def registered_flags(self, run: Run, table: str, uri: str, match_option: int) -> int:
         """As registered_uri(), for contacts that match `$xavp(cfg=>match_...)`.
@@ -291,6 +316,7 @@ class Registrar(RegistrarParameters):
         """
         return self._registered(run, table, uri, match_option, 0)
 
+    @native("text", "str", "int", "int", name="registered")
     @function
     def registered_action(self, run: Run, table: str, uri: str, match_option: int, match_action: int) -> int:
         """As registered_flags().
@@ -339,6 +365,7 @@ class Registrar(RegistrarParameters):
             log.info("no AOR in %r: %s", uri, error)
             return None
 
+    @native("text", "str", "int")
     @function
     def reg_from_user(self, run: Run, table: str, uri: str, mode: int) -> int:
         """Whether the message came from where a contact of the AOR is: 1, else -1.
@@ -366,6 +393,7 @@ class Registrar(RegistrarParameters):
                 return 1
         return -1
 
+    @native("text", "str", "text", routes=_LOOKING_UP)
     @function
     def reg_fetch_contacts(self, run: Run, table: str, uri: str, profile: str) -> int:
         """Fetch the contacts of an AOR for `$ulc(profile=>...)`. -1: there are none."""
@@ -381,6 +409,7 @@ class Registrar(RegistrarParameters):
         profiles[profile] = ulc.Profile(domain.name, contacts[0].aor, contacts, self.usrloc.advertised)
         return 1
 
+    @native("text", routes=_LOOKING_UP)
     @function
     def reg_free_contacts(self, run: Run, profile: str) -> int:
         """Forget what reg_fetch_contacts() fetched."""

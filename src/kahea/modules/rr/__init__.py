@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from kahea.modules.rr import loose, record
 from kahea.modules.rr.loose import LooseRouter
 from kahea.modules.rr.record import Recorder
 from kahea.net.address import P_TLS, P_UDP, PROTO_IDS, Listener
-from kahea.routing.module import ConfigError, Module, Param, Value, function, variable
+from kahea.routing.module import ConfigError, Module, Param, Value, function, native, variable
 from kahea.routing.pv.errors import PvError
 from kahea.routing.regex import RegexError, compile_posix
+from kahea.routing.run import BRANCH_ROUTE, FAILURE_ROUTE, REQUEST_ROUTE
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
 from kahea.sip.message import H_ROUTE
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from kahea.sip.message import Message
 
 DOWNSTREAM, UPSTREAM = 1, 2
+
+#: Where a Record-Route may be added.
+_RECORDING = REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE
 
 
 class RecordRouting(Module):
@@ -80,11 +83,13 @@ class RecordRouting(Module):
 
     # Record-Route
 
+    @native(routes=_RECORDING)
     @function
     def record_route(self, run: Run) -> int:
         """Add a Record-Route with this server's address; -1 if there is one already."""
         return self.recorder.record_route(run)
 
+    @native("str", name="record_route", routes=_RECORDING)
     @function
     def record_route_params(self, run: Run, params: str) -> int:
         """As record_route(), with URI parameters (";name=value") behind."""
@@ -93,6 +98,7 @@ class RecordRouting(Module):
             record.add_params(run, wire(params))
         return code
 
+    @native("str", "str", routes=_RECORDING)
     @function
     def record_route_preset(self, run: Run, address: str, inbound: str) -> int:
         """Add a Record-Route with the given `host[:port][;params]`, and a second if `inbound` is not ""."""
@@ -101,22 +107,26 @@ class RecordRouting(Module):
             return -1
         return self.recorder.record(run, record.PRESET, wire(address), wire(inbound))
 
+    @native("str", name="record_route_preset", routes=_RECORDING)
     @function
     def record_route_preset_one(self, run: Run, address: str) -> int:
         """Add one Record-Route with the given `host[:port][;params]`."""
         return self.recorder.record(run, record.PRESET, wire(address), b"")
 
+    @native("str", routes=_RECORDING)
     @function
     def record_route_advertised_address(self, run: Run, address: str) -> int:
         """Add Record-Route with the given `host[:port]` and, where transports differ, one for each."""
         return self.recorder.record(run, record.ADVERTISED, wire(address), b"")
 
+    @native("str", routes=_RECORDING)
     @function
     def add_rr_param(self, run: Run, params: str) -> int:
         """Append URI parameters (";name=value") to Record-Route, whether it is there yet or not."""
         record.add_params(run, wire(params))
         return 1
 
+    @native(routes=REQUEST_ROUTE | FAILURE_ROUTE)
     @function
     def remove_record_route(self, run: Run) -> int:
         """Take back record_route(), with the parameters added to it."""
@@ -136,6 +146,7 @@ class RecordRouting(Module):
 
     # Route
 
+    @native(routes=REQUEST_ROUTE)
     @function
     def loose_route(self, run: Run) -> int:
         """Follow the Route headers.
@@ -145,33 +156,39 @@ class RecordRouting(Module):
         """
         return self.router.loose_route(run)
 
+    @native("int", name="loose_route_mode", routes=REQUEST_ROUTE)
     @function(name="loose_route_mode")
     def route_with_mode(self, run: Run, mode: int) -> int:
         """As loose_route(), but with mode 1 a Request-URI that is our own is not a strict router's doing."""
         return self.router.route(run.msg, mode)
 
+    @native(routes=REQUEST_ROUTE)
     @function
     def loose_route_preloaded(self, run: Run) -> int:
         """As loose_route(), but 1 only for an initial request whose Routes were this server's alone."""
         return 1 if self.router.loose_route(run) == loose.PRELOADED else -1
 
+    @native(name="rr_next_hop_route")
     @function
     def next_hop_route(self, run: Run) -> int:
         """Whether loose_route() took the next hop from a Route header behind our own."""
         return 1 if run.msg.facets.get(loose.FACET_NEXT) else -1
 
+    @native("regex", routes=REQUEST_ROUTE)
     @function
     def check_route_param(self, run: Run, pattern: str) -> int:
         """Whether a regular expression is found in the own Route's URI parameters."""
         route = self.router.own_route(run.msg)
         if route is None:
             return -1
-        expression = _regex(pattern)
-        if expression is None:
-            self.node.log.error("check_route_param: bad regular expression %r", pattern)
+        try:
+            expression = compile_posix(pattern, ignore_case=True)
+        except RegexError as error:
+            self.node.log.error("check_route_param: %r: %s", pattern, error)
             return -1
         return 1 if expression.search(text(route.params)) else -1
 
+    @native("text", routes=REQUEST_ROUTE)
     @function
     def is_direction(self, run: Run, direction: str) -> int:
         """Whether the request goes "downstream" (from the dialog's caller) or "upstream"; by `ftag`."""
@@ -251,14 +268,6 @@ def _tag(msg: Message, *, from_to: bool) -> Value:
     except ParseError:
         return None
     return text(tag) if tag else None
-
-
-@lru_cache(maxsize=256)
-def _regex(pattern: str) -> Pattern | None:
-    try:
-        return compile_posix(pattern, ignore_case=True)
-    except RegexError:
-        return None
 
 
 MODULE = RecordRouting

@@ -149,7 +149,7 @@ class Tm(Relay, Control, Contacts, Uac):
         s.reply_to_via = bool(settings.reply_to_via)
         s.use_dns_failover = bool(settings.use_dns_failover)
         s.max_branches = min(max(settings.max_branches, 1), 30)
-        s.udp_mtu = settings.udp_mtu if settings.udp_mtu_try_proto else 0
+        s.udp_mtu = settings.udp_mtu
         if settings.server_signature:
             s.server = wire(settings.server_header) + b"\r\n"
         if self.event_callback_lres_sent:
