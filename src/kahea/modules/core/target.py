@@ -58,8 +58,8 @@ class Targeting(Module):
     def forward_native(self, run: Run, host: str = "", port: str = "") -> int:
         """Forward statelessly: to the destination URI or the Request-URI, or to a host and port.
 
-        `uri:host` and `uri:port` stand for those of the Request-URI, and for its transport. To a host that is named, the
-        request goes by the protocol that it came by.
+        `uri:host` and `uri:port` stand for those of the Request-URI, and for its transport. To a host that is named,
+        the request goes by the protocol that it came by.
         """
         return self._forward_to(run, host, port, "") if host else self.node.forward(run)
 

@@ -20,7 +20,6 @@ from kahea.sip.uri import Uri, parse_uri
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kahea.routing.linear import Pattern
     from kahea.routing.node import Node
     from kahea.routing.pv import Pv
     from kahea.routing.run import Run
