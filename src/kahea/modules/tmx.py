@@ -7,11 +7,12 @@ import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from kahea.routing.module import Module, Param, Value, Variable, function, variable
+from kahea.routing.module import Module, Param, Value, Variable, function, native, variable
 from kahea.routing.pv.table import Bound, named
 from kahea.routing.run import (
     BRANCH_ROUTE,
     CORE_ONREPLY_ROUTE,
+    EVENT_ROUTE,
     FAILURE_ROUTE,
     ONREPLY_ROUTE,
     REQUEST_ROUTE,
@@ -39,6 +40,7 @@ class Tmx(Module):
 
     # ---- retransmissions of what is still being processed
 
+    @native(routes=REQUEST_ROUTE)
     @function
     def t_precheck_trans(self, run: Run) -> int:
         """1 if this request repeats one that is known, be it that its script is still waiting; else -1."""
@@ -125,6 +127,7 @@ class Tmx(Module):
 
     # ---- other transactions
 
+    @native("text", routes=ONREPLY_ROUTE | CORE_ONREPLY_ROUTE)
     @function
     def t_cancel_branches(self, run: Run, which: str) -> int:
         """In a reply route: cancel `all` branches, the `others`, or `this` one."""
@@ -140,19 +143,25 @@ class Tmx(Module):
             layer.cancel_branches(t, run.branch if which == "others" else None)
         return 1
 
+    @native("str", "str", "int")
     @function
-    def t_cancel_callid(self, run: Run, callid: str, cseq: str, flags: int) -> int:
-        """Cancel the branches of the INVITE with this Call-ID and CSeq."""
-        return self.t_cancel_callid_reason(run, callid, cseq, flags, 0)
+    def t_cancel_callid(self, run: Run, callid: str, cseq: str, flag: int) -> int:
+        """Cancel the branches of the INVITE with this Call-ID and CSeq, and set this flag, 1 to 31, of it."""
+        return self.t_cancel_callid_reason(run, callid, cseq, flag, 0)
 
+    @native("str", "str", "int", "int", name="t_cancel_callid")
     @function
-    def t_cancel_callid_reason(self, run: Run, callid: str, cseq: str, flags: int, code: int) -> int:
+    def t_cancel_callid_reason(self, run: Run, callid: str, cseq: str, flag: int, code: int) -> int:
         """As t_cancel_callid, with a Reason header of this status (200 to 699)."""
-        del run, flags
+        del run
         t = self.node.layer.lookup_callid(wire(callid), wire(cseq))
         if t is None or not t.is_invite or t.status >= 200:
             return -1
         reason = b"Reason: SIP;cause=%d\r\n" % code if 200 <= code <= 699 else b""
+        if 0 < flag < 32:
+            t.request.flags |= 1 << flag
+            if t.saved is not None:
+                t.saved = (*t.saved[:5], t.saved[5] | 1 << flag, *t.saved[6:])
         t.cancelled = True
         self.node.layer.cancel_branches(t, None, reason)
         self.node.layer.conclude(t)
@@ -189,9 +198,14 @@ class Tmx(Module):
         """As t_flush_flags for the extended flags, which a message shares with its transaction."""
         return self.t_flush_flags(run)
 
+    @native("int", name="t_drop", least=0)
+    def t_drop_native(self, run: Run, rcode: int = 0) -> int:
+        """As t_drop_rcode(), the status optional."""
+        return self.t_drop_rcode(run, rcode)
+
     @function
     def t_drop(self, run: Run) -> int:
-        """Let the transaction go without a word upstream, and cancel its branches."""
+        """Let the transaction go without a word upstream, and cancel its branches; 0, which ends a native script."""
         return self.t_drop_rcode(run, 0)
 
     @function
@@ -204,8 +218,9 @@ class Tmx(Module):
         if rcode >= 300:
             t.status = rcode
         self.node.layer.release(t)
-        return 1
+        return 0
 
+    @native(routes=EVENT_ROUTE)
     @function
     def t_reuse_branch(self, run: Run) -> int:
         """In a branch failure route: relay again on a branch with the same identity (RFC 5626 registrations)."""

@@ -414,8 +414,9 @@ cdef class Dispatcher:
         except ParseError as error:
             log.info("can't forward: %s", error)
             return -1
-        if code > 0:
-            self.forwarded_requests += 1
+        if code <= 0:
+            return -1
+        self.forwarded_requests += 1
         return code
 
 

@@ -10,7 +10,27 @@ from kahea.routing.text import wire
 from kahea.sip.params import is_token
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kahea.routing.module import Value
     from kahea.routing.node import Node
+    from kahea.routing.run import Run
+
+
+def whole(node: Node, text: str) -> Callable[[Run], str]:
+    """Text that is a variable as a whole, or else stands as it is written; either way as a function of the run."""
+    if text.startswith("$"):
+        try:
+            variable, end = node.variables.compile_at(text, 0)
+        except PvError:
+            end = -1
+        if end == len(text):
+            return lambda run: _text(variable.get(run))
+    return lambda _run: text
+
+
+def _text(value: Value) -> str:
+    return "" if value is None else str(value)
 
 
 def header_name(_node: Node, text: str) -> str:

@@ -9,8 +9,8 @@ from kahea.tm.hooks import Destination
 from kahea.tm.layer import TransactionLayer
 from kahea.tm.transaction import Transaction
 
-E_NO_DESTINATION: Final = -6
-E_SEND: Final = -7
+E_NO_DESTINATION: Final = -478
+E_SEND: Final = -477
 E_BAD_URI: Final = -8
 E_TOO_MANY_BRANCHES: Final = -9
 E_NO_BRANCH: Final = -10

@@ -20,8 +20,8 @@ import os
 log = logging.getLogger("kahea.tm")
 
 # Kamailio's codes for the ways in which forwarding can fail.
-E_NO_DESTINATION = -6
-E_SEND = -7
+E_NO_DESTINATION = -478
+E_SEND = -477
 E_BAD_URI = -8
 E_TOO_MANY_BRANCHES = -9
 E_NO_BRANCH = -10

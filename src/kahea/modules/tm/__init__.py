@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from kahea.modules.tm.addressed import Addressed
 from kahea.modules.tm.contacts import Contacts
 from kahea.modules.tm.control import Control
-from kahea.modules.tm.relay import Relay
 from kahea.modules.tm.uac import Uac
 from kahea.routing.module import ConfigError, Param, rpc
 from kahea.routing.text import wire
@@ -37,7 +37,7 @@ def _range(low: int, high: int) -> Any:
 _MS = _range(1, 2**31 - 1)
 
 
-class Tm(Relay, Control, Contacts, Uac):
+class Tm(Addressed, Control, Contacts, Uac):
     """Transactions (RFC 3261 §16-17)."""
 
     name = "tm"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from kahea.routing.module import Module, function
+from kahea.routing.module import Module, function, native
 from kahea.routing.run import FAILURE_ROUTE, REQUEST_ROUTE, Run
 from kahea.sip.message import Message, Target
 
@@ -19,6 +19,11 @@ class Contacts(Module):
     contacts_avp: str
     contact_flows_avp: str
     xavp_contact: str
+
+    @native("int", name="t_load_contacts", least=0, routes=REQUEST_ROUTE | FAILURE_ROUTE)
+    def t_load_contacts_native(self, run: Run, mode: int = 0) -> int:
+        """As ki_t_load_contacts_mode(), the mode optional."""
+        return self.ki_t_load_contacts_mode(run, mode)
 
     @function
     def t_load_contacts(self, run: Run) -> int:
@@ -48,6 +53,7 @@ class Contacts(Module):
         msg.branches.clear()
         return 1
 
+    @native(routes=REQUEST_ROUTE | FAILURE_ROUTE)
     @function
     def t_next_contacts(self, run: Run) -> int:
         """Make the next group the destination set: 1 if there was one, -2 if none is left, -1 on an error."""
@@ -58,6 +64,7 @@ class Contacts(Module):
             return -2
         return self._take(run.msg, groups.pop(0))
 
+    @native(routes=REQUEST_ROUTE)
     @function
     def t_next_contact_flow(self, run: Run) -> int:
         """In a failure route: the next contact of the same instance (RFC 5626); -2 if there is none."""

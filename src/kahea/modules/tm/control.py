@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-import re
+from typing import TYPE_CHECKING, Final
 
 from kahea.modules.tm.pending import pending
-from kahea.routing.module import Module, function
-from kahea.routing.run import BRANCH_FAILURE_ROUTE, BRANCH_ROUTE, FAILURE_ROUTE, ONREPLY_ROUTE, Run
+from kahea.routing.literals import whole
+from kahea.routing.module import Module, function, native
+from kahea.routing.regex import RegexError, compile_posix
+from kahea.routing.run import (
+    BRANCH_FAILURE_ROUTE,
+    BRANCH_ROUTE,
+    CORE_ONREPLY_ROUTE,
+    EVENT_ROUTE,
+    FAILURE_ROUTE,
+    ONREPLY_ROUTE,
+    REQUEST_ROUTE,
+    Run,
+)
 from kahea.routing.text import wire
 from kahea.sip.status import reason as reason_phrase
 from kahea.tm.transaction import Branch, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kahea.routing.node import Node
+
+#: Where a transaction, or the one to come, may be steered, and replied to.
+_STEERING: Final = REQUEST_ROUTE | FAILURE_ROUTE | ONREPLY_ROUTE | BRANCH_ROUTE
+_ANSWERING: Final = REQUEST_ROUTE | FAILURE_ROUTE | ONREPLY_ROUTE | CORE_ONREPLY_ROUTE
+
+
+def status_pattern(node: Node, text: str) -> Callable[[Run], str]:
+    """An AVP that holds a regular expression, or the expression itself. Raises ValueError."""
+    if text.startswith("$avp(") and text.endswith(")"):
+        return whole(node, text)
+    compile_posix(text, ignore_case=True)
+    return lambda _run: text
 
 
 class Control(Module):
@@ -32,26 +60,31 @@ class Control(Module):
             setattr(t, which, value)
         return 1
 
+    @native("route:branch", routes=REQUEST_ROUTE | FAILURE_ROUTE)
     @function
     def t_on_branch(self, run: Run, name: str) -> int:
         """The route for each new branch; an empty name disarms."""
         return self._set_route(run, "on_branch", name)
 
+    @native("route:reply", routes=_STEERING)
     @function
     def t_on_reply(self, run: Run, name: str) -> int:
         """The route for each response."""
         return self._set_route(run, "on_reply", name)
 
+    @native("route:failure", routes=_STEERING)
     @function
     def t_on_failure(self, run: Run, name: str) -> int:
         """The route for when every branch has failed; it must be armed again each time."""
         return self._set_route(run, "on_failure", name)
 
+    @native("text", routes=_STEERING)
     @function
     def t_on_branch_failure(self, run: Run, name: str) -> int:
         """The route for each branch that fails."""
         return self._set_route(run, "on_branch_failure", name)
 
+    @native("text")
     @function
     def t_is_set(self, run: Run, target: str) -> int:
         """Whether a `branch_route`, `failure_route` or `onreply_route` is armed."""
@@ -62,6 +95,16 @@ class Control(Module):
         return 1 if holder is not None and getattr(holder, which) is not None else -1
 
     # ---- replies
+
+    @native("int", whole, name="t_reply", routes=_ANSWERING)
+    def t_reply_native(self, run: Run, code: int, reason: Callable[[Run], str]) -> int:
+        """As t_reply(); the reason is a variable, or text as it is written."""
+        return self.t_reply(run, code, reason(run))
+
+    @native("int", whole, name="t_send_reply", routes=_ANSWERING)
+    def t_send_reply_native(self, run: Run, code: int, reason: Callable[[Run], str]) -> int:
+        """As t_send_reply(); the reason is a variable, or text as it is written."""
+        return self.t_send_reply(run, code, reason(run))
 
     @function
     def t_reply(self, run: Run, code: int, reason: str) -> int:
@@ -82,6 +125,7 @@ class Control(Module):
                 return made
         return self.t_reply(run, code, reason)
 
+    @native(routes=_ANSWERING)
     @function
     def t_reply_error(self, run: Run) -> int:
         """A reply that tells of the last failure to forward."""
@@ -89,6 +133,7 @@ class Control(Module):
         code, reason = error if error is not None else (self.default_code, self.default_reason)
         return self.t_send_reply(run, code, reason)
 
+    @native(routes=REQUEST_ROUTE)
     @function
     def t_retransmit_reply(self, run: Run) -> int:
         """Send the last reply again."""
@@ -97,6 +142,11 @@ class Control(Module):
             return -1
         self.node.layer.repeat_reply(t)
         return 1
+
+    @native("text", name="t_drop_replies", least=0, routes=FAILURE_ROUTE)
+    def t_drop_replies_native(self, run: Run, mode: str = "a") -> int:
+        """As t_drop_replies(), by default all."""
+        return self.t_drop_replies(run, mode)
 
     @function
     def t_drop_replies(self, run: Run, mode: str) -> int:
@@ -111,6 +161,7 @@ class Control(Module):
         """t_drop_replies("a")."""
         return self.t_drop_replies(run, "a")
 
+    @native(routes=REQUEST_ROUTE)
     @function
     def t_save_lumps(self, run: Run) -> int:
         """Keep the header edits made so far for the failure route, before the request is forwarded."""
@@ -136,6 +187,11 @@ class Control(Module):
             self.node.layer.set_timers(holder)
         return 1
 
+    @native("int", "int", name="t_set_fr", least=1, routes=_STEERING)
+    def t_set_fr_native(self, run: Run, fr_inv: int, fr: int = 0) -> int:
+        """As t_set_fr(), the second time optional."""
+        return self.t_set_fr(run, fr_inv, fr)
+
     @function
     def t_set_fr(self, run: Run, fr_inv: int, fr: int) -> int:
         """Times to wait for a final response, in ms: after a provisional one, and for any; 0 leaves as it is."""
@@ -146,28 +202,33 @@ class Control(Module):
         """As t_set_fr, for the first only."""
         return self._set_time(run, fr_inv=_seconds(fr_inv))
 
+    @native(routes=_STEERING)
     @function
     def t_reset_fr(self, run: Run) -> int:
         """Back to `fr_inv_timer` and `fr_timer`."""
         s = self.node.layer.settings
         return self._set_time(run, fr_inv=s.fr_inv_timer, fr=s.fr_timer)
 
+    @native("int", "int", routes=_STEERING)
     @function
     def t_set_max_lifetime(self, run: Run, invite: int, other: int) -> int:
         """How long the transaction may live, in ms: an INVITE, and any other request."""
         return self._set_time(run, life=_seconds(invite if run.msg.method_id == 1 else other))
 
+    @native(routes=_STEERING)
     @function
     def t_reset_max_lifetime(self, run: Run) -> int:
         """Back to `max_inv_lifetime` and `max_noninv_lifetime`."""
         s = self.node.layer.settings
         return self._set_time(run, life=s.max_inv_lifetime if run.msg.method_id == 1 else s.max_noninv_lifetime)
 
+    @native("int", "int", routes=_STEERING)
     @function
     def t_set_retr(self, run: Run, retr1: int, retr2: int) -> int:
         """Retransmission intervals, in ms: the first, and the longest."""
         return self._set_time(run, retr1=_seconds(retr1), retr2=_seconds(retr2))
 
+    @native(routes=_STEERING)
     @function
     def t_reset_retr(self, run: Run) -> int:
         """Back to `retr_timer1` and `retr_timer2`."""
@@ -181,33 +242,40 @@ class Control(Module):
         setattr(holder, name, value)
         return 1
 
+    @native("int", routes=REQUEST_ROUTE)
     @function
     def t_set_auto_inv_100(self, run: Run, on: int) -> int:
         """Whether the transaction to come answers an INVITE with 100 at once."""
         pending(run).no_auto_100 = not on
         return 1
 
+    @native("int", routes=_STEERING)
     @function
     def t_set_disable_6xx(self, run: Run, on: int) -> int:
         """Treat a 6xx as any other failure: other branches go on."""
         return self._switch(run, "no_6xx", bool(on))
 
+    @native("int", routes=_STEERING)
     @function
     def t_set_disable_failover(self, run: Run, on: int) -> int:
         """No failover to further DNS answers."""
         return self._switch(run, "no_failover", bool(on))
 
+    @native("int", routes=_STEERING)
     @function
     def t_set_disable_internal_reply(self, run: Run, on: int) -> int:
         """No reply from here when forwarding fails: the script sends it."""
         pending(run).no_internal_reply = bool(on)
         return 1
 
+    @native("int", routes=_STEERING)
     @function
     def t_set_no_auto_ack(self, run: Run, on: int) -> int:
         """Leave the ACK to failures to the script."""
         return self._switch(run, "no_auto_ack", bool(on))
 
+    @native("int", name="t_disable_e2e_cancel_reason", routes=_STEERING)
+    @native("int", routes=_STEERING)
     @function
     def t_set_no_e2e_cancel_reason(self, run: Run, on: int) -> int:
         """Leave out the Reason headers of a received CANCEL from ours."""
@@ -219,6 +287,11 @@ class Control(Module):
     def _branch(run: Run) -> Branch | None:
         return run.branch
 
+    @native(status_pattern, name="t_check_status", routes=_ANSWERING)
+    def t_check_status_native(self, run: Run, pattern: Callable[[Run], str]) -> int:
+        """As t_check_status(); the expression stands there, or in an AVP."""
+        return self.t_check_status(run, pattern(run))
+
     @function
     def t_check_status(self, run: Run, pattern: str) -> int:
         """Whether the status of the failure or reply in hand (else the last one sent) matches a regular expression."""
@@ -226,10 +299,12 @@ class Control(Module):
         if status < 0:
             return -1
         try:
-            return 1 if re.search(pattern, str(status)) else -1
-        except re.error:
+            return 1 if compile_posix(pattern, ignore_case=True).search(str(status)) else -1
+        except RegexError as error:
+            self.node.log.error("t_check_status: %r: %s", pattern, error)
             return -1
 
+    @native(routes=_ANSWERING | BRANCH_ROUTE)
     @function
     def t_get_status_code(self, run: Run) -> int:
         """The status: of the failure in a failure route, of the reply in a reply route, else the one last sent."""
@@ -240,48 +315,56 @@ class Control(Module):
             return run.msg.status
         return t.status if t is not None else -1
 
+    @native("int", routes=_STEERING)
     @function
     def t_grep_status(self, run: Run, code: int) -> int:
         """Whether some branch ended with this status."""
         t = run.transaction
         return 1 if t is not None and any(b.status == code for b in t.branches) else -1
 
+    @native(routes=_STEERING)
     @function
     def t_any_replied(self, run: Run) -> int:
         """Whether some branch ever got a response."""
         t = run.transaction
         return 1 if t is not None and any(b.reply is not None or b.state in (1, 2, 3) for b in t.branches) else -1
 
+    @native(routes=_STEERING)
     @function
     def t_any_timeout(self, run: Run) -> int:
         """Whether some branch timed out."""
         t = run.transaction
         return 1 if t is not None and any(b.status == 408 and b.reply is None for b in t.branches) else -1
 
+    @native(routes=FAILURE_ROUTE | EVENT_ROUTE)
     @function
     def t_branch_replied(self, run: Run) -> int:
         """Whether the failed branch had a response."""
         b = run.branch
         return 1 if b is not None and (b.reply is not None or b.state in (1, 2, 3)) else -1
 
+    @native(routes=FAILURE_ROUTE | EVENT_ROUTE)
     @function
     def t_branch_timeout(self, run: Run) -> int:
         """Whether the failed branch timed out."""
         b = run.branch
         return 1 if b is not None and b.status == 408 and b.reply is None else -1
 
+    @native(routes=_STEERING)
     @function
     def t_is_canceled(self, run: Run) -> int:
         """Whether the caller cancelled."""
         t = run.transaction
         return 1 if t is not None and t.cancelled else -1
 
+    @native(routes=_STEERING)
     @function
     def t_is_expired(self, run: Run) -> int:
         """Whether the transaction is beyond its life."""
         t = run.transaction
         return 1 if t is not None and self.node.now() >= t.end_of_life else -1
 
+    @native(routes=ONREPLY_ROUTE)
     @function
     def t_is_retr_async_reply(self, run: Run) -> int:
         """Whether the reply in hand repeats one whose route is still waiting."""
@@ -293,6 +376,7 @@ class Control(Module):
         """The index of the branch in hand."""
         return run.branch.index if run.branch is not None else -1
 
+    @native()
     @function
     def t_use_uac_headers(self, run: Run) -> int:
         """Local ACK and CANCEL carry the From, To and CSeq that the server sent, not those it received.

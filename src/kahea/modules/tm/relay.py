@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from kahea.modules.tm.relaying import Relaying
 from kahea.net.address import PROTO_IDS
-from kahea.routing.module import Module, function
-from kahea.routing.run import REQUEST_ROUTE, Run
+from kahea.routing.module import Module, function, native
+from kahea.routing.run import BRANCH_ROUTE, CORE_ONREPLY_ROUTE, FAILURE_ROUTE, ONREPLY_ROUTE, REQUEST_ROUTE, Run
 from kahea.routing.text import wire
 from kahea.sip.message import M_ACK, M_CANCEL, Message
 from kahea.tm.forward import E_NO_DESTINATION, forward
@@ -49,6 +49,7 @@ class Relay(Module):
         else:
             self.node.layer.release(t)
 
+    @native(routes=REQUEST_ROUTE)
     @function
     def t_newtran(self, run: Run) -> int:
         """Make a transaction; 0 ends the route for a retransmission, which is answered from here."""
@@ -69,6 +70,7 @@ class Relay(Module):
             return 0
         return 1 if self.new_transaction(run) is not None else -1
 
+    @native(routes=REQUEST_ROUTE | ONREPLY_ROUTE | CORE_ONREPLY_ROUTE | BRANCH_ROUTE)
     @function
     def t_check_trans(self, run: Run) -> int:
         """1 for a CANCEL or a 2xx's ACK whose INVITE is known, 0 (end the route) for what was absorbed, else -1."""
@@ -94,11 +96,13 @@ class Relay(Module):
         layer.repeat_reply(t)
         return 0
 
+    @native(routes=REQUEST_ROUTE)
     @function
     def t_lookup_request(self, run: Run) -> int:
         """Whether the request's transaction exists."""
         return 1 if self._existing(run) is not None else -1
 
+    @native()
     @function
     def t_exists(self, run: Run) -> int:
         """As t_lookup_request, without taking it up."""
@@ -108,6 +112,11 @@ class Relay(Module):
         if run.transaction is not None:
             return run.transaction
         return self.node.layer.lookup(run.msg) if run.msg.is_request else None
+
+    @native("int", name="t_lookup_cancel", least=0, routes=REQUEST_ROUTE)
+    def t_lookup_cancel_native(self, run: Run, flags: int = 0) -> int:
+        """As t_lookup_cancel_flags(), the flags optional."""
+        return self.t_lookup_cancel_flags(run, flags)
 
     @function
     def t_lookup_cancel(self, run: Run) -> int:
@@ -126,14 +135,15 @@ class Relay(Module):
             run.msg.flags = t.request.flags
         return 1
 
+    @native(routes=REQUEST_ROUTE)
     @function
     def t_release(self, run: Run) -> int:
-        """Let the transaction go."""
-        if run.transaction is None:
-            return -1
-        self.node.layer.release(run.transaction)
+        """Let the transaction go, if there is one."""
+        if run.transaction is not None:
+            self.node.layer.release(run.transaction)
         return 1
 
+    @native()
     @function
     def t_clean(self, run: Run) -> int:
         """Free transactions that outlived every deadline; none should."""
@@ -145,6 +155,7 @@ class Relay(Module):
 
     # ---- relaying
 
+    @native(routes=REQUEST_ROUTE | FAILURE_ROUTE)
     @function
     def t_relay(self, run: Run) -> int:
         """Forward statefully to the Request-URI (or destination URI) and the added branches."""
@@ -180,11 +191,14 @@ class Relay(Module):
             return -1
         if host:
             return self._relay_to_host(run, f"{host}:{port}" if port else host, proto.lower(), 0)
+        return self._relay_by(run, proto.lower())
+
+    def _relay_by(self, run: Run, proto: str) -> int:
+        """To where the message would go anyway, but by `proto`."""
         msg = run.msg
         base = (msg.dst_uri or msg.uri).partition(b"?")[0]
         head = b";".join(p for p in base.split(b";") if not p.lower().startswith(b"transport="))
-        found = self.node.resolve(head + b";transport=" + proto.lower().encode())
-        return self._relay_to(run, found, 0)
+        return self._relay_to(run, self.node.resolve(head + b";transport=" + proto.encode()), 0)
 
     def _relay_to_host(self, run: Run, host: str, proto: str, flags: int) -> int:
         found = self.node.resolve(f"sip:{host}" + (f";transport={proto}" if proto else ""))
@@ -192,18 +206,26 @@ class Relay(Module):
 
     def _relay_to(self, run: Run, found: Sequence[Destination], flags: int) -> int:
         if not found:
-            return self.relaying.failed(run, E_NO_DESTINATION)
+            self.relaying.failed(run, E_NO_DESTINATION)
+            return -1
         return self.relaying.relay_to(run, found, flags)
 
+    @native("str", routes=REQUEST_ROUTE)
     @function
     def t_replicate(self, run: Run, uri: str) -> int:
         """Send a copy of the request to `uri`; its replies go no further."""
+        found = self.node.resolve(uri)
+        return self._replicate(run, found) if found else -1
+
+    def _replicate(self, run: Run, found: Sequence[Destination] | None) -> int:
+        """A copy to the first of the destinations, or to where the request would go."""
         t = run.transaction or self.new_transaction(run)
         if t is None:
             return -1
+        if t.is_invite and t.status == 0 and self.relaying.auto_100:
+            self.node.layer.reply(t, 100, self.relaying.trying)
         t.local = True
-        found = self.node.resolve(uri)
-        return 1 if found and forward(self.node.layer, t, run.msg, found) > 0 else -1
+        return 1 if forward(self.node.layer, t, run.msg, found) > 0 else -1
 
     def _stray_cancel(self, run: Run) -> int | None:
         """A CANCEL without INVITE (`unmatched_cancel`): the function's code, None to forward it as any request."""

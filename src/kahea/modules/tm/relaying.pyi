@@ -1,10 +1,13 @@
 """Types of the compiled part of t_relay."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from kahea.routing.dispatch import Dispatcher, Run
 from kahea.tm.hooks import Destination
 from kahea.tm.transaction import Transaction
+
+NO_100: Final = 1
 
 class Relaying:
     auto_100: bool

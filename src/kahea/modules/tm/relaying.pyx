@@ -14,9 +14,11 @@ from kahea.routing.text import wire
 from kahea.sip.errors import ParseError
 from kahea.tm import forward as _forward
 
+# Flags of t_relay_to.
+NO_100 = 1
+
 cdef enum:
-    # Flags of t_relay_to.
-    NO_100 = 1
+    WITHOUT_100 = 1
     NO_INTERNAL_REPLY = 2
     NO_FAILOVER = 4
 
@@ -121,7 +123,7 @@ cdef class Relaying:
         cdef Pending asked = run.tm
         if t is None or t.freed or t.status >= 200:
             return -1
-        if t.is_invite and t.status == 0 and self.auto_100 and not t.local and not flags & NO_100:
+        if t.is_invite and t.status == 0 and self.auto_100 and not t.local and not flags & WITHOUT_100:
             if asked is None or not asked.no_auto_100:
                 self.layer.reply(t, 100, self.trying)
         if flags & NO_FAILOVER:
