@@ -84,6 +84,7 @@ class Settings:
     max_recursive_level: int = _setting(256, "How deep the routes of a cfg may call each other.")
     max_branches: int = _setting(12, "The most branches of one request (1 to 30).")
     xavp_via_params: str = _setting("", "The XAVP whose values become parameters of our Via in requests.")
+    xavp_via_reply_params: str = _setting("", "The XAVP whose values become parameters of the top Via in replies.")
     xavp_via_fields: str = _setting("", "The XAVP whose `address` and `port` replace those of our Via.")
 
     # UDP.

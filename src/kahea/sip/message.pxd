@@ -172,6 +172,7 @@ cdef class Message:
     cdef public bytes advertised_host
     cdef public int advertised_port
     cdef public tuple reply_body
+    cdef public object reply_via
 
     cdef bytes get_method(self)
     cdef bytes get_uri(self)

@@ -1,5 +1,6 @@
 """Types of the compiled message. Everything here is bytes; offsets count from the start of `Message.raw`."""
 
+from collections.abc import Callable
 from typing import Final
 
 # Methods, with the bit values that Kamailio's `$rmid` shows.
@@ -195,6 +196,7 @@ class Message:
     advertised_port: int  # 0: not set
     reply_edits: list[bytes]  # header lines for replies that we make to this request
     reply_body: tuple[bytes, bytes] | None  # (content type, body) for such replies
+    reply_via: Callable[[], bytes] | None  # gives parameters, each with its semicolon, for their top Via
     facets: dict[str, object]  # what modules attach to this message; shared with its transaction
 
     @property

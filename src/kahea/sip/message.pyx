@@ -557,6 +557,7 @@ cdef class Message:
         self.advertised_port = source.advertised_port
         self._reply_edits = list(source._reply_edits) if source._reply_edits is not None else None
         self.reply_body = source.reply_body
+        self.reply_via = source.reply_via
         self._facets = source.facets
         return 0
 

@@ -25,8 +25,8 @@ cdef void put_number_to(Sink* sink, long long n) noexcept nogil:
     put(sink, digits, put_number(digits, n))
 
 
-cdef void put_top_via(Sink* sink, Message m, Slot* s) noexcept:
-    """The first Via field with what we saw of its sender, behind the parameters of its first value."""
+cdef void put_top_via(Sink* sink, Message m, Slot* s, bytes more) noexcept:
+    """The first Via field with what we saw of its sender, and `more`, behind the parameters of its first value."""
     cdef Mark mark
     cdef Op ops[OWN_OPS]
     cdef Op moved
@@ -37,6 +37,9 @@ cdef void put_top_via(Sink* sink, Message m, Slot* s) noexcept:
         moved = ops[0]
         ops[0] = ops[1]
         ops[1] = moved
+    if more is not None and m._via1 is not None:
+        set_op(&ops[n], m._via1.span.end, 0, PyBytes_AS_STRING(more), PyBytes_GET_SIZE(more))
+        n += 1
     for i in range(n):
         put_raw(sink, m, here, ops[i].offset)
         put(sink, ops[i].data, ops[i].size)
@@ -74,7 +77,8 @@ cdef void put_to(Sink* sink, Message m, Slot* s, bytes to_tag) noexcept:
 
 
 cdef int write_reply(
-    Sink* sink, Message m, int status, bytes reason, bytes to_tag, bytes extra, bytes kind, bytes body, bytes server
+    Sink* sink, Message m, int status, bytes reason, bytes to_tag, bytes extra, bytes kind, bytes body, bytes server,
+    bytes of_via
 ) except -1:
     cdef Slot* s
     cdef int i
@@ -88,7 +92,7 @@ cdef int write_reply(
     for i in range(m.header_count):
         s = &m.slots[i]
         if s.kind == H_VIA and i == m.first[H_VIA]:
-            put_top_via(sink, m, s)
+            put_top_via(sink, m, s, of_via)
         elif s.kind == H_TO:
             put_to(sink, m, s, to_tag)
         elif (
@@ -119,7 +123,7 @@ cdef int write_reply(
 
 cdef bytes reply_of(Message m, int status, bytes reason, bytes to_tag, bytes extra, bytes body, bytes server):
     cdef Sink sink
-    cdef bytes out, kind = None
+    cdef bytes out, kind = None, of_via = None
     if not m.is_request:
         raise ValueError("a reply is made to a request")
     if not 100 <= status <= 699:
@@ -130,11 +134,13 @@ cdef bytes reply_of(Message m, int status, bytes reason, bytes to_tag, bytes ext
         kind, body = m.reply_body
         if kind is None or body is None:
             raise TypeError("bytes expected, not None")
+    if m.reply_via is not None:
+        of_via = m.reply_via()
     sink.out = NULL
     sink.size = 0
-    write_reply(&sink, m, status, reason, to_tag, extra, kind, body, server)
+    write_reply(&sink, m, status, reason, to_tag, extra, kind, body, server, of_via)
     out = PyBytes_FromStringAndSize(NULL, sink.size)
     sink.out = PyBytes_AS_STRING(out)
     sink.size = 0
-    write_reply(&sink, m, status, reason, to_tag, extra, kind, body, server)
+    write_reply(&sink, m, status, reason, to_tag, extra, kind, body, server, of_via)
     return out

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from kahea.routing.module import Module, function
+from kahea.routing.module import Module, function, native
+from kahea.routing.run import FAILURE_ROUTE, REQUEST_ROUTE
 from kahea.routing.text import wire
 from kahea.sip.message import H_USERAGENT, Target
 from kahea.sip.uri import parse_uri
@@ -49,6 +50,11 @@ class Branches(Module):
             return -1
         return self._append(run.msg, wire(uri), value)
 
+    @native("str", "str", name="append_branch", least=0, routes=REQUEST_ROUTE | FAILURE_ROUTE)
+    def append_branch_native(self, run: Run, uri: str = "", q: str = "") -> int:
+        """As append_branch_uri_q(), both optional."""
+        return self.append_branch_uri_q(run, uri, q)
+
     def _append(self, msg: Message, uri: bytes, q: int) -> int:
         if len(msg.branches) >= self.node.settings.max_branches - 1:
             self.node.log.error("append_branch: there are %d branches already", len(msg.branches) + 1)
@@ -72,6 +78,7 @@ class Branches(Module):
             msg.ruid = msg.instance = msg.location_ua = b""
         return 1
 
+    @native("int")
     @function
     def setxflag(self, run: Run, flag: int) -> int:
         """Set an extended transaction flag, 0..63."""
@@ -82,6 +89,7 @@ class Branches(Module):
         run.msg.xflags[flag >> 5] |= 1 << (flag & 31)
         return 1
 
+    @native("int")
     @function
     def resetxflag(self, run: Run, flag: int) -> int:
         """Clear an extended transaction flag, 0..63."""
@@ -91,6 +99,7 @@ class Branches(Module):
             run.msg.xflags[flag >> 5] &= ~(1 << (flag & 31))
         return 1
 
+    @native("int")
     @function
     def isxflagset(self, run: Run, flag: int) -> int:
         """Whether an extended transaction flag is set."""
@@ -110,6 +119,7 @@ class Branches(Module):
         header = run.msg.header(H_USERAGENT)
         return 1 if header is not None and header.body else -1
 
+    @native()
     @function
     def is_faked_msg(self, run: Run) -> int:
         """Whether this is the made-up message of an event route, not one from the network."""

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-from kahea.net.address import Listener
-from kahea.routing.module import Module, function
-from kahea.routing.text import wire
+from kahea.net.address import P_UDP, Listener
+from kahea.routing.module import Module, function, native
+from kahea.routing.run import CORE_ONREPLY_ROUTE, FAILURE_ROUTE, REQUEST_ROUTE, Run
+from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
+from kahea.sip.message import H_VIA, Message, parse
 from kahea.sip.uri import parse_uri
-
-if TYPE_CHECKING:
-    from kahea.routing.run import Run
+from kahea.tm.forward import stateless_branch, via_line
 
 
 class Sending(Module):
     """Raw sending, and forwarding as a user agent."""
 
+    @native("str", "str")
     @function
     def send_data(self, run: Run, uri: str, data: str) -> int:
         """Send `data` as it is to where a SIP URI leads; -1 if that is nowhere."""
         return self._send(uri, data, None)
 
+    @native("str", "str", "str")
     @function
     def sendx(self, run: Run, uri: str, sock: str, data: str) -> int:
         """As send_data(), from the listener `sock`; from the usual one, with a warning, if there is none."""
@@ -43,26 +45,98 @@ class Sending(Module):
         to = found[0]
         return 1 if self.node.send(to.listener, wire(data), to.address, to.connection_id) else -1
 
+    @native("str", name="send_udp", least=0, routes=REQUEST_ROUTE | FAILURE_ROUTE)
+    def send_udp(self, run: Run, hostport: str = "") -> int:
+        """Send the request as it was received to `host[:port]`, or to where it would go, over UDP. No Via is added."""
+        return self._send_received(run, hostport, "udp")
+
+    @native("str", name="send_tcp", least=0, routes=REQUEST_ROUTE | FAILURE_ROUTE)
+    def send_tcp(self, run: Run, hostport: str = "") -> int:
+        """As send_udp(), over TCP."""
+        return self._send_received(run, hostport, "tcp")
+
+    def _send_received(self, run: Run, hostport: str, proto: str) -> int:
+        msg = run.msg
+        target = wire(f"sip:{hostport}") if hostport else msg.dst_uri or msg.uri
+        try:
+            uri = parse_uri(target)
+        except ParseError:
+            self.node.log.error("send_%s: %r is no address", proto, text(target))
+            return -1
+        kept = [p for p in uri.params.split(b";") if p and not p.lower().startswith(b"transport=")]
+        found = self.node.resolve(uri.replaced(params=b";".join([*kept, b"transport=" + proto.encode()])))
+        if not found:
+            return -1
+        to = found[0]
+        return 1 if self.node.send(to.listener, msg.raw, to.address, to.connection_id) else -1
+
+    @native(name="forward_reply", routes=CORE_ONREPLY_ROUTE)
+    def forward_reply(self, run: Run) -> int:
+        """Forward the reply in hand by its next Via, now."""
+        return 1 if not run.msg.is_request and self.node.forward_reply(run.msg) else -1
+
+    # ---- as a user agent: with our Via alone, so that the replies end here
+
     @function
     def forward_uac(self, run: Run) -> int:
-        """Not supported yet: -1, with an error in the log."""
-        return self._no_uac("forward_uac")
+        """Forward the request with our Via as its only one, to where it would go."""
+        return self._forward_alone(run, "", None)
+
+    @native("int", name="forward_uac", least=0, routes=REQUEST_ROUTE)
+    def forward_uac_native(self, run: Run, branch: int | None = None) -> int:
+        """As forward_uac_branch(), the index optional."""
+        return self._forward_alone(run, "", branch)
 
     @function
     def forward_uac_branch(self, run: Run, branch: int) -> int:
-        """Not supported yet: -1, with an error in the log."""
-        return self._no_uac("forward_uac_branch")
+        """As forward_uac(), with this index at the end of the Via's branch."""
+        return self._forward_alone(run, "", branch)
 
     @function
     def forward_uac_uri(self, run: Run, uri: str) -> int:
-        """Not supported yet: -1, with an error in the log."""
-        return self._no_uac("forward_uac_uri")
+        """As forward_uac(), to where `uri` leads."""
+        return self._forward_alone(run, uri, None)
+
+    @native("str", "int", name="forward_uac_uri", least=1, routes=REQUEST_ROUTE)
+    def forward_uac_uri_native(self, run: Run, uri: str, branch: int | None = None) -> int:
+        """As forward_uac_uri_branch(), the index optional."""
+        return self._forward_alone(run, uri, branch)
 
     @function
     def forward_uac_uri_branch(self, run: Run, uri: str, branch: int) -> int:
-        """Not supported yet: -1, with an error in the log."""
-        return self._no_uac("forward_uac_uri_branch")
+        """As forward_uac_branch(), to where `uri` leads."""
+        return self._forward_alone(run, uri, branch)
 
-    def _no_uac(self, name: str) -> int:
-        self.node.log.error("corex.%s is not supported yet", name)
-        return -1
+    def _forward_alone(self, run: Run, uri: str, branch: int | None) -> int:
+        msg = run.msg
+        if not msg.is_request:
+            return -1
+        target = wire(uri) if uri else msg.dst_uri or msg.uri
+        try:
+            found = self.node.resolve(target, msg.send_sock if isinstance(msg.send_sock, Listener) else None)
+            if not found:
+                self.node.log.error("forward_uac: %r leads nowhere", text(target))
+                return -1
+            to = found[0]
+            data = self._alone(msg, to.listener, branch)
+        except ParseError as error:
+            self.node.log.error("forward_uac: %s", error)
+            return -1
+        return 1 if self.node.send(to.listener, data, to.address, to.connection_id) else -1
+
+    @staticmethod
+    def _alone(msg: Message, listener: Listener, branch: int | None) -> bytes:
+        """The request with its edits, and no Via but ours."""
+        edits = msg.edits_snapshot()
+        try:
+            callbacks: Any = msg.facets.get("before_send", ())
+            for complete in callbacks:
+                complete(msg, listener)
+            for header in msg.headers_of(H_VIA):
+                msg.remove_header(header)
+            bare = parse(msg.rebuild())
+        finally:
+            msg.edits_restore(edits)
+        index = b"" if branch is None else b".%d" % branch
+        via = via_line(listener, stateless_branch(msg) + index, None)
+        return bare.build_request(bare.uri, via, b"", listener.proto != P_UDP)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kahea.net.address import PROTO_IDS, Address, Listener
-from kahea.routing.module import Module, function
+from kahea.routing.module import Module, function, native
 from kahea.routing.text import wire
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Sockets(Module):
             self.node.log.warning("there is no listener %r", wanted)
         return found
 
+    @native("str")
     @function
     def set_send_socket(self, run: Run, address: str) -> int:
         """Send from the listener with this address ("udp:192.0.2.1:5060")."""
@@ -41,6 +42,7 @@ class Sockets(Module):
             run.msg.send_sock = listener
         return 1
 
+    @native("str")
     @function
     def set_send_socket_name(self, run: Run, name: str) -> int:
         """Send from the listener of this name."""
@@ -49,6 +51,7 @@ class Sockets(Module):
             run.msg.send_sock = listener
         return 1
 
+    @native("str")
     @function
     def set_recv_socket(self, run: Run, address: str) -> int:
         """Treat the message as received by the listener with this address."""
@@ -57,6 +60,7 @@ class Sockets(Module):
             _receive_by(run.msg, listener)
         return 1
 
+    @native("str")
     @function
     def set_recv_socket_name(self, run: Run, name: str) -> int:
         """Treat the message as received by the listener of this name."""
@@ -65,12 +69,14 @@ class Sockets(Module):
             _receive_by(run.msg, listener)
         return 1
 
+    @native("str")
     @function
     def is_socket_name(self, run: Run, name: str) -> int:
         """Whether a listener has this name, in any case."""
         wanted = name.lower()
         return 1 if name and any(x.name.lower() == wanted for x in self.node.listeners) else -1
 
+    @native("str")
     @function
     def set_source_address(self, run: Run, address: str) -> int:
         """Treat the message as sent from "[proto:]host[:port]" (any proto); -1 for an unknown host."""

@@ -7,10 +7,11 @@ Values of an XAVP may be set after the function that asks for them, so they are 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kahea.routing.lists import Scalar, lists_of
-from kahea.routing.module import Module, function
+from kahea.routing.module import Module, function, native
 from kahea.routing.text import wire
 
 if TYPE_CHECKING:
@@ -30,26 +31,38 @@ XAVP_FIELDS: Final = 4
 class ViaParts(Module):
     """Parameters and address of the own Via."""
 
+    @native("int")
     @function
     def via_add_srvid(self, run: Run, on: int) -> int:
         """Whether the Via gets `;srvid=` with the global `server_id`, if that is not 0."""
         return self._want(run.msg, SRVID, on)
 
+    @native("int")
     @function
     def via_add_xavp_params(self, run: Run, on: int) -> int:
         """Whether the fields of the XAVP that the global `xavp_via_params` names become Via parameters."""
         return self._want(run.msg, XAVP_PARAMS, on)
 
+    @native("int")
     @function
     def via_use_xavp_fields(self, run: Run, on: int) -> int:
         """Whether `address` and `port` of the XAVP that `xavp_via_fields` names become the Via's."""
         return self._want(run.msg, XAVP_FIELDS, on)
 
+    @native("int")
     @function
     def via_reply_add_xavp_params(self, run: Run, on: int) -> int:
-        """Not supported yet: -1, with an error in the log."""
-        self.node.log.error("corex.via_reply_add_xavp_params is not supported yet")
-        return -1
+        """Whether the fields of the XAVP that the global `xavp_via_reply_params` names become parameters of the top Via
+        in replies: those that we make to this request, or this reply when it is passed on."""
+        msg = run.msg
+        if msg.is_request:
+            msg.reply_via = partial(self._of_reply, msg) if on else None
+        elif on and (via := msg.via2) is not None:
+            msg.insert(via.end, self._of_reply(msg))
+        return 1
+
+    def _of_reply(self, msg: Message) -> bytes:
+        return _parameters(msg, self.node.settings.xavp_via_reply_params)
 
     def _want(self, msg: Message, what: int, on: int) -> int:
         facets = msg.facets
@@ -71,8 +84,7 @@ class ViaParts(Module):
         if wanted & SRVID and settings.server_id:
             params += b";srvid=%d" % settings.server_id
         if wanted & XAVP_PARAMS:
-            for name, value in _fields(msg, settings.xavp_via_params).items():
-                params += wire(f";{name}={value}")
+            params += _parameters(msg, settings.xavp_via_params)
         msg.facets[FACET_PARAMS] = params
         if wanted & XAVP_FIELDS:
             fields = _fields(msg, settings.xavp_via_fields)
@@ -81,6 +93,11 @@ class ViaParts(Module):
                 msg.advertised_host = wire(host)
             if port.isascii() and port.isdigit() and 0 < int(port) < 65536:
                 msg.advertised_port = int(port)
+
+
+def _parameters(msg: Message, name: str) -> bytes:
+    """The fields of an XAVP as Via parameters, each with its semicolon."""
+    return b"".join(wire(f";{field}={value}") for field, value in _fields(msg, name).items())
 
 
 def _fields(msg: Message, name: str) -> dict[str, Scalar]:

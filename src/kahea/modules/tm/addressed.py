@@ -70,7 +70,7 @@ def protocol(_node: Node, text: str) -> str:
 
 
 class Addressed(Relay):
-    """Relaying, forwarding and replicating to an address. By `host, port` alone it goes by the protocol of the request."""
+    """Relaying, forwarding and replicating to an address; by `host, port` alone, over the request's own protocol."""
 
     def _at(self, run: Run, host: str, to_port: int, proto: str) -> Sequence[Destination]:
         if is_ip(host) == 6 and not host.startswith("["):
