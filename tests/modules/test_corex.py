@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -197,19 +197,45 @@ KSR.corex.via_use_xavp_fields(1)
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "branch"),
     [
-        "forward_uac()",
-        "forward_uac_branch(1)",
-        "forward_uac_uri('sip:a@b')",
-        "forward_uac_uri_branch('sip:a@b', 1)",
-        "via_reply_add_xavp_params(1)",
+        ("forward_uac()", ""),
+        ("forward_uac_branch(7)", ".7"),
+        ("forward_uac_uri('sip:@SINK')", ""),
+        ("forward_uac_uri_branch('sip:@SINK', 7)", ".7"),
     ],
 )
-def test_what_is_not_supported_says_so(call: str, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.ERROR, "kahea.script")
-    assert Ours().run(f"out.append(KSR.corex.{call})", request()).out == [-1]
-    assert "is not supported yet" in caplog.text
+def test_forwarding_as_a_user_agent(call: str, branch: str) -> None:
+    ours = Ours()
+    code = "KSR.setdsturi('sip:@SINK')\nKSR.rr.record_route()\nKSR.hdr.append('X-A: 1\\r\\n')\n"
+    code += f"out.append(KSR.corex.{call})"
+    outcome = ours.run(code, request(headers="Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx\r\n"))
+    assert outcome.out == [1]
+    lines = outcome.sink[0].split("\r\n")
+    assert [x for x in lines if x.startswith("Via")] == ["Via: SIP/2.0/UDP @UDP;branch=B"]
+    assert "X-A: 1" in lines
+    assert any(x.startswith("Record-Route: ") for x in lines)
+    wire = ours.wires["@UDP"].sent[0][1].decode()
+    assert re.search(r"Via: [^\r]*;branch=z9hG4bK[^\r.]*\.s([.]7)?\r", wire)[1] == (branch or None)  # type: ignore[index]
+    # The message is as it was: it can go on to where it was meant for.
+    again = ours.run(code + "\nKSR.forward()", request())
+    assert again.sink[1].count("\r\nVia: ") == 2
+
+
+def test_parameters_of_the_top_via_in_replies() -> None:
+    ours = Ours(xavp_via_reply_params="rpl")
+    code = "KSR.corex.via_reply_add_xavp_params(1)\nKSR.pvx.xavp_sets('rpl', 'x')\n"
+    code += "KSR.pvx.xavp_child_sets('rpl', 'a', '1')\n"
+    reply = ours.run(code + "KSR.sl.sl_send_reply(404, 'No')", request()).caller[0]
+    assert "\r\nVia: SIP/2.0/UDP @CALLER;branch=B;a=1\r\n" in reply
+    code += "KSR.corex.via_reply_add_xavp_params(0)\n"
+    assert ";a=1" not in ours.run(code + "KSR.sl.sl_send_reply(404, 'No')", request()).caller[0]
+    relayed = ours.run(
+        "KSR.pvx.xavp_child_sets('rpl', 'a', '1')\nKSR.corex.via_reply_add_xavp_params(1)",
+        "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP @UDP;branch=z9hG4bKa\r\nVia: SIP/2.0/UDP @SINK;branch=z9hG4bKb\r\n"
+        "From: <sip:a@b>;tag=1\r\nTo: <sip:b@c>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n",
+    )
+    assert "\r\nVia: SIP/2.0/UDP @SINK;branch=B;a=1\r\n" in relayed.sink[0]
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,11 @@ class Targeting(Module):
         """As forward(host, port), over TLS."""
         return self._forward_to(run, host, port, "tls")
 
+    @core_native("forward_sctp", takes=("text", "text"), least=1)
+    def forward_sctp(self, run: Run, host: str, port: str = "") -> int:
+        """As forward(host, port), over SCTP."""
+        return self._forward_to(run, host, port, "sctp")
+
     def _forward_to(self, run: Run, host: str, port: str, proto: str) -> int:
         msg = run.msg
         if not msg.is_request:

@@ -142,6 +142,16 @@ class Addressed(Relay):
         """Relay to a host and port over TLS."""
         return self._relay_to(run, self._at(run, host, to_port, "tls"), 0)
 
+    @native(name="t_relay_to_sctp", routes=_RELAYING)
+    def t_relay_by_sctp(self, run: Run) -> int:
+        """Relay to where the request would go anyway, over SCTP."""
+        return self._relay_by(run, "sctp")
+
+    @native("text", port, name="t_relay_to_sctp", routes=_RELAYING)
+    def t_relay_to_sctp(self, run: Run, host: str, to_port: int) -> int:
+        """Relay to a host and port over SCTP."""
+        return self._relay_to(run, self._at(run, host, to_port, "sctp"), 0)
+
     @native(protocol, whole, name="t_relay_to_avp", routes=REQUEST_ROUTE)
     def t_relay_to_avp(self, run: Run, proto: str, hostport: Callable[[Run], str]) -> int:
         """Relay over a protocol to `host:port`, which an AVP may hold."""
@@ -182,6 +192,11 @@ class Addressed(Relay):
         """As t_forward_nonack(), over TLS."""
         return self._forward(run, self._at(run, host, to_port, "tls"))
 
+    @native("text", port, name="t_forward_nonack_sctp", routes=REQUEST_ROUTE)
+    def t_forward_nonack_sctp(self, run: Run, host: str, to_port: int) -> int:
+        """As t_forward_nonack(), over SCTP."""
+        return self._forward(run, self._at(run, host, to_port, "sctp"))
+
     @native(protocol, whole, name="t_forward_nonack_to", routes=REQUEST_ROUTE)
     def t_forward_nonack_to(self, run: Run, proto: str, hostport: Callable[[Run], str]) -> int:
         """Forward the transaction's request over a protocol to `host:port`, which an AVP may hold."""
@@ -213,6 +228,11 @@ class Addressed(Relay):
     def t_replicate_tls(self, run: Run, host: str, to_port: int) -> int:
         """Send a copy over TLS."""
         return self._copy(run, self._at(run, host, to_port, "tls"))
+
+    @native("text", port, name="t_replicate_sctp", routes=REQUEST_ROUTE)
+    def t_replicate_sctp(self, run: Run, host: str, to_port: int) -> int:
+        """Send a copy over SCTP."""
+        return self._copy(run, self._at(run, host, to_port, "sctp"))
 
     @native(protocol, whole, name="t_replicate_to", routes=REQUEST_ROUTE)
     def t_replicate_to(self, run: Run, proto: str, hostport: Callable[[Run], str]) -> int:

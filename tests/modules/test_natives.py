@@ -1,0 +1,106 @@
+"""Every native function of the modules that are built, as Kamailio's tables have it: argument counts and route kinds.
+
+`kamailio_functions.json` lists the functions that Kamailio's modules export to its native language, and those of its
+core. `NOT_ONSEND` there is every route but the onsend route.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kahea.modules.core.forms import NOT_ONSEND
+from kahea.routing import run
+from kahea.routing.node import Node
+from kahea.routing.registry import available
+from kahea.routing.settings import Configuration
+
+TABLE: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("kamailio_functions.json").read_text())
+BITS = {
+    "ANY_ROUTE": 0,
+    "NOT_ONSEND": NOT_ONSEND,
+    "REQUEST_ROUTE": run.REQUEST_ROUTE,
+    "FAILURE_ROUTE": run.FAILURE_ROUTE,
+    "ONREPLY_ROUTE": run.ONREPLY_ROUTE | run.CORE_ONREPLY_ROUTE,
+    "TM_ONREPLY_ROUTE": run.ONREPLY_ROUTE,
+    "CORE_ONREPLY_ROUTE": run.CORE_ONREPLY_ROUTE,
+    "BRANCH_ROUTE": run.BRANCH_ROUTE,
+    "BRANCH_FAILURE_ROUTE": run.BRANCH_FAILURE_ROUTE,
+    "ONSEND_ROUTE": run.ONSEND_ROUTE,
+    "EVENT_ROUTE": run.EVENT_ROUTE,
+    "LOCAL_ROUTE": run.LOCAL_ROUTE,
+}
+
+#: Functions that are not here, or are otherwise, each with the reason.
+BINDING = "a binding between Kamailio's modules, not for scripts"
+UNDOCUMENTED = "newer than 5.6, and nothing says what it does"
+EXCEPTIONS = {
+    "bind_tmx": BINDING,
+    "bind_textopsx": BINDING,
+    "t_cell_append_branches": UNDOCUMENTED,
+    "t_msg_apply_changes": UNDOCUMENTED,
+    "t_cancel_branch_idx": UNDOCUMENTED,
+    "msg_vbflag_parse": UNDOCUMENTED,
+    "msg_vbflag_set": "flags of a Via that nothing reads",
+    "msg_vbflag_reset": "flags of a Via that nothing reads",
+    "msg_vbflag_is_set": "flags of a Via that nothing reads",
+    "t_vbflag_set": "flags of a Via that nothing reads",
+    "t_vbflag_reset": "flags of a Via that nothing reads",
+    "t_vbflag_is_set": "flags of a Via that nothing reads",
+    "t_write_req": "the wire of application servers from before 2008, which nothing speaks any more",
+    "t_write_unix": "the wire of application servers from before 2008, which nothing speaks any more",
+    "add_tcp_alias": "the core's, of the same name, is in force",
+    "t_uac_ack_local": "not built yet",
+    "tel2sip2": "not built yet",
+    "via_param_rm": "not built yet",
+    "msg_changed_route": "not built yet",
+    "is_incoming": "speaks of data before it is a message, which no route is shown here (parameter nio_intercept)",
+}
+
+
+@cache
+def natives() -> dict[str, list[tuple[range, int]]]:
+    """The forms of every native function: its counts and its route kinds."""
+    node = Node(Configuration())
+    return {
+        name: [(range(f.least, len(f.kinds) + 1), f.routes) for f in forms]
+        for name, forms in node.registry.natives.items()
+    }
+
+
+def bits(names: list[str]) -> int:
+    found = 0
+    for name in names:
+        found |= BITS[name]
+    return found
+
+
+CASES = [
+    pytest.param(name, entry, id=f"{module}-{name}")
+    for module in sorted({*available(), "core"} & TABLE.keys())
+    for name, entry in TABLE[module].items()
+    if name not in EXCEPTIONS
+]
+
+
+@pytest.mark.parametrize(("name", "entry"), CASES)
+def test_a_function_takes_what_it_takes_in_kamailio(name: str, entry: dict[str, Any]) -> None:
+    forms = natives().get(name, [])
+    counts = sorted(n for counts, _ in forms for n in counts)
+    wanted = entry["params"] if "var" not in entry["params"] else None
+    if wanted is not None:
+        assert [n for n in counts if n in wanted] == wanted, "a count is missing, or has two forms"
+        assert set(counts) == set(wanted)
+    for counts_of_form, routes in forms:
+        for n in counts_of_form:
+            by_count = entry.get("routes_by_params", {}).get(str(n), entry["routes"])
+            if n in (wanted or [n]):
+                assert routes == bits(by_count)
+
+
+def test_exceptions_are_exceptions() -> None:
+    assert EXCEPTIONS.keys() & natives().keys() <= {"add_tcp_alias", "t_uac_ack_local"}
