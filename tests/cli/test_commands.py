@@ -47,8 +47,8 @@ def test_functions_for_people() -> None:
         ("bad.py", "import KSR\n", r"bad\.py: there is no ksr_request_route"),
         (
             "bad.cfg",
-            "request_route { exit; }\n",
-            r"bad\.cfg: the native configuration language is not supported yet",
+            "dbug=3\nrequest_route { exit; }\n",
+            r"bad\.cfg:1:1: error: ",
         ),
         ("bad.lua", "", r"bad\.lua: Lua is not supported yet"),
         ("bad.txt", "", r"bad\.txt: can't tell the language"),

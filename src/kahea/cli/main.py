@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from kahea.routing.settings import ConfigError, Configuration, load, parse_listen
+from kahea.routing.settings import ConfigError, Configuration, parse_listen
 from kahea.version import __version__
 
 if TYPE_CHECKING:
@@ -122,7 +122,9 @@ def configure(
         defines.setdefault("KAHEA_STATE", str(state_directory()))
     elif not script.is_file():
         raise ConfigError(f"{script}: there is no such file")
-    return load(script.resolve(), toml, listen, defines)
+    from kahea.engines import configure as configuration_of
+
+    return configuration_of(script.resolve(), toml, listen, defines)
 
 
 def state_directory() -> Path:

@@ -19,13 +19,12 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, Final
 
 import uvloop
 
 from kahea.cli.listening import Bind, binds, reverse_names
-from kahea.engines.python import PythonEngine
+from kahea.engines import engine_for
 from kahea.net.address import P_UDP, Listener
 from kahea.net.connections import ConnectionTable
 from kahea.net.resolver import Resolver
@@ -33,7 +32,7 @@ from kahea.net.sockets import BindError, SocketOptions
 from kahea.net.tcp import TcpListener
 from kahea.net.tcp_limits import TcpLimits
 from kahea.net.udp import UdpListener
-from kahea.routing.node import Engine, Node
+from kahea.routing.node import Node
 from kahea.routing.settings import ConfigError, Configuration, Settings
 
 log = logging.getLogger("kahea.server")
@@ -42,24 +41,6 @@ log = logging.getLogger("kahea.server")
 STOP_CHECK: Final = 0.05
 #: How long the reverse names of our addresses may take to be found.
 NAMES_TIMEOUT: Final = 2.0
-
-_NOT_YET: Final = {
-    ".cfg": "the native configuration language",
-    ".lua": "Lua",
-    ".js": "JavaScript",
-    ".sq": "Squirrel",
-    ".nut": "Squirrel",
-}
-
-
-def engine_for(node: Node, script: Path) -> Engine:
-    """The engine for a script, by its ending. Raises ConfigError."""
-    if script.suffix == ".py":
-        return PythonEngine(node, script)
-    language = _NOT_YET.get(script.suffix)
-    if language is not None:
-        raise ConfigError(f"{script}: {language} is not supported yet; a script in Python ends in .py")
-    raise ConfigError(f"{script}: can't tell the language by its ending; a script in Python ends in .py")
 
 
 class Ticker:
@@ -120,10 +101,7 @@ class Server:
 
     async def start(self) -> None:
         """Bring everything up. Raises ConfigError."""
-        script = self.configuration.script
-        if script is None:
-            raise ConfigError("there is no script to run")
-        engine = engine_for(self.node, script)
+        engine = engine_for(self.node)
         limit_open_files(self.settings.open_files_limit)
         wanted = binds(self.settings)
         for listener in make_listeners(self.settings, wanted):

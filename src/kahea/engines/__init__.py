@@ -1,1 +1,82 @@
-"""Script languages: each turns a file into routes; none knows another."""
+"""Script languages: each turns a script into routes, and none knows another. Here is which one a script is in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kahea.routing.module import ConfigError
+from kahea.routing.settings import Configuration, load
+
+if TYPE_CHECKING:
+    from kahea.routing.node import Engine, Node
+
+#: The languages by the ending of a file, in the words of `cfgengine`.
+LANGUAGES: Final = {
+    ".cfg": "native",
+    ".py": "python",
+    ".lua": "lua",
+    ".js": "jsdt",
+    ".sq": "sqlang",
+    ".nut": "sqlang",
+}
+_NOT_YET: Final = {"lua": "Lua", "jsdt": "JavaScript", "sqlang": "Squirrel"}
+#: How a cfg may begin, whatever it is called.
+_MARKS: Final = ("#!KAMAILIO", "#!KAHEA", "#!SER", "#!OPENSER", "#!ALL", "#!MAXCOMPAT")
+
+
+def language_of(script: Path) -> str:
+    """The language of a script, by its ending or its first line. Raises ConfigError."""
+    language = LANGUAGES.get(script.suffix)
+    if language is not None:
+        return language
+    try:
+        with script.open(encoding="utf-8", errors="replace") as file:
+            if file.readline(100).startswith(_MARKS):
+                return "native"
+    except OSError as error:
+        raise ConfigError(f"{script}: {error.strerror}") from error
+    raise ConfigError(f"{script}: can't tell the language by its ending; a cfg ends in .cfg, a script in Python in .py")
+
+
+def configure(
+    script: Path,
+    toml: Path | None = None,
+    listeners: Iterable[str] = (),
+    defines: Mapping[str, str] | None = None,
+) -> Configuration:
+    """All that a node is made from: what a cfg says itself, or for other languages the settings file beside the script.
+
+    `listeners` replace those of the file. Raises ConfigError.
+    """
+    if language_of(script) != "native":
+        return load(script, toml, listeners, defines)
+    if toml is not None:
+        raise ConfigError(f"{script}: a cfg has its settings in itself, and takes none from {toml}")
+    from kahea.engines.native.load import load as load_cfg
+    from kahea.engines.native.parser import parse_file
+
+    program = parse_file(script, defines)
+    return load_cfg(program, script, listeners, defines)
+
+
+def engine_for(node: Node) -> Engine:
+    """What runs the script of a node's configuration. Raises ConfigError."""
+    configuration = node.configuration
+    script = configuration.script
+    if script is None:
+        raise ConfigError("there is no script to run")
+    language = configuration.language or language_of(script)
+    if language == "native":
+        from kahea.engines.native.engine import NativeEngine
+
+        return NativeEngine(node, script, configuration.given)
+    if language == "python":
+        from kahea.engines.python import PythonEngine
+
+        return PythonEngine(node, script)
+    raise ConfigError(f"{script}: {_NOT_YET[language]} is not supported yet; a script in Python ends in .py")
+
+
+__all__ = ["LANGUAGES", "configure", "engine_for", "language_of"]

@@ -55,8 +55,12 @@ class Configuration:
     script: Path | None = None
     #: The script's language, where its ending does not tell: a word of `cfgengine`, or `native`.
     language: str = ""
-    #: What `-A` and a cfg's preprocessor defined, with "" for a bare name.
+    #: What `-A` defined, with "" for a bare name.
+    given: dict[str, str] = field(default_factory=dict)
+    #: The same with what a cfg's preprocessor defined.
     defines: dict[str, str] = field(default_factory=dict)
+    #: The script as its language has read it already, for the first load; None if it has not.
+    program: object | None = None
     #: The names that a cfg declared for flags, and for those of AVPs.
     flags: dict[str, int] = field(default_factory=dict)
     avp_flags: dict[str, int] = field(default_factory=dict)
@@ -94,7 +98,7 @@ def load(
 
     `listeners` replace the file's `listen`. Raises ConfigError with file and line.
     """
-    config = Configuration(script=script, defines=dict(defines or {}))
+    config = Configuration(script=script, given=dict(defines or {}), defines=dict(defines or {}))
     path = toml if toml is not None else script.with_name("kahea.toml")
     if toml is not None or path.exists():
         _read(config, path)

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from kahea.engines.python import PythonEngine
+from kahea.engines import configure, engine_for
 from kahea.net.resolver import Resolver
-from kahea.routing.node import Node
-from kahea.routing.settings import ConfigError, Configuration, load, parse_listen
+from kahea.routing.node import Engine, Node
+from kahea.routing.settings import Configuration, parse_listen
 from kahea.testing.clock import Planned, VirtualLoop
 from kahea.testing.dns import VirtualDns
 from kahea.testing.ladder import ladder
@@ -55,7 +55,7 @@ class VirtualNode:
         )
         self.node.resolver = self.resolver
         self.listeners: list[VirtualListener] = []
-        self.engine: PythonEngine | None = None
+        self.engine: Engine | None = None
         self.running = False
         self._alarm: Planned | None = None
 
@@ -99,11 +99,9 @@ class VirtualNode:
         self.listeners.append(listener)
         self.node.add_listener(listener)
 
-    def start(self, script: Path) -> None:
+    def start(self) -> None:
         """Start modules, read the script, bind. Raises ConfigError."""
-        if script.suffix != ".py":
-            raise ConfigError(f"{script}: only scripts in Python are supported yet")
-        self.engine = PythonEngine(self.node, script)
+        self.engine = engine_for(self.node)
         self.resolver.serve(self.listeners)
         self.node.start()
         self.node.use(self.engine.load())
@@ -201,12 +199,13 @@ class Simulation:
     ) -> VirtualNode:
         """Start a node with a routing script: a path, or (with a newline in it) the script itself.
 
-        A kahea.toml beside a script file is read, or the one given as `toml`. `listen` are listen addresses
-        such as `udp:10.0.0.9:5060`; without any the settings' own, or udp and tcp of 10.0.0.9. `settings`
-        are global parameters, `modules` parameters by module, on top of the file's. Raises ConfigError.
+        A text that begins with `#!KAMAILIO` is a cfg, any other a script in Python. A kahea.toml beside a script
+        file is read, or the one given as `toml`. `listen` are listen addresses such as `udp:10.0.0.9:5060`; without
+        any the settings' own, or udp and tcp of 10.0.0.9. `settings` are global parameters, `modules` parameters by
+        module, on top of the file's. Raises ConfigError.
         """
         path = self._script(script)
-        configuration = load(path, None if toml is None else Path(toml), listen, defines)
+        configuration = configure(path, None if toml is None else Path(toml), listen, defines)
         for key, value in (settings or {}).items():
             configuration.set_global(key, value)
         for module, parameters in (modules or {}).items():
@@ -219,7 +218,7 @@ class Simulation:
             proto = parse_listen(text).proto
             for one in [proto] if proto else ["udp", "tcp"]:
                 made.add_listener(one, text)
-        made.start(path)
+        made.start()
         self.nodes.append(made)
         return made
 
@@ -228,7 +227,11 @@ class Simulation:
             return Path(script)
         if self._files is None:
             self._files = tempfile.TemporaryDirectory(prefix="kahea-testing-")
-        path = Path(self._files.name) / f"{len(self.nodes) + 1}" / "script.py"
+        path = (
+            Path(self._files.name)
+            / f"{len(self.nodes) + 1}"
+            / ("script.cfg" if script.lstrip().startswith("#!KAMAILIO") else "script.py")
+        )
         path.parent.mkdir(exist_ok=True)
         path.write_text(script)
         linecache.checkcache(str(path))

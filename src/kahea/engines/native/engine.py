@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kahea.engines.native.compiler import compile_program
 from kahea.engines.native.parser import parse_file
+from kahea.engines.native.tree import Program
 from kahea.routing.generation import Generation
 
 if TYPE_CHECKING:
@@ -24,4 +25,9 @@ class NativeEngine:
 
     def load(self) -> Generation:
         """Parse and compile the cfg. Raises ConfigError; what runs is untouched."""
-        return compile_program(parse_file(self.script, self.defines), self.node)
+        configuration = self.node.configuration
+        # At the start the cfg was read for its declarations.
+        program, configuration.program = configuration.program, None
+        if not isinstance(program, Program):
+            program = parse_file(self.script, self.defines)
+        return compile_program(program, self.node)

@@ -7,7 +7,7 @@ strict as Kamailio's: a number in quotes is a string, and no parameter takes it 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,11 +60,23 @@ _NO_PATH: Final = "modules are part of the server; no directory is searched for 
 _INDEXED: Final = re.compile(r"(\w+)\[(\w+)\]")
 
 
-def load(program: Program, script: Path) -> Configuration:
-    """The configuration that a cfg describes. Raises CfgError with every error."""
+def load(
+    program: Program, script: Path, listeners: Iterable[str] = (), defines: Mapping[str, str] | None = None
+) -> Configuration:
+    """The configuration that a cfg describes. Raises CfgError with every error.
+
+    `listeners` replace those of the cfg; `defines` are those of the command line.
+    """
     configuration, found = read(program, script)
     if any(d.level == ERROR for d in found):
         raise CfgError([d for d in found if d.level == ERROR], program.sources)
+    configuration.given = dict(defines or {})
+    configuration.program = program
+    given = list(listeners)
+    if given:
+        configuration.settings.listen = given
+        for spec in given:
+            parse_listen(spec)
     return configuration
 
 
