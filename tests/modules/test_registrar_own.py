@@ -241,12 +241,12 @@ def test_statistics() -> None:
     server = make(max_contacts=1)
     save(server, "<sip:1@h>")
     save(server, "<sip:2@h>", cseq=2)
-    counters = server.node.counters
-    assert counters["registrar", "accepted_regs"] == 1
-    assert counters["registrar", "rejected_regs"] == 1
-    assert counters["registrar", "max_contacts"] == 1
-    assert counters["usrloc", "location_contacts"] == 1
-    assert counters["usrloc", "registered_users"] == 1
+    value = server.node.statistics.value
+    assert value("registrar", "accepted_regs") == 1
+    assert value("registrar", "rejected_regs") == 1
+    assert value("registrar", "max_contacts") == 1
+    assert value("usrloc", "location_contacts") == 1
+    assert value("usrloc", "registered_users") == 1
 
 
 # ---- whatever comes

@@ -62,9 +62,9 @@ def test_contacts_end(callback: str) -> None:
             assert await server.lookup() == (1, "sip:2@h")
             await server.later(100)
             assert not server.locations.domains["location"].records
-            assert server.node.counters["usrloc", "location_expires"] == 2
-            assert server.node.counters["usrloc", "location_contacts"] == 0
-            assert server.node.counters["usrloc", "registered_users"] == 0
+            assert server.node.statistics.value("usrloc", "location_expires") == 2
+            assert server.node.statistics.value("usrloc", "location_contacts") == 0
+            assert server.node.statistics.value("usrloc", "registered_users") == 0
 
     asyncio.run(check())
 

@@ -173,7 +173,7 @@ def test_xavp_functions(bench: Bench) -> None:
     assert bench.call(run, ["pvx.xavu_params_explode", "a=1;b=2", "u"]) == 1
     assert bench.call(run, ["pvx.xavu_params_implode", "u", "$var(o)"]) == 1
     assert run.vars["o"] == "a=1;b=2;"
-    assert bench.call(run, ["pvx.xavp_push_dst", "p"]) == -1
+    assert bench.call(run, ["pvx.xavp_push_dst", "none"]) == -1
 
 
 def test_whole_numbers_have_64_bits(bench: Bench) -> None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import resource
 import secrets
+import sys
+from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kahea.routing.module import Module, RpcError, Value, function, native, rpc, variable
@@ -17,7 +22,25 @@ if TYPE_CHECKING:
 #: The level of `logging` that shows what a value of `debug` asks for.
 _LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: 25, 2: logging.INFO, 3: logging.DEBUG}
 
-Statistics = dict[tuple[str, str], int]
+
+def _resident() -> int:
+    """Bytes of memory that this process has; 0 where the system does not say."""
+    try:
+        pages = Path("/proc/self/statm").read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+#: Bytes of memory, under the names of Kamailio's shared memory.
+MEMORY: dict[str, tuple[Callable[[], int], str]] = {
+    "total_size": (lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "The machine's memory."),
+    "free_size": (lambda: os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "The machine's free memory."),
+    "used_size": (_resident, "The process's memory."),
+    "real_used_size": (_resident, "The process's memory."),
+    "max_used_size": (lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "The most it ever had."),
+    "fragments": (sys.getallocatedblocks, "Blocks that Python has allocated."),
+}
 
 
 class Kex(Module):
@@ -25,12 +48,17 @@ class Kex(Module):
 
     name = "kex"
 
+    def start(self) -> None:
+        """Declare the statistics of memory, which is the process's: there is none that processes share."""
+        statistics = self.node.statistics
+        for name, (read, doc) in MEMORY.items():
+            statistics.declare("shmem", name, read, resets=False, doc=doc)
+
     def __init__(self, node: Node) -> None:
         super().__init__(node)
         self._configured: int | None = None
         self._ids = count(1)
         self._stem = ""
-        self._baseline: Statistics = {}
 
     @native("int")
     @function
@@ -69,52 +97,43 @@ class Kex(Module):
 
     # Statistics
 
-    def _chosen(self, wanted: tuple[str, ...]) -> Statistics:
-        """The statistics that are asked for: `all`, `group:`, `name`, `group:name`, `group.name`."""
+    def _chosen(self, wanted: tuple[str, ...]) -> list[tuple[str, str]]:
+        """The statistics that are asked for: `all`, those of `group:`, or of a name, which may be several."""
         if not wanted:
-            raise RpcError(400, "which statistics? all, a group with a colon, or a name")
-        every = self.node.statistics()
-        found: Statistics = {}
-        for word in wanted:
-            matching = {key: value for key, value in every.items() if _matches(key, word)}
-            if not matching and word != "all" and not word.endswith(":"):
-                raise RpcError(404, f"there is no statistic {word!r}")
-            found.update(matching)
-        return {key: value - self._baseline.get(key, 0) for key, value in sorted(found.items())}
+            raise RpcError(400, "Please provide which stats to retrieve")
+        every = list(self.node.statistics)
+        return [key for word in wanted for key in every if _matches(key, word)]
 
-    def _reset(self, found: Statistics) -> None:
-        for key in found:
-            if key in self.node.counters:
-                self.node.counters[key] = 0
-        current = self.node.statistics()
-        self._baseline.update({key: current.get(key, 0) for key in found})
+    def _values(self, wanted: tuple[str, ...]) -> dict[tuple[str, str], int]:
+        return {(group, name): self.node.statistics.value(group, name) for group, name in self._chosen(wanted)}
 
     @rpc("stats.get_statistics")
     def stats_get_statistics(self, *wanted: str) -> list[str]:
         """Statistics as lines `group:name = value`."""
-        return [f"{group}:{name} = {value}" for (group, name), value in self._chosen(wanted).items()]
+        return [f"{group}:{name} = {value}" for (group, name), value in self._values(wanted).items()]
 
     @rpc("stats.fetch")
     def stats_fetch(self, *wanted: str) -> dict[str, str]:
         """Statistics as texts by `group.name`."""
-        return {f"{group}.{name}": str(value) for (group, name), value in self._chosen(wanted).items()}
+        return {f"{group}.{name}": str(value) for (group, name), value in self._values(wanted).items()}
 
     @rpc("stats.fetchn")
     def stats_fetchn(self, *wanted: str) -> dict[str, int]:
         """Statistics as numbers by `group.name`."""
-        return {f"{group}.{name}": value for (group, name), value in self._chosen(wanted).items()}
+        return {f"{group}.{name}": value for (group, name), value in self._values(wanted).items()}
 
     @rpc("stats.reset_statistics")
     def stats_reset_statistics(self, *wanted: str) -> None:
-        """Count from zero again."""
-        self._reset(self._chosen(wanted))
+        """Count from zero again, those that can."""
+        for group, name in self._chosen(wanted):
+            self.node.statistics.reset(group, name)
 
     @rpc("stats.clear_statistics")
     def stats_clear_statistics(self, *wanted: str) -> list[str]:
         """Statistics as lines `group:name = value`, which then count from zero again."""
-        found = self._chosen(wanted)
-        self._reset(found)
-        return [f"{group}:{name} = {value}" for (group, name), value in found.items()]
+        lines = self.stats_get_statistics(*wanted)
+        self.stats_reset_statistics(*wanted)
+        return lines
 
 
 def _matches(key: tuple[str, str], word: str) -> bool:

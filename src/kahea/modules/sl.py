@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING
+
 from kahea.routing.module import Module, Param, Value, function, native, variable
 from kahea.routing.run import CORE_ONREPLY_ROUTE, FAILURE_ROUTE, ONREPLY_ROUTE, REQUEST_ROUTE, Run
 from kahea.routing.text import text, wire
@@ -9,7 +13,23 @@ from kahea.sip.errors import ParseError
 from kahea.sip.message import M_ACK, Message
 from kahea.sip.status import reason as reason_phrase
 
+if TYPE_CHECKING:
+    from kahea.routing.node import Node
+
 _ANSWERING = REQUEST_ROUTE | FAILURE_ROUTE | ONREPLY_ROUTE | CORE_ONREPLY_ROUTE
+_COUNTED_ALONE = (200, 202, 300, 301, 302, 400, 401, 403, 404, 407, 408, 483, 500)
+#: The statistics of replies sent. Kamailio never counts any for the first and the last of its names, and neither do we.
+STATISTICS = (
+    "1xx_replies", *(f"{code}_replies" for code in _COUNTED_ALONE), *(f"{kind}xx_replies" for kind in range(2, 7)),
+    "xxx_replies", "sent_replies", "failures", "sent_err_replies",
+)  # fmt: skip
+
+
+def _counted_as(code: int) -> str:
+    """The statistic of a reply's code: its own, or that of its class; provisional ones are among the others."""
+    if code in _COUNTED_ALONE:
+        return f"{code}_replies"
+    return f"{code // 100}xx_replies" if 200 <= code < 700 else "xxx_replies"
 
 
 class Sl(Module):
@@ -27,8 +47,15 @@ class Sl(Module):
     event_callback_fl_ack = Param("", "Script function for `sl:filtered-ack`.")
     event_callback_lres_sent = Param("", "Script function for `sl:local-response`.")
 
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        self._sent: Counter[str] = Counter()
+
     def start(self) -> None:
-        """Bind the events of the script."""
+        """Bind the events of the script, and declare the statistics."""
+        for name in STATISTICS:
+            self.node.statistics.declare("sl", name, partial(self._sent.__getitem__, name), resets=False)
+        self.node.statistics.declare("sl", "received_ACKs", lambda: self.node.own_acks, resets=False)
         if self.event_callback_fl_ack:
             self.node.on_sl_ack = lambda msg: self._call(self.event_callback_fl_ack, "sl:filtered-ack", msg)
         else:
@@ -44,6 +71,9 @@ class Sl(Module):
         if 300 <= code < 400:
             self._add_contacts(run.msg)
         sent = self.node.reply(run.msg, self._status(code), reason or None)
+        self._sent["sent_replies" if sent > 0 else "failures"] += 1
+        if sent > 0:
+            self._sent[_counted_as(code)] += 1
         if sent > 0 and run.tm is not None:
             # The caller has been told: the transaction need not tell of its failure, too.
             run.tm.error = None

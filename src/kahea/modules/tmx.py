@@ -21,9 +21,29 @@ from kahea.routing.run import (
 from kahea.routing.text import text, wire
 from kahea.sip.message import M_ACK, M_CANCEL, Message
 from kahea.tm.forward import restore
+from kahea.tm.layer import TransactionLayer
 from kahea.tm.transaction import Branch, Transaction
 
 log = logging.getLogger("kahea.tmx")
+
+
+#: The statistics of transactions, by what the layer keeps.
+STATISTICS: dict[str, Callable[[TransactionLayer], int]] = {
+    "UAS_transactions": lambda layer: layer.created - layer.created_local,
+    "UAC_transactions": lambda layer: layer.created_local,
+    "inuse_transactions": len,
+    "active_transactions": lambda layer: len(layer) - layer.waiting,
+    "2xx_transactions": lambda layer: layer.completed_2xx,
+    "3xx_transactions": lambda layer: layer.completed_3xx,
+    "4xx_transactions": lambda layer: layer.completed_4xx,
+    "5xx_transactions": lambda layer: layer.completed_5xx,
+    "6xx_transactions": lambda layer: layer.completed_6xx,
+    "rpl_received": lambda layer: layer.rpl_received,
+    "rpl_generated": lambda layer: layer.rpl_generated,
+    "rpl_sent": lambda layer: layer.rpl_sent,
+    "rpl_relayed": lambda layer: layer.rpl_sent - layer.rpl_generated,
+    "rpl_absorbed": lambda layer: layer.rpl_received - (layer.rpl_sent - layer.rpl_generated),
+}
 
 
 class Tmx(Module):
@@ -35,8 +55,10 @@ class Tmx(Module):
     precheck_trans = Param(1, "t_precheck_trans() looks for the request among those being processed.")
 
     def start(self) -> None:
-        """Nothing is being processed yet."""
+        """Declare the statistics; nothing is being processed yet."""
         self._processing: set[tuple[bytes, bytes, int, bytes]] = set()
+        for name, read in STATISTICS.items():
+            self.node.statistics.declare("tmx", name, partial(read, self.node.layer), resets=False)
 
     # ---- retransmissions of what is still being processed
 

@@ -125,6 +125,9 @@ class Connection(asyncio.Protocol):
         if self.accepted and not self._admit():
             self._transport.abort()
             return
+        if not self.accepted:
+            self.table.counts.connect_success += 1
+            self.table.counts.established += 1
         self._transport.set_write_buffer_limits(high=0)
         self.opened_at = self.last_used = self.table.clock()
         self._rearm()
@@ -146,6 +149,7 @@ class Connection(asyncio.Protocol):
         if refusal:
             self._closed = refusal
             self.table.refused += 1
+            self.table.counts.local_reject += 1
             log.warning("%s: connection from %s refused: %s", self.listener.uri, self.peer, refusal)
             return False
         self.table.add(self)
@@ -154,10 +158,13 @@ class Connection(asyncio.Protocol):
     def fail(self, reason: str) -> None:
         """It could not be made: report what waits for it."""
         log.info("%s: no connection to %s: %s", self.listener.uri, self.peer, reason)
+        self.table.counts.connect_failed += 1
         self._gone(reason)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The loop's call: it ended, by the peer, by us, or by an error."""
+        if isinstance(exc, ConnectionResetError) and not self._closed:
+            self.table.counts.con_reset += 1
         if exc is None and self._closed:
             self._unsent.clear()  # closing by us writes what was queued
         self._gone(str(exc) if exc is not None else "closed by the peer")
@@ -218,6 +225,9 @@ class Connection(asyncio.Protocol):
         """The loop's call: frame what came, and hand it on."""
         if self._closed:
             return
+        if self.accepted and not self._read:
+            self.table.counts.passive_open += 1
+            self.table.counts.established += 1
         self._read = True
         used = False
         for event in self._framer.feed(data):
@@ -263,7 +273,7 @@ class Connection(asyncio.Protocol):
         if waiting and (
             waiting + len(data) > table.limits.tcp_conn_wq_max or table.queued + len(data) > table.limits.tcp_wq_max
         ):
-            table.rejected += 1
+            table.counts.sendq_full += 1
             return False
         if self._transport is None:
             self._pending.append(data)
@@ -337,6 +347,13 @@ class Connection(asyncio.Protocol):
             self.table.arm(self, due)
             return
         log.info("%s: closing the connection with %s: %s", self.listener.uri, self.peer, reason)
+        counts = self.table.counts
+        if self._transport is None:
+            counts.connect_failed += 1
+        elif gentle:
+            counts.con_timeout += 1
+        elif self._blocked_since + self.table.limits.tcp_send_timeout <= now:
+            counts.send_timeout += 1
         if gentle:
             self.close(reason)
         else:

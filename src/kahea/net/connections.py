@@ -15,6 +15,7 @@ import asyncio
 import heapq
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kahea.net.address import Address
@@ -33,6 +34,21 @@ STALE_ROOM = 1024  # outdated deadlines kept before they are cleared away
 Key = tuple[int, Address]
 
 
+@dataclass(slots=True)
+class TcpCounts:
+    """What happened to stream connections, under the names of Kamailio's statistics."""
+
+    established: int = 0  # those below that were made, together
+    passive_open: int = 0  # accepted, and something was read
+    connect_success: int = 0
+    connect_failed: int = 0
+    con_reset: int = 0  # by the peer
+    con_timeout: int = 0  # idle for too long
+    send_timeout: int = 0  # the peer took nothing for too long
+    sendq_full: int = 0  # messages that found too much waiting
+    local_reject: int = 0  # accepted over a limit
+
+
 class ConnectionTable:
     """The connections of all stream listeners of a node, which share its limits."""
 
@@ -42,7 +58,7 @@ class ConnectionTable:
         self.clock = clock or (lambda: asyncio.get_running_loop().time())
         self.queued = 0  # bytes that wait to be written, by what the connections last told
         self.refused = 0  # connections over a limit
-        self.rejected = 0  # messages over a limit
+        self.counts = TcpCounts()
         self._by_id: dict[int, Connection] = {}
         self._by_peer: dict[Key, list[Connection]] = {}
         self._accepted: dict[str, int] = {}  # source IP: accepted connections

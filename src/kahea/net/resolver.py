@@ -50,6 +50,8 @@ class Resolver:
         self.cache = DnsCache(self.settings, clock, room)
         self.means = Means()
         self.rng = rng or random.Random()
+        #: Questions put to servers that brought no record.
+        self.failed = 0
         self._hosts = HostsFile(hosts, clock)
         self._search: list[str] | None = None
         self._asking: dict[Query, asyncio.Task[Answer]] = {}
@@ -231,6 +233,8 @@ class Resolver:
 
     async def _asked(self, query: Query) -> Answer:
         answer = await self.client.ask(*query)
+        if not answer.records:
+            self.failed += 1
         self.cache.put(query, answer)
         return answer
 

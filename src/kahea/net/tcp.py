@@ -162,6 +162,7 @@ class TcpListener(Listener):
         refusal = self.table.refusal(to, self.proto, accepted=False)
         if refusal:
             self.table.refused += 1
+            self.table.counts.connect_failed += 1
             log.warning("%s: no connection to %s: %s", self.uri, to, refusal)
             return False
         connection = Connection(self, to)

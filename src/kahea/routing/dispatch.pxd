@@ -1,5 +1,6 @@
 # The compiled path of a message from the socket to its route: see dispatch.pyx.
 
+from kahea.routing.tally cimport Tally
 from kahea.sip.message cimport Message
 from kahea.tm.layer cimport TransactionLayer
 from kahea.tm.transaction cimport Branch, Transaction
@@ -65,9 +66,14 @@ cdef class Dispatcher:
     cdef public bint accept_aliases
     cdef public bint strict
     cdef public object wall
+    cdef readonly Tally tally
     cdef readonly long received_requests
     cdef readonly long received_replies
     cdef readonly long bad_messages
+    cdef readonly long bad_requests
+    cdef readonly long bad_replies
+    cdef public long dropped_requests
+    cdef readonly long dropped_replies
     cdef readonly long refused_runs
     cdef readonly long forwarded_requests
     cdef public Asked myself

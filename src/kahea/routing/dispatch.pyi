@@ -7,6 +7,7 @@ from kahea.net.address import Address, Listener
 from kahea.routing.generation import Generation, Route
 from kahea.routing.module import Value
 from kahea.routing.node import Node
+from kahea.routing.tally import Tally
 from kahea.sip.message import Message
 from kahea.tm.layer import TransactionLayer
 from kahea.tm.transaction import Branch, Transaction
@@ -83,7 +84,12 @@ class Dispatcher:
     wall: Callable[[], float]
     received_requests: int
     received_replies: int
+    tally: Tally
     bad_messages: int
+    bad_requests: int
+    bad_replies: int
+    dropped_requests: int
+    dropped_replies: int
     refused_runs: int
     forwarded_requests: int
     def __init__(self, wall: Callable[[], float]) -> None: ...

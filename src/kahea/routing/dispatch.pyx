@@ -16,6 +16,7 @@ from kahea.tm.forward cimport forward_stateless
 from kahea.tm.layer cimport TransactionLayer
 from kahea.tm.transaction cimport Branch, Transaction
 
+from kahea.routing.tally import Tally
 from kahea.sip.errors import ParseError
 
 log = logging.getLogger("kahea.node")
@@ -257,6 +258,7 @@ cdef class Dispatcher:
     def __init__(self, wall):
         self.wall = wall
         self.pool = Pool()
+        self.tally = Tally()
         self._route_request = self.route_request
         self._route_response = self.route_response
 
@@ -289,7 +291,6 @@ cdef class Dispatcher:
         try:
             msg = parse(data)
         except ParseError as error:
-            self.bad_messages += 1
             log.info("not SIP from %s:%d: %s", source.ip, source.port, error)
             return
         at = listener._address
@@ -313,7 +314,6 @@ cdef class Dispatcher:
             log.exception("a message from %s:%d could not be handled", source.ip, source.port)
 
     cdef int _request(self, Message msg) except -1:
-        self.received_requests += 1
         try:
             if self.strict:
                 msg.check()
@@ -321,12 +321,16 @@ cdef class Dispatcher:
                 msg.check_basics()
         except ParseError as error:
             self.bad_messages += 1
+            self.bad_requests += 1
             log.info("malformed request from %s:%d: %s", msg.src_ip.decode(), msg.src_port, error)
             if self.strict:
                 self.refuse(msg, error)
             return 0
         if msg.method_id == M_ACK and self.is_own_ack(msg):
+            self.dropped_requests += 1
             return 0
+        self.received_requests += 1
+        self.tally.request(msg)
         if self.accept_aliases and msg.connection_id and msg.get_via1().span.alias:
             self.take_alias(msg)
         if self.draining and self.is_new(msg):
@@ -363,7 +367,6 @@ cdef class Dispatcher:
             callback(run)
 
     cdef int _response(self, Message msg) except -1:
-        self.received_replies += 1
         try:
             if self.strict:
                 msg.check()
@@ -371,8 +374,11 @@ cdef class Dispatcher:
                 msg.check_basics()
         except ParseError as error:
             self.bad_messages += 1
+            self.bad_replies += 1
             log.info("malformed response from %s:%d: %s", msg.src_ip.decode(), msg.src_port, error)
             return 0
+        self.received_replies += 1
+        self.tally.reply(msg)
         if self.routes.reply is None:
             self.take_response(msg)
         else:
@@ -390,7 +396,9 @@ cdef class Dispatcher:
         run = Run(self, msg, CORE_ONREPLY_ROUTE, "", transaction, branch)
         self.execute(run, run.generation.reply)
         # A route may have put a rebuilt message in its place.
-        if not run.drop:
+        if run.drop:
+            self.dropped_replies += 1
+        else:
             self.take_response(run.msg)
 
     cpdef take_response(self, Message msg):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kahea.net.address import P_UDP, Address, Listener
+from kahea.net.connections import ConnectionTable
 from kahea.routing.dispatch import Dispatcher
 from kahea.routing.generation import Generation, Route, event_message
 from kahea.routing.module import ConfigError, Module
@@ -29,10 +30,12 @@ from kahea.routing.run import (
     Run,
 )
 from kahea.routing.settings import Configuration
+from kahea.routing.statistics import Statistics, declare_tcp
 from kahea.routing.targets import Targets
 from kahea.sip.errors import ParseError
 from kahea.sip.message import H_CALLID, H_CSEQ, H_FROM, H_TO, H_VIA, M_ACK, M_CANCEL, Message, parse
 from kahea.sip.status import reason as reason_phrase
+from kahea.sip.uri import refused_uris
 from kahea.tm.forward import restore, save
 from kahea.tm.hooks import Destination
 from kahea.tm.layer import TransactionLayer
@@ -85,8 +88,11 @@ class Node(Dispatcher):
         self.now = clock
         self.log = script_log
         self.started = wall()
-        self.counters: Counter[tuple[str, str]] = Counter()
-        self.forwarded_replies = self.stateless_replies = 0
+        self.statistics = Statistics()
+        self.forwarded_replies = 0
+        #: ACKs to our own stateless replies.
+        self.own_acks = 0
+        self._declare_statistics()
         self.listeners: list[Listener] = []
         self.resolver: Resolver | None = None
         self.wheel = Wheel(clock(), on_earlier=on_earlier)
@@ -136,6 +142,9 @@ class Node(Dispatcher):
     def add_listener(self, listener: Listener) -> None:
         """Make a bound socket known; the first of a protocol is the default for sending."""
         self.listeners.append(listener)
+        table = getattr(listener, "table", None)
+        if isinstance(table, ConnectionTable):
+            declare_tcp(self.statistics, table)
         self.myself.forget()
         self.targets.forget()
         self.layer.places.clear()
@@ -166,22 +175,30 @@ class Node(Dispatcher):
         """A listener by `proto:host:port` (as declared or advertised) or by name, or None."""
         return self.targets.find_listener(spec)
 
-    def statistics(self) -> dict[tuple[str, str], int]:
-        """Every statistic by group and name, those included that are counted outside of `count`."""
-        return {
-            ("core", "rcv_requests"): self.received_requests,
-            ("core", "rcv_replies"): self.received_replies,
-            ("core", "fwd_requests"): self.forwarded_requests,
-            ("core", "fwd_replies"): self.forwarded_replies,
-            ("core", "bad_msg_hdr"): self.bad_messages,
-            ("core", "overload"): self.refused_runs,
-            ("sl", "sent_replies"): self.stateless_replies,
-            **self.counters,
+    def _declare_statistics(self) -> None:
+        earlier = refused_uris()
+        core: dict[str, tuple[Callable[[], int], str]] = {
+            "rcv_requests": (lambda: self.received_requests, "Requests received."),
+            "rcv_replies": (lambda: self.received_replies, "Replies received."),
+            "fwd_requests": (lambda: self.forwarded_requests, "Requests forwarded without a transaction."),
+            "fwd_replies": (lambda: self.forwarded_replies, "Replies forwarded without a transaction."),
+            "drop_requests": (lambda: self.dropped_requests, "Requests that concern no script: ACKs to own replies."),
+            "drop_replies": (lambda: self.dropped_replies, "Replies that the script dropped."),
+            "err_requests": (lambda: self.bad_requests, "Malformed requests."),
+            "err_replies": (lambda: self.bad_replies, "Malformed replies."),
+            "bad_msg_hdr": (lambda: self.bad_messages, "Messages with malformed headers."),
+            "bad_URIs_rcvd": (lambda: refused_uris() - earlier, "Texts read as URIs that are none."),
+            "overload": (lambda: self.refused_runs, "Requests refused since too many were being handled."),
         }
+        for name, (read, doc) in core.items():
+            self.statistics.declare("core", name, read, doc=doc)
+        self.statistics.declare("dns", "failed_dns_request", lambda: getattr(self.resolver, "failed", 0), resets=False)
+        for name in self.tally.names():
+            self.statistics.declare("core", name, partial(self.tally.value, name))
 
     def count(self, group: str, name: str, by: int = 1) -> None:
         """Add to a statistic."""
-        self.counters[group, name] += by
+        self.statistics.count(group, name, by)
 
     # ---- time
 
@@ -265,7 +282,6 @@ class Node(Dispatcher):
         except ParseError:
             # Its Via can't be read: back to where it came from.
             destination = Destination(msg.listener, msg.source, msg.connection_id)
-        self.stateless_replies += 1
         destination.listener.send(data, destination.address, destination.connection_id)
 
     def is_new(self, msg: Message) -> bool:
@@ -438,6 +454,7 @@ class Node(Dispatcher):
         tag = msg.to.tag
         if tag is None or not tag.startswith(self.targets.tag_prefix):
             return False
+        self.own_acks += 1
         if self.on_sl_ack is not None:
             self.on_sl_ack(msg)
         return True
@@ -459,7 +476,6 @@ class Node(Dispatcher):
             log.info("can't reply: %s", error)
             return -1
         destination = self.reply_destination(msg)
-        self.stateless_replies += 1
         return 1 if destination.listener.send(data, destination.address, destination.connection_id) else -1
 
     def send(self, listener: Listener, data: bytes, address: Address, connection_id: int = 0) -> bool:

@@ -44,6 +44,9 @@ class Uri:
 def parse_uri(data: bytes) -> Uri:
     """Raises ParseError. Results of recent equal inputs are shared (bounded cache)."""
 
+def refused_uris() -> int:
+    """How many times this process was asked to parse what is no URI."""
+
 def same_uri(a: bytes, b: bytes) -> bool:
     """Equality by RFC 3261 §19.1.4. False if either does not parse."""
 

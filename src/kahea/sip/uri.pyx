@@ -26,6 +26,7 @@ cdef int MAX_URI = 4096  # bytes; a longer one is refused
 cdef int CACHED_URI = 256  # only URIs up to this size are shared
 cdef int CACHE_ENTRIES = 2048  # in each of two generations
 
+cdef long refusals = 0
 cdef dict recent = {}
 cdef dict older = {}
 
@@ -293,10 +294,13 @@ cdef Uri make_uri(bytes data):
     cdef UriSpan u
     cdef Uri uri
     cdef const char* wrong
+    global refusals
     if PyBytes_GET_SIZE(data) > MAX_URI:
+        refusals += 1
         raise ParseError("URI Too Long", 414)
     wrong = scan_uri(<chars>PyBytes_AS_STRING(data), <int>PyBytes_GET_SIZE(data), &u)
     if wrong != NULL:
+        refusals += 1
         raise ParseError(wrong.decode("ascii"))
     uri = Uri.__new__(Uri)
     uri.raw = data
@@ -312,6 +316,10 @@ cdef Uri make_uri(bytes data):
     uri.params = part(data, u.params, u.params_len)
     uri.headers = part(data, u.headers, u.headers_len)
     return uri
+
+
+def refused_uris():
+    return refusals
 
 
 cpdef Uri parse_uri(bytes data):

@@ -75,10 +75,9 @@ def _stat(name: Value, _index: Index) -> Bound:
     group, dot, counter = str(name).rpartition(".")
 
     def get(run: Run) -> Value:
-        counters = run.node.statistics()
-        if dot:
-            return counters.get((group, counter))
-        return next((count for (_, each), count in counters.items() if each == counter), None)
+        statistics = run.node.statistics
+        found = statistics.find(group, counter) if dot else statistics.named(counter)
+        return None if found is None else found.value
 
     return Bound(get)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kahea.connectors.errors import DatabaseError
@@ -86,15 +87,18 @@ class Registrar(RegistrarParameters):
                 self.received_variable = self.node.variables.compile(self.received_avp)
             except PvError as error:
                 raise ConfigError(f"parameter registrar.received_avp: {error}") from error
+        statistics = self.node.statistics
         for name in ("max_expires", "max_contacts", "default_expires_range", "expires_range"):
-            self.node.count("registrar", name, getattr(self, name))
-        self.node.count("registrar", "default_expire", self.default_expires)
+            statistics.declare("registrar", name, partial(getattr, self, name), resets=False)
+        statistics.declare("registrar", "default_expire", lambda: self.default_expires, resets=False)
+        for name in ("accepted_regs", "rejected_regs"):
+            statistics.declare("registrar", name)
         self.usrloc.on_expired.append(self._expired)
 
     def variables(self) -> Iterator[Variable]:
         """`$ulc(profile=>attribute)`."""
         yield from super().variables()
-        yield named("ulc", ulc.bind, index=True, doc="Contacts that reg_fetch_contacts() fetched.")
+        yield named("ulc", ulc.bind, index=True, writable=True, doc="Contacts that reg_fetch_contacts() fetched.")
 
     # ---- for the files beside this one
 

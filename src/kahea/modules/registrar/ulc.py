@@ -105,4 +105,8 @@ def bind(inner: Value, index: object) -> Bound:
     def get(run: Run) -> Value:
         return read(run.msg, profile, attribute, at)
 
-    return Bound(get)
+    def put(run: Run, value: Value) -> None:
+        raise PvError(f"$ulc({inner}) is read-only")
+
+    # Kamailio starts with scripts that assign to it, and changes nothing.
+    return Bound(get, put)

@@ -166,7 +166,8 @@ class Siputils(RemoteParty, UriVariables, Module):
             ("Supported", self.options_support),
         ):
             msg.reply_edits.append(wire(f"{name}: {value}\r\n"))
-        return self.node.reply(msg, 200, "OK")
+        sent: int = self.node.module("sl").send_reply(run, 200, "OK")
+        return sent
 
     # URIs
 

@@ -109,6 +109,7 @@ class Locations(UsrlocParameters):
                 self._database = Database(self.db_url)
             except BadUrl as error:
                 raise ConfigError(f"parameter usrloc.db_url: {error}") from error
+        self.node.statistics.declare("usrloc", "registered_users", resets=False)
         for name in self._preloaded():
             if self.db_mode == MEMORY:
                 self._add_domain(name)
@@ -260,6 +261,8 @@ class Locations(UsrlocParameters):
         )
 
     def _add_domain(self, name: str) -> Domain:
+        for each in ("users", "contacts", "expires"):
+            self.node.statistics.declare("usrloc", f"{name}_{each}", resets=each == "expires")
         domain = self.domains[name] = Domain(name, self._rules, self.make_ruid, self._count)
         return domain
 
