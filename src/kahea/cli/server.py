@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import resource
 import signal
 import time
@@ -91,6 +92,7 @@ class Server:
         self._signals = 0
         self._signalled = asyncio.Event()
         self.node = Node(configuration, clock=time.monotonic, wall=time.time, on_earlier=self._ticker.rearm)
+        self.node.signal = lambda number: os.kill(os.getpid(), number)
         self.resolver = Resolver(configuration.settings)
         self.node.resolver = self.resolver
 

@@ -334,6 +334,11 @@ class Connection(asyncio.Protocol):
 
     # Time.
 
+    @property
+    def lifetime(self) -> float:
+        """Seconds without traffic until it is closed; negative for never."""
+        return self.table.limits.tcp_connection_lifetime if self._lifetime is None else self._lifetime
+
     def set_lifetime(self, seconds: float) -> None:
         """Close it after so many seconds without traffic, instead of after tcp_connection_lifetime."""
         self._lifetime = seconds
@@ -380,7 +385,7 @@ class Connection(asyncio.Protocol):
         limits = self.table.limits
         if self._transport is None:
             return [(self.opened_at + limits.tcp_connect_timeout, "connecting timed out", False)]
-        lifetime = limits.tcp_connection_lifetime if self._lifetime is None else self._lifetime
+        lifetime = self.lifetime
         idle = self.last_used + lifetime if lifetime >= 0 else NEVER
         due = [(idle, "idle", True)]
         if limits.tcp_msg_read_timeout > 0:

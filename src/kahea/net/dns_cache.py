@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from kahea.net.dns_records import Answer, Query, Record
 from kahea.net.dns_settings import DnsSettings
@@ -12,10 +13,20 @@ from kahea.net.dns_settings import DnsSettings
 FAILURE_TTL = 3.0  # seconds: a server that is down is not asked anew by every call
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Entry:
     answer: Answer
     expires: float
+    used: float
+
+
+class Kept(NamedTuple):
+    """What is kept for a question: `left` seconds from now, None for ever; not asked for since `unused` seconds."""
+
+    query: Query
+    answer: Answer
+    left: float | None
+    unused: float
 
 
 class DnsCache:
@@ -36,10 +47,12 @@ class DnsCache:
     def get(self, query: Query) -> Answer | None:
         """The answer that is kept, be it empty or a recent failure; None if DNS must be asked."""
         entry = self._entries.get(query)
-        if entry is None or entry.expires <= self.clock():
+        now = self.clock()
+        if entry is None or entry.expires <= now:
             self.misses += 1
             return None
         self.hits += 1
+        entry.used = now
         self._entries.move_to_end(query)
         return entry.answer
 
@@ -48,10 +61,31 @@ class DnsCache:
         if not self.settings.use_dns_cache:
             return
         ttl = self._ttl(answer)
-        if ttl <= 0 or not self._make_room(query):
-            return
-        self._entries[query] = _Entry(answer, self.clock() + ttl)
+        if ttl > 0:
+            self.add(query, answer, ttl)
+
+    def add(self, query: Query, answer: Answer, ttl: float) -> bool:
+        """Keep an answer for `ttl` seconds; False if there is no room."""
+        if not self._make_room(query):
+            return False
+        now = self.clock()
+        self._entries[query] = _Entry(answer, now + ttl, now)
         self._entries.move_to_end(query)
+        return True
+
+    def drop(self, query: Query) -> bool:
+        """Forget an answer, a pinned one too; False if there was none."""
+        pinned = self._pinned.pop(query, None)
+        return self._entries.pop(query, None) is not None or pinned is not None
+
+    def kept(self) -> Iterator[Kept]:
+        """All that is kept and has not expired, pinned answers last."""
+        now = self.clock()
+        for query, entry in self._entries.items():
+            if entry.expires > now:
+                yield Kept(query, entry.answer, entry.expires - now, now - entry.used)
+        for query, answer in self._pinned.items():
+            yield Kept(query, answer, None, 0.0)
 
     def pin(self, query: Query, records: Iterable[Record]) -> None:
         """Answer a question by these records from now on; none: there is no such name."""

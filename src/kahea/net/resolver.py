@@ -199,6 +199,10 @@ class Resolver:
         self.cache.clear()
         self._fresh.clear()
 
+    def forget_destinations(self) -> None:
+        """Look anew at what is kept: it was changed by hand."""
+        self._fresh.clear()
+
     def _known(self, query: Query) -> Answer | None:
         return self.cache.pinned(query) or self._hosts.find(*query) or self.cache.get(query)
 

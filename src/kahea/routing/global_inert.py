@@ -72,7 +72,6 @@ INERT: Final[dict[str, str]] = {
     "rt_timer1_prio": _NO_RT,
     "rt_timer2_policy": _NO_RT,
     "rt_timer2_prio": _NO_RT,
-    "rundir": "no files of a run are kept",
     "sctp_children": _ONE_PROCESS,
     "shm": _NO_SHM,
     "shm_force_alloc": _NO_SHM,

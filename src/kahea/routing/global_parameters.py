@@ -161,6 +161,9 @@ class Settings:
     exit_timeout: int = _setting(60, "Seconds that transactions get to finish after SIGTERM.", "ser_kill_timeout")
     open_files_limit: int = _setting(0, "The process's limit of open files; 0 leaves it.")
     server_id: int = _setting(0, "A number for this node among others.")
+    rundir: str = _setting(
+        "/run/kamailio", "Directory of the sockets and FIFOs that management modules make by default.", "run_dir"
+    )
     workdir: str = _setting("", "Directory to change to before the script is read.", "wdir")
     kemi_request_route_callback: str = _setting(
         "ksr_request_route", "The script's function for requests (`kemi.request_route_callback`)."
@@ -244,7 +247,6 @@ _RANGES: Final = {
 #: Further names of the parameters in `global_inert`.
 _INERT_ALIASES: Final = {
     "core_log": "corelog",
-    "run_dir": "rundir",
     "dns_rev_via": "rev_dns",
     "dns_sctp_preference": "dns_sctp_pref",
     "dns_tls_preference": "dns_tls_pref",

@@ -44,11 +44,21 @@ class Param(Generic[T]):
     """A module parameter: a default, which gives its type, and what it means.
 
     `many` collects every value given (Kamailio parameters that may be set several times). `check` may
-    raise ValueError or return a converted value. The value is read as a plain attribute of the module.
+    raise ValueError or return a converted value. The value is read as a plain attribute of the module. `inert` says
+    why a parameter has no effect here: its value is accepted, and the operator told.
     """
 
-    def __init__(self, default: T, doc: str, *, many: bool = False, check: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self,
+        default: T,
+        doc: str,
+        *,
+        many: bool = False,
+        check: Callable[[Any], Any] | None = None,
+        inert: str = "",
+    ) -> None:
         self.default = default
+        self.inert = inert
         self.doc = doc
         self.many = many
         self.check = check
@@ -95,6 +105,9 @@ class Param(Generic[T]):
     def set(self, module: Module, value: object) -> None:
         """Give the parameter a value; raises ConfigError where it does not fit."""
         value = self.convert(module.name, value)
+        if self.inert:
+            where = f"{module.name}.{self.name}"
+            module.node.configuration.notes.append(f"{where} has no effect here: {self.inert}")
         if self.many:
             module.__dict__.setdefault(self.name, []).append(value)
         else:

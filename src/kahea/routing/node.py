@@ -109,6 +109,8 @@ class Node(Dispatcher):
         self.stray_replies: list[Callable[[Message], bool]] = []
         #: Told the ids of stream connections that are gone.
         self.connection_watchers: list[Callable[[int], object]] = []
+        #: Sends this process a signal; the process around the node sets it, a simulation has none.
+        self.signal: Callable[[int], object] | None = None
         #: Told of transactions that a route left open; the `tm` module sets it.
         self.on_left_open: Callable[[Run], object] | None = None
         self.registry = Registry(self, self.configuration.load)
@@ -166,6 +168,11 @@ class Node(Dispatcher):
         if found is None:
             raise ConfigError(f"module {name!r} is needed and not loaded")
         return found
+
+    def asked_for(self, name: str) -> bool:
+        """Whether the configuration names a module, rather than having it loaded because every module is."""
+        given = self.configuration
+        return name in given.modules or name in (given.load or ())
 
     def listener(self, proto: int, family: int) -> Listener | None:
         """The first listener of a protocol and address family, or None."""

@@ -1,9 +1,14 @@
-"""The functions directly under `KSR`: what Kamailio's core gives every script without loading a module."""
+"""What Kamailio's core gives without loading a module: the functions directly under `KSR`, and the commands
+`core.*`, `system.*` and `dns.*`.
+"""
 
 from kahea.modules.core.flags import Flags
 from kahea.modules.core.log import Logging
 from kahea.modules.core.myself import Myself
 from kahea.modules.core.rewrite import Rewriting
+from kahea.modules.core.rpc_dns import DnsCommands
+from kahea.modules.core.rpc_network import NetworkCommands
+from kahea.modules.core.rpc_process import ProcessCommands
 from kahea.modules.core.settings import Selecting
 from kahea.modules.core.shell import Shell
 from kahea.modules.core.target import Targeting
@@ -11,7 +16,20 @@ from kahea.modules.core.tests import Tests
 from kahea.modules.core.transport import Transport
 
 
-class Core(Logging, Tests, Flags, Myself, Rewriting, Targeting, Transport, Selecting, Shell):
+class Core(
+    Logging,
+    Tests,
+    Flags,
+    Myself,
+    Rewriting,
+    Targeting,
+    Transport,
+    Selecting,
+    Shell,
+    ProcessCommands,
+    NetworkCommands,
+    DnsCommands,
+):
     """Kamailio's core, as KEMI exports it: KSR.info(), KSR.is_INVITE(), KSR.setflag(), KSR.forward()..."""
 
     name = "core"

@@ -1,0 +1,149 @@
+"""Management commands about listeners, aliases and TCP connections: `core.*`, with Kamailio's field names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kahea.net.address import P_TCP, PROTO_NAMES
+from kahea.net.tcp import TcpListener
+from kahea.routing.module import Module, RpcError, rpc
+
+if TYPE_CHECKING:
+    from kahea.net.connections import ConnectionTable
+
+_NO_BLOCKLIST: Final = "dst blocklist support disabled"
+
+
+class NetworkCommands(Module):
+    """About the network."""
+
+    @rpc("core.sockets_list")
+    def rpc_sockets_list(self) -> list[dict[str, dict[str, str]]]:
+        """The listeners."""
+        return [
+            {
+                "socket": {
+                    "proto": one.proto_name,
+                    "address": one.address.ip,
+                    "port": str(one.address.port),
+                    "mcast": "no",
+                    "mhomed": "no",
+                    "virtual": "no",
+                }
+            }
+            for one in self.node.listeners
+        ]
+
+    @rpc("core.aliases_list")
+    def rpc_aliases_list(self) -> dict[str, object]:
+        """The names that are this node besides its listeners' addresses."""
+        return {
+            "myself_callbacks": "no",
+            "aliases": [
+                {"alias": {"proto": PROTO_NAMES.get(proto, "*"), "address": host, "port": port or "*"}}
+                for host, port, proto in self.node.myself.aliases()
+            ],
+        }
+
+    def _table(self) -> ConnectionTable:
+        """The connections of all TCP listeners. Raises RpcError where there are none."""
+        for listener in self.node.listeners:
+            if isinstance(listener, TcpListener):
+                return listener.table
+        raise RpcError(500, "tcp support disabled")
+
+    @rpc("core.tcp_info")
+    def rpc_tcp_info(self) -> dict[str, int]:
+        """How many TCP connections there are and may be."""
+        table = self._table()
+        return {
+            "readers": 1,
+            "max_connections": table.limits.tcp_max_connections,
+            "max_tls_connections": 0,
+            "opened_connections": sum(c.listener.proto == P_TCP for c in table),
+            "opened_tls_connections": sum(c.listener.proto != P_TCP for c in table),
+            "write_queued_bytes": table.queued,
+        }
+
+    @rpc("core.tcp_list")
+    def rpc_tcp_list(self) -> list[dict[str, object]]:
+        """The TCP connections: `timeout` is the seconds until an idle one is closed, `lifetime` what it starts from."""
+        table = self._table()
+        now = table.clock()
+        return [
+            {
+                "id": one.id,
+                "type": one.listener.proto_name.upper(),
+                "state": "CONN_OK" if one.is_open else "CONN_CONNECT",
+                "timeout": int(one.last_used + one.lifetime - now) if one.lifetime >= 0 else -1,
+                "lifetime": int(one.lifetime),
+                "ref_count": 1,
+                "src_ip": one.peer.ip,
+                "src_port": one.peer.port,
+                "dst_ip": one.listener.address.ip,
+                "dst_port": one.listener.address.port,
+            }
+            for one in table
+        ]
+
+    @rpc("core.tcp_options")
+    def rpc_tcp_options(self) -> dict[str, int]:
+        """The settings of TCP."""
+        limits = self._table().limits
+        return {
+            "connect_timeout": int(limits.tcp_connect_timeout),
+            "send_timeout": int(limits.tcp_send_timeout),
+            "connection_lifetime": int(limits.tcp_connection_lifetime),
+            "max_connections(soft)": limits.tcp_max_connections,
+            "max_tls_connections(soft)": 0,
+            "no_connect": int(limits.tcp_no_connect),
+            "fd_cache": 0,
+            "async": 1,
+            "connect_wait": 1,
+            "conn_wq_max": limits.tcp_conn_wq_max,
+            "wq_max": limits.tcp_wq_max,
+            "defer_accept": limits.tcp_defer_accept,
+            "delayed_ack": int(limits.tcp_delayed_ack),
+            "syncnt": limits.tcp_syncnt,
+            "linger2": limits.tcp_linger2,
+            "keepalive": int(limits.tcp_keepalive),
+            "keepidle": limits.tcp_keepidle,
+            "keepintvl": limits.tcp_keepintvl,
+            "keepcnt": limits.tcp_keepcnt,
+            "crlf_ping": int(limits.tcp_crlf_ping),
+            "accept_aliases": int(limits.tcp_accept_aliases),
+            "alias_flags": 0,
+            "new_conn_alias_flags": 0,
+        }
+
+    @rpc("core.udp4_raw_info")
+    def rpc_udp4_raw_info(self) -> dict[str, int]:
+        """Sending through raw sockets, which is off: it is not built here."""
+        return {"udp4_raw": 0, "udp4_raw_mtu": 0, "udp4_raw_ttl": 0}
+
+    # ---- the blocklist of destinations, which a Kamailio that never turned it on answers about just so
+
+    @rpc("dst_blocklist.add")
+    def rpc_blocklist_add(self, ip: str, port: int = 0, proto: int = 0, flags: int = 0) -> None:
+        """Put a destination on the blocklist: there is none."""
+        raise RpcError(500, _NO_BLOCKLIST)
+
+    @rpc("dst_blocklist.debug")
+    def rpc_blocklist_debug(self) -> None:
+        """The blocklist with internals: there is none."""
+        raise RpcError(500, _NO_BLOCKLIST)
+
+    @rpc("dst_blocklist.delete_all")
+    def rpc_blocklist_delete_all(self) -> None:
+        """Empty the blocklist: there is none."""
+        raise RpcError(500, _NO_BLOCKLIST)
+
+    @rpc("dst_blocklist.mem_info")
+    def rpc_blocklist_mem_info(self) -> None:
+        """Memory of the blocklist: there is none."""
+        raise RpcError(500, _NO_BLOCKLIST)
+
+    @rpc("dst_blocklist.view")
+    def rpc_blocklist_view(self) -> None:
+        """The blocklist: there is none."""
+        raise RpcError(500, _NO_BLOCKLIST)

@@ -1,0 +1,127 @@
+"""One peer's requests on a stream: cut apart, answered in order, one at a time, within bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from kahea.routing.rpc import binrpc
+from kahea.routing.rpc.serving import MAX_REQUEST, serve_binrpc, serve_jsonrpc
+
+if TYPE_CHECKING:
+    from kahea.routing.node import Node
+
+#: Seconds for the rest of a request that has begun.
+STALL_TIMEOUT: Final = 20.0
+
+
+class Wire(Protocol):
+    """The stream as a session sees it."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+
+    def close(self) -> None:
+        """Close it when what was written is sent."""
+
+    def hold(self, held: bool) -> None:
+        """Read no more for now, or again."""
+
+    def stay(self, seconds: float) -> None:
+        """Close it if nothing comes for so long."""
+
+
+class BinrpcSession:
+    """Requests in BINRPC; see `calls.bind` for `exact`."""
+
+    def __init__(self, node: Node, wire: Wire, *, exact: bool) -> None:
+        self._node = node
+        self._wire = wire
+        self._exact = exact
+        self._buffer = bytearray()
+        self._serving = False
+        self._busy = False  # a command has not answered yet
+        self._held = False
+        self._gone = False
+
+    def received(self, data: bytes) -> None:
+        """Bytes came."""
+        self._buffer += data
+        self._serve()
+
+    def lost(self) -> None:
+        """The peer is gone: answers go nowhere."""
+        self._gone = True
+        self._buffer.clear()
+
+    def _serve(self) -> None:
+        """Carry out what is complete, until a command waits."""
+        if self._serving:
+            return
+        self._serving = True
+        try:
+            while not self._busy and not self._gone and self._buffer and self._next():
+                if self._busy and not self._held:
+                    self._held = True
+                    self._wire.hold(True)
+        finally:
+            self._serving = False
+
+    def _next(self) -> bool:
+        """Begin the next request; False while it is incomplete."""
+        try:
+            head = binrpc.header(self._buffer)
+            if head is not None and head.size + head.length > MAX_REQUEST:
+                raise binrpc.PacketError("too long")
+        except binrpc.PacketError:
+            self._refuse(binrpc.fault(b"\0", 400, "bad request: corrupted packet"))
+            return False
+        if head is None or len(self._buffer) < head.size + head.length:
+            self._wire.stay(STALL_TIMEOUT)
+            return False
+        body = bytes(self._buffer[head.size : head.size + head.length])
+        del self._buffer[: head.size + head.length]
+        self._busy = True
+        serve_binrpc(self._node, head, body, self._answer, exact=self._exact)
+        return True
+
+    def _refuse(self, data: bytes) -> None:
+        """Answer what can't be cut apart, and end."""
+        self._gone = True
+        self._buffer.clear()
+        self._wire.write(data)
+        self._wire.close()
+
+    def _answer(self, data: bytes) -> None:
+        self._busy = False
+        if self._gone:
+            return
+        self._wire.write(data)
+        if self._held:
+            self._held = False
+            self._wire.hold(False)
+        self._serve()
+
+
+class JsonSession(BinrpcSession):
+    """Requests in JSON-RPC, one on each line, answered likewise."""
+
+    def __init__(self, node: Node, wire: Wire) -> None:
+        super().__init__(node, wire, exact=False)
+
+    def _next(self) -> bool:
+        end = self._buffer.find(b"\n")
+        if end > MAX_REQUEST or (end < 0 and len(self._buffer) > MAX_REQUEST):
+            self._refuse(b'{"jsonrpc":"2.0","error":{"code":-32600,"message":"Request too long"},"id":null}\n')
+            return False
+        if end < 0:
+            self._wire.stay(STALL_TIMEOUT)
+            return False
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        if line.strip():
+            self._busy = True
+            serve_jsonrpc(self._node, line, lambda data, _code, _reason: self._answer(data + b"\n"), pretty=False)
+        return True
+
+
+__all__ = ["STALL_TIMEOUT", "BinrpcSession", "JsonSession", "Wire"]
