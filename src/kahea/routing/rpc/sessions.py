@@ -45,8 +45,9 @@ class BinrpcSession:
 
     def received(self, data: bytes) -> None:
         """Bytes came."""
-        self._buffer += data
-        self._serve()
+        if not self._gone:
+            self._buffer += data
+            self._serve()
 
     def lost(self) -> None:
         """The peer is gone: answers go nowhere."""
