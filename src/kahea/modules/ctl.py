@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kahea.net.service import (
     Access,
@@ -27,6 +28,9 @@ from kahea.routing.module import ConfigError, Module, Param, rpc
 from kahea.routing.rpc import binrpc
 from kahea.routing.rpc.serving import MAX_REQUEST, serve_binrpc
 from kahea.routing.rpc.sessions import BinrpcSession
+
+if TYPE_CHECKING:
+    from kahea.routing.node import Node
 
 log = logging.getLogger("kahea.rpc")
 
@@ -58,8 +62,8 @@ class Ctl(Module):
     fifo = Param("", "Where to take the old FIFO protocol.", many=True, check=_no_fifo)
     autoconversion = Param(0, "1: a command that wants a number takes a text that is one.")
 
-    def start(self) -> None:
-        """Nothing listens yet."""
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
         self._streams: list[StreamServer] = []
         self._datagrams: list[DatagramServer] = []
 
