@@ -1,0 +1,215 @@
+"""What has to be known of the whole program before a line of Python is written: whose return codes are read, and
+what the script's own variables hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from kahea.engines.native.convert.code import ANY, INT, STR
+from kahea.engines.native.tree import (
+    Assign,
+    Binary,
+    Break,
+    Call,
+    Drop,
+    Evaluate,
+    Exit,
+    Expression,
+    If,
+    Number,
+    Program,
+    Return,
+    RouteCall,
+    Statement,
+    String,
+    Switch,
+    Unary,
+    Variable,
+    While,
+)
+
+#: The return code of the last function, by its names.
+RETURN_CODES: Final = frozenset({"$rc", "$?", "$retcode", "$(rc)", "$(?)", "$(retcode)"})
+
+#: Variables of Kamailio that hold numbers, and those that hold text.
+NUMBERS: Final = frozenset(
+    "$rc $? $retcode $rs $sp $Rp $Rap $ml $bl $mb_len $Ts $TS $Tf_s $mi $pp $T_branch_idx $T_reply_code $err.rcode "
+    "$err.level $branch(count) $rz_id $af_id $prid $RAut $cnt $bf $bF $mf $sf".split()
+) - {"$RAut"}
+TEXTS: Final = frozenset(
+    "$ru $rU $rd $rz $ou $oU $od $du $dd $fu $fU $fd $fn $ft $tu $tU $td $tn $tt $ci $cs $ct $ua $rm $rr $si $Ri $Ra "
+    "$mb $rb $rv $ai $pr $proto $su $sut $br $re $route_uri $hfl $tl $di $dip $au $ad $ar $aU $an $cT".split()
+)
+
+_OWN: Final = re.compile(r"\$(?:var|avp|shv|dsv|xavp|sht|def)\(|\$\((?:var|avp)\(")
+
+
+def expressions(statement: Statement) -> Iterator[Expression]:
+    """The expressions of one statement, those of statements inside it not included, in order of evaluation."""
+    match statement:
+        case Evaluate(value=value) | Assign(value=value):
+            yield value
+        case If(condition=value) | While(condition=value):
+            yield value
+        case Switch(subject=value):
+            yield value
+        case Return(value=value) | Exit(value=value) | Drop(value=value):
+            if value is not None:
+                yield value
+
+
+def inside(expression: Expression) -> Iterator[Expression]:
+    """An expression and all that it is made of, in order of evaluation."""
+    match expression:
+        case Unary(operand=operand):
+            yield from inside(operand)
+        case Binary(left=left, right=right):
+            yield from inside(left)
+            yield from inside(right)
+        case Call(arguments=arguments) | RouteCall(arguments=arguments):
+            for argument in arguments:
+                yield from inside(argument)
+    yield expression
+
+
+def blocks(statement: Statement) -> list[tuple[Statement, ...]]:
+    """The statements inside a statement."""
+    match statement:
+        case If(body=body, orelse=orelse):
+            return [body, orelse]
+        case While(body=body):
+            return [body]
+        case Switch(cases=cases):
+            return [case.body for case in cases]
+    return []
+
+
+def walk(body: tuple[Statement, ...]) -> Iterator[Statement]:
+    """All statements, those inside others too."""
+    for statement in body:
+        yield statement
+        for block in blocks(statement):
+            yield from walk(block)
+
+
+def ends(body: tuple[Statement, ...]) -> bool:
+    """Whether control never leaves the end of these statements."""
+    if not body:
+        return False
+    match body[-1]:
+        case Return() | Exit() | Drop() | Break():
+            return True
+        case If(body=first, orelse=second):
+            return ends(first) and ends(second)
+    return False
+
+
+class Flow:
+    """The facts."""
+
+    def __init__(self, program: Program) -> None:
+        #: Calls whose return code is read later, by identity.
+        self.kept: set[int] = set()
+        #: Routes, by kind and name, whose value is read.
+        self.valued: set[str] = set()
+        self._types: dict[str, str] = {}
+        for route in program.routes():
+            self._codes(route.body, set())
+            for statement in walk(route.body):
+                for expression in expressions(statement):
+                    self._values(expression, used=not isinstance(statement, Evaluate))
+        self._infer(program)
+
+    def type_of(self, variable: str) -> str:
+        """What a variable holds, as far as that is sure."""
+        if variable in NUMBERS:
+            return INT
+        if variable in TEXTS or variable.startswith(("$hdr(", "$fu{", "$(ru{", "$(fu{", "$(tu{")):
+            return INT if variable.endswith(("{s.len})", "{s.int})")) else STR
+        if variable.endswith(("{s.len})", "{s.int})")):
+            return INT
+        return self._types.get(variable, ANY)
+
+    def _values(self, expression: Expression, *, used: bool) -> None:
+        for one in inside(expression):
+            if isinstance(one, RouteCall) and (used or one is not expression) and isinstance(one.target, String):
+                self.valued.add(one.target.text)
+
+    def _codes(self, body: tuple[Statement, ...], last: set[int]) -> set[int]:
+        """Follow which calls may have been the last before each read of `$rc`; those after the body."""
+        for statement in body:
+            for expression in expressions(statement):
+                last = self._code(expression, last)
+            inner = blocks(statement)
+            if isinstance(statement, If):
+                after = [self._codes(block, set(last)) for block in inner]
+                gone = [ends(block) for block in inner]
+                last = set().union(*(a for a, g in zip(after, gone, strict=True) if not g))
+            elif inner:
+                last = last.union(*(self._codes(block, set(last)) for block in inner))
+        return last
+
+    def _code(self, expression: Expression, last: set[int]) -> set[int]:
+        for one in inside(expression):
+            if isinstance(one, Variable) and one.text in RETURN_CODES:
+                self.kept |= last
+            elif isinstance(one, (Call, RouteCall)):
+                last = {id(one)}
+                self._calls = getattr(self, "_calls", {})
+                self._calls[id(one)] = one
+        return last
+
+    def settle(self) -> None:
+        """Mark the routes whose value is kept."""
+        for key in self.kept:
+            call = self._calls[key]
+            if isinstance(call, RouteCall) and isinstance(call.target, String):
+                self.valued.add(call.target.text)
+
+    def _infer(self, program: Program) -> None:
+        given: dict[str, list[Expression]] = {}
+        for route in program.routes():
+            for statement in walk(route.body):
+                if isinstance(statement, Assign) and _OWN.match(statement.target.text):
+                    given.setdefault(statement.target.text, []).append(statement.value)
+        for _ in range(len(given) + 1):
+            before = dict(self._types)
+            for name, values in given.items():
+                kinds = {self.static(value) for value in values} - {None}
+                if len(kinds) == 1:
+                    self._types[name] = kinds.pop() or ANY
+                else:
+                    self._types.pop(name, None)
+            if self._types == before:
+                break
+
+    def static(self, expression: Expression) -> str | None:
+        """The type of an expression; None for `$null`, which fits all."""
+        match expression:
+            case Number():
+                return INT
+            case String():
+                return STR
+            case Variable(text="$null"):
+                return None
+            case Variable(text=text):
+                return self.type_of(text)
+            case Unary(operator="(str)"):
+                return STR
+            case Unary():
+                return INT
+            case Binary(operator="+", left=left, right=right):
+                kind = self.static(left)
+                return kind if kind in (INT, STR) else self.static(right) if kind is None else _sum(self.static(right))
+            case Binary():
+                return INT
+            case Call() | RouteCall():
+                return INT
+        return ANY
+
+
+def _sum(right: str | None) -> str:
+    """The type of something unknown plus this."""
+    return STR if right == STR else INT if right == INT else ANY
