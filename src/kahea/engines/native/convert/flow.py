@@ -35,12 +35,90 @@ RETURN_CODES: Final = frozenset({"$rc", "$?", "$retcode", "$(rc)", "$(?)", "$(re
 
 #: Variables of Kamailio that hold numbers, and those that hold text.
 NUMBERS: Final = frozenset(
-    "$rc $? $retcode $rs $sp $Rp $Rap $ml $bl $mb_len $Ts $TS $Tf_s $mi $pp $T_branch_idx $T_reply_code $err.rcode "
-    "$err.level $branch(count) $rz_id $af_id $prid $RAut $cnt $bf $bF $mf $sf".split()
-) - {"$RAut"}
+    [
+        "$rc",
+        "$?",
+        "$retcode",
+        "$rs",
+        "$sp",
+        "$Rp",
+        "$Rap",
+        "$ml",
+        "$bl",
+        "$mb_len",
+        "$Ts",
+        "$TS",
+        "$Tf_s",
+        "$mi",
+        "$pp",
+        "$T_branch_idx",
+        "$T_reply_code",
+        "$err.rcode",
+        "$err.level",
+        "$branch(count)",
+        "$rz_id",
+        "$af_id",
+        "$prid",
+        "$cnt",
+        "$bf",
+        "$bF",
+        "$mf",
+        "$sf",
+    ]
+)
 TEXTS: Final = frozenset(
-    "$ru $rU $rd $rz $ou $oU $od $du $dd $fu $fU $fd $fn $ft $tu $tU $td $tn $tt $ci $cs $ct $ua $rm $rr $si $Ri $Ra "
-    "$mb $rb $rv $ai $pr $proto $su $sut $br $re $route_uri $hfl $tl $di $dip $au $ad $ar $aU $an $cT".split()
+    [
+        "$ru",
+        "$rU",
+        "$rd",
+        "$rz",
+        "$ou",
+        "$oU",
+        "$od",
+        "$du",
+        "$dd",
+        "$fu",
+        "$fU",
+        "$fd",
+        "$fn",
+        "$ft",
+        "$tu",
+        "$tU",
+        "$td",
+        "$tn",
+        "$tt",
+        "$ci",
+        "$cs",
+        "$ct",
+        "$ua",
+        "$rm",
+        "$rr",
+        "$si",
+        "$Ri",
+        "$Ra",
+        "$mb",
+        "$rb",
+        "$rv",
+        "$ai",
+        "$pr",
+        "$proto",
+        "$su",
+        "$sut",
+        "$br",
+        "$re",
+        "$route_uri",
+        "$hfl",
+        "$tl",
+        "$di",
+        "$dip",
+        "$au",
+        "$ad",
+        "$ar",
+        "$aU",
+        "$an",
+        "$cT",
+        "$hu",
+    ]
 )
 
 _OWN: Final = re.compile(r"\$(?:var|avp|shv|dsv|xavp|sht|def)\(|\$\((?:var|avp)\(")
@@ -115,18 +193,23 @@ class Flow:
         #: Routes, by kind and name, whose value is read.
         self.valued: set[str] = set()
         self._types: dict[str, str] = {}
+        self._calls: dict[int, Call | RouteCall] = {}
         for route in program.routes():
             self._codes(route.body, set())
             for statement in walk(route.body):
                 for expression in expressions(statement):
                     self._values(expression, used=not isinstance(statement, Evaluate))
+        for key in self.kept:
+            call = self._calls[key]
+            if isinstance(call, RouteCall) and isinstance(call.target, String):
+                self.valued.add(call.target.text)
         self._infer(program)
 
     def type_of(self, variable: str) -> str:
         """What a variable holds, as far as that is sure."""
         if variable in NUMBERS:
             return INT
-        if variable in TEXTS or variable.startswith(("$hdr(", "$fu{", "$(ru{", "$(fu{", "$(tu{")):
+        if variable in TEXTS or variable.startswith(("$hdr(", "$sel(", "$fu{", "$(ru{", "$(fu{", "$(tu{")):
             return INT if variable.endswith(("{s.len})", "{s.int})")) else STR
         if variable.endswith(("{s.len})", "{s.int})")):
             return INT
@@ -157,16 +240,8 @@ class Flow:
                 self.kept |= last
             elif isinstance(one, (Call, RouteCall)):
                 last = {id(one)}
-                self._calls = getattr(self, "_calls", {})
                 self._calls[id(one)] = one
         return last
-
-    def settle(self) -> None:
-        """Mark the routes whose value is kept."""
-        for key in self.kept:
-            call = self._calls[key]
-            if isinstance(call, RouteCall) and isinstance(call.target, String):
-                self.valued.add(call.target.text)
 
     def _infer(self, program: Program) -> None:
         given: dict[str, list[Expression]] = {}

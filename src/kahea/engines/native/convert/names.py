@@ -6,7 +6,7 @@ import keyword
 import re
 from typing import Final
 
-from kahea.engines.native.tree import Node, Program, Route
+from kahea.engines.native.tree import Flags, Node, Program, Route
 
 #: The route kinds that KEMI looks up under a fixed name when they have none of their own.
 MAIN: Final = {"request": "ksr_request_route", "reply": "ksr_reply_route", "onsend": "ksr_onsend_route"}
@@ -27,6 +27,12 @@ class Names:
                 name += "_"
             taken.add(name)
             self._routes[route.kind, route.name] = name
+        #: Declared flags by name; those without a number of their own take the free ones in order.
+        self.flags: dict[str, int] = {}
+        declared = [pair for d in program.declarations if isinstance(d, Flags) and not d.avp for pair in d.names]
+        free = (n for n in range(32) if n not in {number for _, number in declared})
+        for flag, number in declared:
+            self.flags[flag] = next(free) if number is None else number
         #: Constants used so far, with their values as Python literals.
         self.constants: dict[str, str] = {}
 

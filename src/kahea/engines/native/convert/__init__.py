@@ -1,0 +1,50 @@
+"""`kahea convert`: a cfg as the KEMI script in Python that a person would have written, with its settings.
+
+The script does what the cfg does: the same functions by their KEMI names, conditions in Python's terms, `exit` as
+`exit()`, return codes kept where something reads them. What KEMI has no function for goes by its native name through
+`KSR.x.modf`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kahea.engines.native.convert.calls import Calls
+from kahea.engines.native.convert.expressions import Expressions
+from kahea.engines.native.convert.flow import Flow
+from kahea.engines.native.convert.names import Names
+from kahea.engines.native.convert.settings import settings
+from kahea.engines.native.convert.statements import Statements
+
+if TYPE_CHECKING:
+    from kahea.engines.native.tree import Program
+    from kahea.routing.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """The script and the `kahea.toml` beside it."""
+
+    script: str
+    settings: str
+
+
+def convert(program: Program, node: Node, origin: str) -> Converted:
+    """Convert a program for a node that has its modules loaded; `origin` names the cfg in the script's docstring."""
+    names = Names(program)
+    flow = Flow(program)
+    expressions = Expressions(names, flow, Calls(node, names))
+    statements = Statements(names, flow, expressions, program)
+    functions = [statements.function(route) for route in program.routes()]
+    head = [f'"""The routes of {origin}."""', ""]
+    head += [f"import {module}" for module in sorted(expressions.imports)]
+    head += [""] if expressions.imports else []
+    head.append("import KSR")
+    if names.constants:
+        head += ["", *(f"{name} = {value}" for name, value in names.constants.items())]
+    blocks = ["\n".join(head), *("\n".join(lines) for lines in functions)]
+    return Converted("\n\n\n".join(blocks) + "\n", settings(program))
+
+
+__all__ = ["Converted", "convert"]

@@ -1,0 +1,329 @@
+"""Routes as Python functions, line by line, with the comments that stood beside them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from kahea.engines.native.convert.calls import ENDING, HARMLESS
+from kahea.engines.native.convert.code import BOOL, INT, STR, literal
+from kahea.engines.native.convert.expressions import Expressions
+from kahea.engines.native.convert.flow import Flow, ends
+from kahea.engines.native.convert.names import Names
+from kahea.engines.native.tree import (
+    Assign,
+    Break,
+    Call,
+    Case,
+    Comment,
+    Drop,
+    Evaluate,
+    Exit,
+    If,
+    Number,
+    Place,
+    Program,
+    Return,
+    Route,
+    Statement,
+    String,
+    Switch,
+    Unary,
+    Variable,
+    While,
+)
+
+INDENT: Final = "    "
+
+
+@dataclass
+class _Function:
+    """The function being written."""
+
+    route: Route
+    lines: list[str] = field(default_factory=list)
+    #: What `exit` is here: the engine's own routes just return.
+    leave: str = "return"
+    #: Whether its value is read.
+    valued: bool = False
+
+
+class Statements:
+    """Prints the routes of one program."""
+
+    def __init__(self, names: Names, flow: Flow, expressions: Expressions, program: Program) -> None:
+        self._names = names
+        self._flow = flow
+        self._expressions = expressions
+        self._sources = program.sources
+        self._comments: dict[str, list[Comment]] = {}
+        for comment in program.comments:
+            self._comments.setdefault(comment.place.file, []).append(comment)
+        self._used: set[int] = set()
+
+    def function(self, route: Route) -> list[str]:
+        """One route."""
+        called = route.kind == "request" and bool(route.name)
+        self._f = _Function(
+            route,
+            leave="exit()" if called else "return",
+            valued=called and route.name in self._flow.valued,
+        )
+        name = self._names.route(route.kind, route.name)
+        above = self._above(route.place)
+        body_at = Place(route.place.file, route.place.line, route.place.column, 0, 0)
+        self._block(route.body, INDENT, body_at, route.place.end_line)
+        lines = self._f.lines
+        if self._f.valued and not ends(route.body):
+            lines.append(f"{INDENT}return 1")
+        elif not self._f.valued and lines and lines[-1] == f"{INDENT}return":
+            lines.pop()
+        while lines and not lines[-1]:
+            lines.pop()
+        if not any(line.strip() and not line.strip().startswith("#") for line in lines):
+            lines.append(f"{INDENT}pass" if not above else f"{INDENT}return")
+        return [*above, f"def {name}():", *lines]
+
+    # ---- comments
+
+    def _above(self, place: Place) -> list[str]:
+        """The comments that stand right above a route."""
+        found: list[Comment] = []
+        line = place.line
+        for comment in reversed(self._comments.get(place.file, [])):
+            if comment.place.line >= place.line or id(comment) in self._used:
+                continue
+            if comment.place.end_line < line - 1:
+                break
+            line = comment.place.line
+            found.append(comment)
+        return [line for comment in reversed(found) for line in self._comment(comment)]
+
+    def _comment(self, comment: Comment) -> list[str]:
+        self._used.add(id(comment))
+        text = comment.text.strip()
+        if text.startswith("/*"):
+            lines = text[2:].removesuffix("*/").splitlines()
+            return [f"# {line.strip().lstrip('*').strip()}".rstrip() for line in lines if line.strip(" *\t")]
+        return [f"# {text.lstrip('#/').strip()}".rstrip()] if text.strip("#/ \t") else []
+
+    def _before(self, file: str, first: int, line: int, indent: str) -> None:
+        """The comments of their own between two lines."""
+        for comment in self._comments.get(file, []):
+            if first < comment.place.line < line and id(comment) not in self._used:
+                self._blank(file, comment.place.line)
+                self._f.lines += [indent + text for text in self._comment(comment)]
+
+    def _blank(self, file: str, line: int) -> None:
+        """An empty line where the cfg has one above, but not at the start of a block."""
+        lines = self._sources.get(file, [])
+        last = self._f.lines[-1] if self._f.lines else ":"
+        if (
+            2 <= line <= len(lines)
+            and not lines[line - 2].strip()
+            and last
+            and not last.partition("  #")[0].endswith(":")
+        ):
+            self._f.lines.append("")
+
+    def _beside(self, place: Place) -> str:
+        """The comment on a statement's last line."""
+        for comment in self._comments.get(place.file, []):
+            if comment.place.line == place.end_line and id(comment) not in self._used:
+                lines = self._comment(comment)
+                if len(lines) == 1:
+                    return "  " + lines[0]
+        return ""
+
+    # ---- statements
+
+    def _block(self, body: tuple[Statement, ...], indent: str, after: Place, until: int) -> None:
+        """Statements, down to the first that control never passes."""
+        start = len(self._f.lines)
+        line = after.line
+        for index, statement in enumerate(body):
+            self._before(statement.place.file, line, statement.place.line, indent)
+            self._blank(statement.place.file, statement.place.line)
+            self._statement(statement, indent)
+            line = statement.place.end_line
+            if ends(body[: index + 1]):
+                break
+        else:
+            if body:
+                self._before(body[-1].place.file, line, until, indent)
+        if not any(not text.strip().startswith("#") for text in self._f.lines[start:]):
+            self._f.lines.append(f"{indent}pass")
+
+    def _put(self, indent: str, text: str, place: Place) -> None:
+        self._f.lines.append(f"{indent}{text}{self._beside(place)}")
+
+    def _statement(self, statement: Statement, indent: str) -> None:
+        place = statement.place
+        match statement:
+            case Evaluate(value=Call() as call):
+                self._call(call, indent, place)
+            case Evaluate(value=value):
+                code = self._expressions.value(value).text
+                self._put(indent, code[1:-1].replace("rc :=", "rc =") if code.startswith("(rc :=") else code, place)
+            case Assign():
+                self._put(indent, self._assign(statement), place)
+            case If():
+                self._if(statement, indent, "if")
+            case While(condition=condition, body=body):
+                self._put(
+                    indent, f"while {self._expressions.truth(condition)}:", Place(place.file, 0, 0, place.line, 0)
+                )
+                self._block(body, indent + INDENT, place, place.end_line)
+            case Switch():
+                self._switch(statement, indent)
+            case Break():
+                self._put(indent, "break", place)
+            case Return(value=value):
+                self._return(value, indent, place)
+            case Exit():
+                self._put(indent, self._f.leave, place)
+            case Drop():
+                self._f.lines.append(f"{indent}KSR.set_drop()")
+                self._put(indent, self._f.leave, place)
+
+    def _call(self, call: Call, indent: str, place: Place) -> None:
+        code = self._expressions.invoke(call).text
+        if call.name in ENDING - HARMLESS and id(call) not in self._flow.kept:
+            self._put(indent, f"if {code} == 0:", place)
+            self._f.lines.append(f"{indent}{INDENT}{self._f.leave}")
+        else:
+            self._put(indent, code[1:-1].replace("rc :=", "rc =", 1) if code.startswith("(rc :=") else code, place)
+
+    def _assign(self, statement: Assign) -> str:
+        target, value = statement.target.text, statement.value
+        if statement.operator == ":=" and target.startswith("$avp("):
+            target = f"$({target[1:]}[*])"
+        if isinstance(value, Variable) and value.text == "$null":
+            return f"KSR.pv.unset({literal(target)})"
+        kind = self._flow.static(value)
+        code = self._expressions.value(value)
+        if kind == INT or code.type in (INT, BOOL):
+            return f"KSR.pv.seti({literal(target)}, {code if code.type == INT else self._expressions.number(value)})"
+        if kind == STR or code.type == STR:
+            return f"KSR.pv.sets({literal(target)}, {self._expressions.text(value)})"
+        return f"KSR.pv.sets({literal(target)}, {self._expressions.text(value)})"
+
+    def _if(self, statement: If, indent: str, word: str) -> None:
+        place = statement.place
+        condition = self._expressions.truth(statement.condition).text
+        checked = self._ending(statement)
+        if checked is not None:
+            self._f.lines += [f"{indent}rc = {checked}", f"{indent}if rc == 0:", f"{indent}{INDENT}{self._f.leave}"]
+            condition = condition.replace(checked, "rc", 1)
+        head = Place(place.file, 0, 0, statement.condition.place.end_line, 0)
+        self._put(indent, f"{word} {condition}:", head)
+        after = statement.condition.place
+        following = self._else_line(statement) if statement.orelse else place.end_line
+        self._block(statement.body, indent + INDENT, after, following)
+        if not statement.orelse:
+            return
+        if len(statement.orelse) == 1 and isinstance(statement.orelse[0], If) and not self._ending(statement.orelse[0]):
+            self._if(statement.orelse[0], indent, "elif")
+        else:
+            self._f.lines.append(f"{indent}else:")
+            self._block(statement.orelse, indent + INDENT, Place(place.file, following - 1, 0, 0, 0), place.end_line)
+
+    def _else_line(self, statement: If) -> int:
+        """The line that `else` stands on."""
+        first = statement.orelse[0].place
+        start = statement.body[-1].place.end_line if statement.body else statement.condition.place.end_line
+        lines = self._sources.get(first.file, [])
+        for line in range(min(first.line, len(lines)), start - 1, -1):
+            if re.search(r"\belse\b", lines[line - 1].partition("#")[0]):
+                return line
+        return first.line
+
+    def _ending(self, statement: If) -> str | None:
+        """The function call of a condition whose 0 would end the script here and not in Python."""
+        match statement.condition:
+            case Call() as call:
+                pass
+            case Unary(operator="!", operand=Call() as call):
+                pass
+            case _:
+                return None
+        if call.name not in ENDING - HARMLESS or id(call) in self._flow.kept:
+            return None
+        return str(self._expressions.invoke(call))
+
+    def _return(self, value: object, indent: str, place: Place) -> None:
+        if isinstance(value, Number) and value.value == 0:
+            self._put(indent, self._f.leave, place)
+        elif not self._f.valued:
+            self._put(indent, "return", place)
+        elif value is None:
+            self._put(indent, "return 1", place)
+        else:
+            self._put(indent, f"return {self._expressions.number(value)}", place)  # type: ignore[arg-type]
+
+    # ---- switch
+
+    def _switch(self, statement: Switch, indent: str) -> None:
+        """A match statement; where a `break` stands inside another statement, in a loop that runs once."""
+        nested = any(
+            isinstance(s, Break) and s is not case.body[-1] for case in statement.cases for s in _own(case.body)
+        )
+        if nested:
+            self._f.lines.append(f"{indent}while True:")
+            indent += INDENT
+        labels = [case.value for case in statement.cases if case.value is not None]
+        numbers = bool(labels) and all(isinstance(label, Number) for label in labels)
+        subject = self._expressions.number(statement.subject) if numbers else self._expressions.text(statement.subject)
+        self._f.lines.append(f"{indent}match {subject}:")
+        for cases, body in _grouped(statement.cases):
+            self._f.lines.append(f"{indent}{INDENT}case {self._label(cases)}:")
+            kept = body[:-1] if body and isinstance(body[-1], Break) and not nested else body
+            self._block(kept, indent + 2 * INDENT, cases[-1].place, statement.place.end_line)
+        if nested:
+            self._f.lines.append(f"{indent}break")
+
+    def _label(self, cases: list[Case]) -> str:
+        if any(case.value is None for case in cases):
+            return "_"
+        patterns = [self._expressions.value(c.value).text for c in cases if c.value is not None and not c.regex]
+        guards = [c.value.text for c in cases if c.regex and isinstance(c.value, String)]
+        if not guards:
+            # A bare name would be bound, not compared.
+            names = [p for p in patterns if p.isidentifier()]
+            if not names:
+                return " | ".join(patterns)
+            return f"value if value in ({', '.join(patterns)}{',' if len(patterns) == 1 else ''})"
+        self._expressions.imports.add("re")
+        tests = [f"value == {p}" for p in patterns] + [f"re.search({literal(g)}, value, re.I)" for g in guards]
+        return f"value if {' or '.join(tests)}"
+
+
+def _own(body: tuple[Statement, ...]) -> list[Statement]:
+    """The statements of a switch's case that a `break` inside would belong to the switch in."""
+    out: list[Statement] = []
+    for statement in body:
+        out.append(statement)
+        if isinstance(statement, If):
+            out += _own(statement.body) + _own(statement.orelse)
+    return out
+
+
+def _grouped(cases: tuple[Case, ...]) -> list[tuple[list[Case], tuple[Statement, ...]]]:
+    """Labels that share a body together; what falls through continues with the next body. The default comes last."""
+    groups: list[tuple[list[Case], tuple[Statement, ...]]] = []
+    waiting: list[Case] = []
+    for index, case in enumerate(cases):
+        waiting.append(case)
+        if not case.body:
+            continue
+        body = case.body
+        for following in cases[index + 1 :]:
+            if ends(body):
+                break
+            body += following.body
+        groups.append((waiting, body))
+        waiting = []
+    if waiting:
+        groups.append((waiting, ()))
+    return sorted(groups, key=lambda group: any(case.value is None for case in group[0]))
