@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -99,6 +100,29 @@ def functions(
 
 
 @app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A kamailio.cfg.")],
+    define: Annotated[
+        list[str] | None, typer.Option("-A", metavar="NAME[=VALUE]", help="Define a name for the preprocessor.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", metavar="DIR", help="Write the script, and its kahea.toml, into this directory."),
+    ] = None,
+    settings: Annotated[bool, typer.Option("--settings", help="Print the settings in place of the script.")] = False,
+) -> None:
+    """Print a kamailio.cfg as the KEMI script in Python that does the same."""
+    from kahea.cli import convert as conversion
+
+    result = conversion.converted(file, _defines(define or ()))
+    if output is not None:
+        for path in conversion.write(result, output, file.stem):
+            typer.echo(f"wrote {path}", err=True)
+    else:
+        typer.echo(result.settings if settings else result.script, nl=False)
+
+
+@app.command()
 def demo() -> None:
     """Start the server and two user agents, place a call between them, and print it."""
     from kahea.cli import demo as demonstration
@@ -113,10 +137,7 @@ def configure(
     toml: Path | None,
 ) -> Configuration:
     """The configuration that a command line asks for. Raises ConfigError."""
-    defines = {}
-    for text in define:
-        name, _, value = text.partition("=")
-        defines[name] = value
+    defines = _defines(define)
     if script is None:
         script = Path(str(files("kahea") / "default" / "kahea.py"))
         defines.setdefault("KAHEA_STATE", str(state_directory()))
@@ -125,6 +146,12 @@ def configure(
     from kahea.engines import configure as configuration_of
 
     return configuration_of(script.resolve(), toml, listen, defines)
+
+
+def _defines(given: Iterable[str]) -> dict[str, str]:
+    """What `-A` defined, by name."""
+    pairs = (text.partition("=") for text in given)
+    return {name: value for name, _, value in pairs}
 
 
 def state_directory() -> Path:

@@ -82,7 +82,7 @@ class Statements:
         while lines and not lines[-1]:
             lines.pop()
         if not any(line.strip() and not line.strip().startswith("#") for line in lines):
-            lines.append(f"{INDENT}pass" if not above else f"{INDENT}return")
+            lines.append(f"{INDENT}pass")
         return [*above, f"def {name}():", *lines]
 
     # ---- comments
