@@ -28,7 +28,7 @@ from kahea.engines.native.convert.code import (
     literal,
     negated,
 )
-from kahea.engines.native.convert.flow import RETURN_CODES
+from kahea.engines.native.convert.flow import RETURN_CODES, target_name
 from kahea.engines.native.tree import (
     Binary,
     Call,
@@ -124,8 +124,8 @@ class Expressions:
         return code
 
     def _route(self, call: RouteCall) -> Code:
-        if isinstance(call.target, (String, Word, Number)):
-            name = str(call.target.value) if isinstance(call.target, Number) else call.target.text
+        name = target_name(call)
+        if name:
             function = self._names.route("request", name)
             if function is not None:
                 return Code(f"{function}()", type=INT)

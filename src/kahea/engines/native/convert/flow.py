@@ -28,6 +28,7 @@ from kahea.engines.native.tree import (
     Unary,
     Variable,
     While,
+    Word,
 )
 
 #: The return code of the last function, by its names.
@@ -152,6 +153,16 @@ def inside(expression: Expression) -> Iterator[Expression]:
     yield expression
 
 
+def target_name(call: RouteCall) -> str:
+    """The name of the route called, "" if it is known only when it is called."""
+    match call.target:
+        case String(text=name) | Word(text=name):
+            return name
+        case Number(value=value):
+            return str(value)
+    return ""
+
+
 def blocks(statement: Statement) -> list[tuple[Statement, ...]]:
     """The statements inside a statement."""
     match statement:
@@ -201,8 +212,8 @@ class Flow:
                     self._values(expression, used=not isinstance(statement, Evaluate))
         for key in self.kept:
             call = self._calls[key]
-            if isinstance(call, RouteCall) and isinstance(call.target, String):
-                self.valued.add(call.target.text)
+            if isinstance(call, RouteCall):
+                self.valued.add(target_name(call))
         self._infer(program)
 
     def type_of(self, variable: str) -> str:
@@ -217,8 +228,8 @@ class Flow:
 
     def _values(self, expression: Expression, *, used: bool) -> None:
         for one in inside(expression):
-            if isinstance(one, RouteCall) and (used or one is not expression) and isinstance(one.target, String):
-                self.valued.add(one.target.text)
+            if isinstance(one, RouteCall) and (used or one is not expression):
+                self.valued.add(target_name(one))
 
     def _codes(self, body: tuple[Statement, ...], last: set[int]) -> set[int]:
         """Follow which calls may have been the last before each read of `$rc`; those after the body."""
