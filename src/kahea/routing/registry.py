@@ -16,8 +16,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from kahea.routing.caller import caller as compiled_caller
+from kahea.routing.dispatch import NoRun, current
 from kahea.routing.module import ConfigError, Function, Module, Native, RpcCommand
 from kahea.routing.module_names import KAMAILIO
+from kahea.routing.native_call import NativeCalls
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
@@ -68,6 +70,7 @@ class Registry:
             for command in module.rpcs():
                 self.rpcs[command.name] = command
         self._add_undeclared_natives()
+        self._native_calls = NativeCalls(node)
 
     def _add_undeclared_natives(self) -> None:
         """Native forms of exported functions that declare none, where their name is theirs alone."""
@@ -124,12 +127,12 @@ class Registry:
             vars(namespace)["__getattr__"] = _missing(f"KSR.{group}" if group else "KSR", namespace)
         return root
 
-    def _modf(self, name: str, *args: Any) -> Any:
-        """KSR.x.modf: call a function by its name alone."""
-        found = [f for (_, n), f in self.functions.items() if n == name]
-        if len(found) != 1:
-            raise AttributeError(f"KSR.x.modf: {'no' if not found else 'more than one'} function is named {name!r}")
-        return caller(found[0])(*args)
+    def _modf(self, name: str, *args: str | int) -> int:
+        """KSR.x.modf: call a function by its native name; variables in the arguments are evaluated."""
+        run = current.run
+        if run is None:
+            raise NoRun("KSR.x.modf was called outside of a running route")
+        return self._native_calls.call(run, name, *args)
 
 
 def _missing(where: str, namespace: ModuleType) -> Callable[[str], Any]:
