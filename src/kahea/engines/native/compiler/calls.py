@@ -243,13 +243,19 @@ class Calls(Operands):
         return build.constant(text)
 
     def _argument_flag(self, e: Expression, of: Call) -> ast.expr:
+        return self._flag_number(e, of, self.state.scope.flags)
+
+    def _argument_avpflag(self, e: Expression, of: Call) -> ast.expr:
+        return self._flag_number(e, of, self.state.scope.avp_flags)
+
+    def _flag_number(self, e: Expression, of: Call, declared: dict[str, int]) -> ast.expr:
         text = literal(e) or ""
         scope = self.state.scope
-        number = scope.flags.get(text)
+        number = declared.get(text)
         if number is None and text.isdigit():
             number = int(text)
         if number is None:
-            near = nearest(text, scope.flags)
+            near = nearest(text, declared)
             scope.error("flag", f"{of.name}(): there is no flag {text!r}", e.place, near)
         elif number > 31:
             scope.error("flag", f"{of.name}(): flag {number} is not one of 0 to 31", e.place)

@@ -82,7 +82,9 @@ def _bits(route: Route) -> int:
     if route.kind == "reply":
         return kinds.ONREPLY_ROUTE if route.name else kinds.CORE_ONREPLY_ROUTE
     if route.kind == "event":
-        return next((bit for name, bit in _EVENTS.items() if route.name.startswith(name)), _BITS["event"])
+        # In Kamailio every event route may call what a request route may.
+        own = next((bit for name, bit in _EVENTS.items() if route.name.startswith(name)), 0)
+        return own | _BITS["event"]
     return _BITS[route.kind]
 
 

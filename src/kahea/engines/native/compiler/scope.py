@@ -34,11 +34,12 @@ class Scope:
         #: Which routes each function calls, by titles; None for one that is named while it runs.
         self.calls: dict[str, set[str | None]] = {}
         self.flags: dict[str, int] = {}
+        self.avp_flags: dict[str, int] = {}
         for route in program.routes():
             self.route_names.setdefault((route.kind, route.name), "")
         for declaration in program.declarations:
-            if isinstance(declaration, Flags) and not declaration.avp:
-                self._declare_flags(declaration)
+            if isinstance(declaration, Flags):
+                self._declare_flags(declaration, self.avp_flags if declaration.avp else self.flags)
         self.wants_return_code = self._reads_return_code()
 
     def error(self, code: str, message: str, place: Place, hint: str = "") -> None:
@@ -82,15 +83,15 @@ class Scope:
                         waiting.append(each)
         return found
 
-    def _declare_flags(self, declaration: Flags) -> None:
+    def _declare_flags(self, declaration: Flags, declared: dict[str, int]) -> None:
         for flag, number in declaration.names:
-            taken = set(self.flags.values())
+            taken = set(declared.values())
             free = next((n for n in range(32) if n not in taken), None)
             chosen = free if number is None else number
             if chosen is None or not 0 <= chosen <= 31:
                 self.error("flag", f"flag {flag} is not one of 0 to 31", declaration.place)
             else:
-                self.flags[flag] = chosen
+                declared[flag] = chosen
 
     def _reads_return_code(self) -> bool:
         """Whether anything can ask for `$rc`; if not, nothing need keep it."""
