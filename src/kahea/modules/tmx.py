@@ -184,9 +184,7 @@ class Tmx(Module):
             t.request.flags |= 1 << flag
             if t.saved is not None:
                 t.saved = (*t.saved[:5], t.saved[5] | 1 << flag, *t.saved[6:])
-        t.cancelled = True
         self.node.layer.cancel_branches(t, None, reason)
-        self.node.layer.conclude(t)
         return 1
 
     @function

@@ -234,12 +234,17 @@ def function(
     return mark(f) if f is not None else mark
 
 
-def native(*kinds: Kind, name: str | None = None, least: int | None = None, routes: int = 0) -> Callable[[F], F]:
+def native(
+    *kinds: Kind, name: str | None = None, least: int | None = None, routes: int = 0, module: str = ""
+) -> Callable[[F], F]:
     """Declare how the native language calls a method: see `Native`. Given several times, each is a name or form of its
-    own. An exported function without it is called natively under its own name, with the kinds of its types."""
+    own. An exported function without it is called natively under its own name, with the kinds of its types.
+
+    `module` is the one that Kamailio has it in, if that is another.
+    """
 
     def mark(target: Any) -> Any:
-        form = (name or target.__name__, kinds, len(kinds) if least is None else least, routes)
+        form = (name or target.__name__, kinds, len(kinds) if least is None else least, routes, module)
         target.__kahea_native__ = (form, *getattr(target, "__kahea_native__", ()))
         return target
 
@@ -332,10 +337,10 @@ class Module:
         """The functions as the native language calls them, bound to this instance."""
         compiled = self.compiled()
         for attribute, member in inspect.getmembers(type(self), inspect.isfunction):
-            for name, kinds, least, routes in getattr(member, "__kahea_native__", ()):
+            for name, kinds, least, routes, module in getattr(member, "__kahea_native__", ()):
                 call = compiled.get(attribute) or member.__get__(self)
                 doc = inspect.getdoc(member) or ""
-                yield Native(self.name, name, kinds, least, routes, call, doc, _native_ret(member, call))
+                yield Native(module or self.name, name, kinds, least, routes, call, doc, _native_ret(member, call))
 
     def variables(self) -> Iterator[Variable]:
         """The declared pseudo-variables, bound to this instance."""

@@ -79,21 +79,29 @@ cdef bytes _next_hop(bytes uri, bytes dst_uri, bytes path):
     return uri
 
 
+cdef object _arrived(Message msg):
+    """The listener that a message came on, whatever a script says of that since (`set_recv_socket`)."""
+    if msg._facets is not None and "arrived_on" in msg._facets:
+        return msg._facets["arrived_on"]
+    return msg.listener
+
+
 cdef tuple _place(TransactionLayer layer, Message msg, bytes hop, object sock, long connection_id):
     """Where the next hop is; what needed no DNS is remembered."""
     cdef tuple known
+    came_on = _arrived(msg)
     if sock is None and connection_id == 0:
         known = layer.places.get(hop)
-        if known is not None and known[0] is msg.listener:
+        if known is not None and known[0] is came_on:
             return known[1]
-        found = layer.hooks.destinations(hop, None, 0, msg.listener)
+        found = layer.hooks.destinations(hop, None, 0, came_on)
         if type(found) is tuple:
             if len(layer.places) >= 20_000:
                 layer.places.clear()
-            layer.places[hop] = (msg.listener, found)
+            layer.places[hop] = (came_on, found)
             return found
     else:
-        found = layer.hooks.destinations(hop, sock, connection_id, msg.listener)
+        found = layer.hooks.destinations(hop, sock, connection_id, came_on)
     return tuple(found)
 
 

@@ -21,9 +21,18 @@ from kahea.engines.native.tree import (
     String,
     Switch,
     While,
+    Word,
 )
 
 _LEAVE: dict[str, type[Return | Exit | Drop]] = {"return": Return, "exit": Exit, "drop": Drop}
+
+#: Functions of the core that may stand without parentheses.
+_PLAIN_CALLS = frozenset(
+    {
+        "add_local_rport", "add_rport", "add_tcp_alias", "force_rport", "force_tcp_alias", "revert_uri",
+        "set_forward_close", "set_forward_no_connect", "set_reply_close", "set_reply_no_connect",
+    }
+)  # fmt: skip
 
 
 class Statements(Expressions):
@@ -101,6 +110,8 @@ class Statements(Expressions):
             out.append(self._assign())
             return
         value = self.expression()
+        if isinstance(value, Word) and value.text in _PLAIN_CALLS:
+            value = Call(name=value.text, parentheses=False, place=value.place)
         if not isinstance(value, Call | RouteCall):
             self._bare(token, value)
         out.append(Evaluate(value=value, place=self.since(token)))

@@ -46,7 +46,7 @@ class Flags(Module):
         """Whether a transaction flag is set."""
         return run.msg.flags & self._bit(flag) != 0
 
-    @native("int")
+    @native("int", module="kex")
     @function(group="")
     def setsflag(self, run: Run, flag: int) -> bool:
         """Set a script flag (`$sf`)."""
@@ -54,7 +54,7 @@ class Flags(Module):
         run.msg.sflags |= bit
         return bit != 0
 
-    @native("int")
+    @native("int", module="kex")
     @function(group="")
     def resetsflag(self, run: Run, flag: int) -> bool:
         """Clear a script flag."""
@@ -62,7 +62,7 @@ class Flags(Module):
         run.msg.sflags &= ~bit
         return bit != 0
 
-    @native("int")
+    @native("int", module="kex")
     @function(group="")
     def issflagset(self, run: Run, flag: int) -> bool:
         """Whether a script flag is set."""
@@ -107,17 +107,17 @@ class Flags(Module):
 
     # Natively, the branch may be left out, and one that does not exist is an error.
 
-    @native("int", "int", name="setbflag", least=1)
+    @native("int", "int", name="setbflag", least=1, module="kex")
     def setbflag_native(self, run: Run, flag: int, branch: int = 0) -> bool:
         """As setbiflag(), by default for the first branch; -1 for a branch that does not exist."""
         return self._exists(run.msg, branch) and self._set_branch(run.msg, flag, branch)
 
-    @native("int", "int", name="resetbflag", least=1)
+    @native("int", "int", name="resetbflag", least=1, module="kex")
     def resetbflag_native(self, run: Run, flag: int, branch: int = 0) -> bool:
         """As resetbiflag(), by default for the first branch; -1 for a branch that does not exist."""
         return self._exists(run.msg, branch) and self._reset_branch(run.msg, flag, branch)
 
-    @native("int", "int", name="isbflagset", least=1)
+    @native("int", "int", name="isbflagset", least=1, module="kex")
     def isbflagset_native(self, run: Run, flag: int, branch: int = 0) -> bool:
         """As isbiflagset(), by default for the first branch."""
         return self.isbiflagset(run, flag, branch)

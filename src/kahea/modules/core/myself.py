@@ -33,8 +33,8 @@ class Myself(Module):
         proto = PROTO_IDS.get(transport.decode("latin-1"), 0) if transport else 0
         return self.node.is_myself(parsed.host, parsed.port, proto)
 
-    @native("str")
-    @native("str", name="is_myhost")
+    @native("str", module="kex")
+    @native("str", name="is_myhost", module="kex")
     @function(group="")
     def is_myself(self, run: Run, uri: str) -> bool:
         """Whether a SIP URI, or a bare host, is this server's own."""

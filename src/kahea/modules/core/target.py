@@ -22,23 +22,21 @@ URI_PORT = "uri:port"
 class Targeting(Module):
     """Choosing the next hop."""
 
-    # Natively, what Kamailio has in module kex:
-
-    @native("str")
+    @native("str", module="kex")
     @function(group="")
     def setdsturi(self, run: Run, uri: str) -> bool:
         """Set the destination URI (`$du`), the next hop that overrides the Request-URI; "" resets it."""
         run.msg.dst_uri = wire(uri) if uri else None
         return True
 
-    @native()
+    @native(module="kex")
     @function(group="")
     def resetdsturi(self, run: Run) -> bool:
         """Forget the destination URI."""
         run.msg.dst_uri = None
         return True
 
-    @native()
+    @native(module="kex")
     @function(group="")
     def isdsturiset(self, run: Run) -> bool:
         """Whether a destination URI is set."""

@@ -42,9 +42,9 @@ class InternalFlags(Module):
         return True
 
     @native(flag_name)
-    def msg_iflag_is_set(self, run: Run, flag: str) -> bool:
-        """Whether an internal flag is set."""
-        return flag in self._flags(run)
+    def msg_iflag_is_set(self, run: Run, flag: str) -> int:
+        """1 if an internal flag is set, else -2."""
+        return 1 if flag in self._flags(run) else -2
 
     @staticmethod
     def _flags(run: Run) -> frozenset[str]:

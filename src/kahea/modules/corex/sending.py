@@ -64,7 +64,8 @@ class Sending(Module):
             self.node.log.error("send_%s: %r is no address", proto, text(target))
             return -1
         kept = [p for p in uri.params.split(b";") if p and not p.lower().startswith(b"transport=")]
-        found = self.node.resolve(uri.replaced(params=b";".join([*kept, b"transport=" + proto.encode()])))
+        target = uri.replaced(params=b";".join([*kept, b"transport=" + proto.encode()]))
+        found = self.node.destinations(target, msg.send_sock, 0, msg.listener)
         if not found:
             return -1
         to = found[0]
@@ -113,7 +114,7 @@ class Sending(Module):
             return -1
         target = wire(uri) if uri else msg.dst_uri or msg.uri
         try:
-            found = self.node.resolve(target, msg.send_sock if isinstance(msg.send_sock, Listener) else None)
+            found = self.node.destinations(target, msg.send_sock, 0, msg.listener)
             if not found:
                 self.node.log.error("forward_uac: %r leads nowhere", text(target))
                 return -1

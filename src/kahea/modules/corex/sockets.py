@@ -110,6 +110,9 @@ class Sockets(Module):
 
 
 def _receive_by(msg: Message, listener: Listener) -> None:
+    """The message came to `listener`, for replies and variables; what is forwarded leaves as before."""
+    if "arrived_on" not in msg.facets:
+        msg.facets["arrived_on"] = msg.listener
     msg.listener = listener
     msg.proto = listener.proto
     msg.dst_ip = listener.address.ip_bytes

@@ -109,7 +109,7 @@ def _pick(msg: Message, index: int) -> Target | None:
 def _branch(name: Value, index: Index) -> Bound:
     key = str(name)
     if key == "count":
-        return Bound(lambda run: len(run.msg.branches))
+        return Bound(lambda run: len(run.msg.branches) or None)
     read = _READ.get(key)
     if read is None:
         raise PvError(unknown_key("branch", key, [*_READ, "count"]))

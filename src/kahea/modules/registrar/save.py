@@ -400,8 +400,8 @@ class Save:
         """Change the table; the code for the script, which tells of the last contact."""
         domain, touched = self._domain, self._touched
         code = INSERTED
-        if self._flags & ONE_CONTACT:
-            self._keep_one(wanted, found or [])
+        if self._flags & ONE_CONTACT and found:
+            self._keep_one(wanted, found)
         for each in wanted:
             contact = each.found
             if each.repeated:
@@ -442,12 +442,17 @@ class Save:
         return False
 
     def _keep_one(self, wanted: list[Wanted], contacts: list[Contact]) -> None:
-        """Remove all contacts but the one that is to stay (the flag 0x04)."""
-        for each in wanted[1:]:
-            each.repeated = True
-        keep = wanted[0].found
+        """Remove all contacts but the one that is to stay (the flag 0x04): the first that is not to end.
+
+        As in Kamailio, an AOR that had no contacts may get several all the same.
+        """
+        first = next((each for each in wanted if each.expires), None)
+        if first is None:
+            return
+        for each in wanted:
+            each.repeated = each is not first
         for contact in list(contacts):
-            if contact is not keep:
+            if contact is not first.found:
                 self._domain.delete(contact)
                 self._touched.append(contact)
 

@@ -75,10 +75,10 @@ class Addressed(Relay):
     def _at(self, run: Run, host: str, to_port: int, proto: str) -> Sequence[Destination]:
         if is_ip(host) == 6 and not host.startswith("["):
             host = f"[{host}]"
-        return self._resolve(f"{host}:{to_port}" if to_port else host, proto or PROTO_NAMES[run.msg.proto])
+        return self._resolve(run, f"{host}:{to_port}" if to_port else host, proto or PROTO_NAMES[run.msg.proto])
 
-    def _resolve(self, hostport: str, proto: str) -> Sequence[Destination]:
-        return self.node.resolve(f"sip:{hostport};transport={proto or 'udp'}")
+    def _of(self, run: Run, where: Proxy) -> Sequence[Destination]:
+        return self._resolve(run, where.hostport, where.proto or "udp")
 
     # ---- t_relay
 
@@ -100,17 +100,17 @@ class Addressed(Relay):
         """
         if isinstance(where, int):
             return self.relaying.relay_to(run, None, where)
-        return self._relay_to(run, self._resolve(where.hostport, where.proto), 0)
+        return self._relay_to(run, self._of(run, where), 0)
 
     @native(proxy, "int", name="t_relay_to", routes=_RELAYING)
     def t_relay_to_both(self, run: Run, where: Proxy, flags: int) -> int:
         """Relay to a proxy, with flags."""
-        return self._relay_to(run, self._resolve(where.hostport, where.proto), flags)
+        return self._relay_to(run, self._of(run, where), flags)
 
     @native(proxy, name="t_relay_to_proxy", routes=_RELAYING)
     def t_relay_to_proxy_native(self, run: Run, where: Proxy) -> int:
         """Relay to a proxy."""
-        return self._relay_to(run, self._resolve(where.hostport, where.proto), 0)
+        return self._relay_to(run, self._of(run, where), 0)
 
     @native(name="t_relay_to_udp", routes=_RELAYING)
     def t_relay_by_udp(self, run: Run) -> int:
@@ -155,7 +155,7 @@ class Addressed(Relay):
     @native(protocol, whole, name="t_relay_to_avp", routes=REQUEST_ROUTE)
     def t_relay_to_avp(self, run: Run, proto: str, hostport: Callable[[Run], str]) -> int:
         """Relay over a protocol to `host:port`, which an AVP may hold."""
-        return self._relay_to(run, self._resolve(hostport(run), proto), 0)
+        return self._relay_to(run, self._resolve(run, hostport(run), proto), 0)
 
     # ---- t_forward_nonack: with a transaction that is there already
 
@@ -200,7 +200,7 @@ class Addressed(Relay):
     @native(protocol, whole, name="t_forward_nonack_to", routes=REQUEST_ROUTE)
     def t_forward_nonack_to(self, run: Run, proto: str, hostport: Callable[[Run], str]) -> int:
         """Forward the transaction's request over a protocol to `host:port`, which an AVP may hold."""
-        return self._forward(run, self._resolve(hostport(run), proto))
+        return self._forward(run, self._resolve(run, hostport(run), proto))
 
     # ---- t_replicate
 
@@ -237,7 +237,7 @@ class Addressed(Relay):
     @native(protocol, whole, name="t_replicate_to", routes=REQUEST_ROUTE)
     def t_replicate_to(self, run: Run, proto: str, hostport: Callable[[Run], str]) -> int:
         """Send a copy over a protocol to `host:port`, which an AVP may hold."""
-        return self._copy(run, self._resolve(hostport(run), proto))
+        return self._copy(run, self._resolve(run, hostport(run), proto))
 
     def _copy(self, run: Run, found: Sequence[Destination]) -> int:
         return self._replicate(run, found) if found else -1

@@ -313,7 +313,7 @@ class Control(Module):
             return run.status
         if not run.msg.is_request:
             return run.msg.status
-        return t.status if t is not None else -1
+        return t.status if t is not None and t.status else -1
 
     @native("int", routes=_STEERING)
     @function

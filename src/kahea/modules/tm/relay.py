@@ -198,11 +198,17 @@ class Relay(Module):
         msg = run.msg
         base = (msg.dst_uri or msg.uri).partition(b"?")[0]
         head = b";".join(p for p in base.split(b";") if not p.lower().startswith(b"transport="))
-        return self._relay_to(run, self.node.resolve(head + b";transport=" + proto.encode()), 0)
+        return self._relay_to(run, self._leads_to(run, head + b";transport=" + proto.encode()), 0)
 
     def _relay_to_host(self, run: Run, host: str, proto: str, flags: int) -> int:
-        found = self.node.resolve(f"sip:{host}" + (f";transport={proto}" if proto else ""))
-        return self._relay_to(run, found, flags)
+        return self._relay_to(run, self._resolve(run, host, proto), flags)
+
+    def _resolve(self, run: Run, hostport: str, proto: str) -> Sequence[Destination]:
+        return self._leads_to(run, wire(f"sip:{hostport}" + (f";transport={proto}" if proto else "")))
+
+    def _leads_to(self, run: Run, uri: bytes) -> Sequence[Destination]:
+        """Where a URI leads this request, from the listener that the script chose or that it came on."""
+        return self.node.destinations(uri, run.msg.send_sock, 0, run.msg.listener)
 
     def _relay_to(self, run: Run, found: Sequence[Destination], flags: int) -> int:
         if not found:
@@ -214,7 +220,7 @@ class Relay(Module):
     @function
     def t_replicate(self, run: Run, uri: str) -> int:
         """Send a copy of the request to `uri`; its replies go no further."""
-        found = self.node.resolve(uri)
+        found = self._leads_to(run, wire(uri))
         return self._replicate(run, found) if found else -1
 
     def _replicate(self, run: Run, found: Sequence[Destination] | None) -> int:

@@ -36,6 +36,9 @@ cdef dict ERRORS = {
     _forward.E_TOO_MANY_BRANCHES: (500, "Too many branches"),
     _forward.E_NO_BRANCH: (500, "I'm terribly sorry, server error occurred"),
 }
+# The code where the script asked for no reply of ours.
+cdef enum:
+    SILENT = -4
 cdef tuple SERVER_ERROR = (500, "Server Internal Error")
 
 
@@ -143,6 +146,8 @@ cdef class Relaying:
         cdef Pending options = pending(run)
         cdef Transaction t = run.transaction
         options.error = ERRORS.get(code, SERVER_ERROR)
+        if options.no_internal_reply:
+            return SILENT
         if t is not None and not self.delayed_reply and not options.no_internal_reply and run.kind == IN_REQUEST:
             status, reason = options.error
             self.layer.reply(t, status, wire(f"{reason} ({status}/TM)"))

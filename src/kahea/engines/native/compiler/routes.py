@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from kahea.routing.node import Node
 
 _BITS: Final = {
-    "request": kinds.REQUEST_ROUTE,
+    # Kamailio has one word for both: what an event route may call, a request route may.
+    "request": kinds.REQUEST_ROUTE | kinds.EVENT_ROUTE,
     "failure": kinds.FAILURE_ROUTE,
     "branch": kinds.BRANCH_ROUTE,
     "onsend": kinds.ONSEND_ROUTE,
@@ -82,7 +83,6 @@ def _bits(route: Route) -> int:
     if route.kind == "reply":
         return kinds.ONREPLY_ROUTE if route.name else kinds.CORE_ONREPLY_ROUTE
     if route.kind == "event":
-        # In Kamailio every event route may call what a request route may.
         own = next((bit for name, bit in _EVENTS.items() if route.name.startswith(name)), 0)
         return own | _BITS["event"]
     return _BITS[route.kind]
