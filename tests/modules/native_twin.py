@@ -12,6 +12,7 @@ import select
 import socket
 import subprocess
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -71,10 +72,9 @@ class Case:
 
     @property
     def name(self) -> str:
-        return (
-            re.sub(r"[\s\"\\]+", " ", self.code)[:60]
-            + f" {hash((self.message, self.at)) % 997 if self.message else ''}"
-        )
+        """For the test's name."""
+        of_message = f" {zlib.crc32(self.message.encode() + self.at.encode()) % 997}" if self.message else ""
+        return re.sub(r"[\s\"\\]+", " ", self.code)[:60] + of_message
 
 
 def t(call: str) -> str:
