@@ -55,9 +55,9 @@ EXCEPTIONS = {
     "t_write_unix": "the wire of application servers from before 2008, which nothing speaks any more",
     "add_tcp_alias": "the core's, of the same name, is in force",
     "t_uac_ack_local": "not built yet",
-    "tel2sip2": "not built yet",
-    "via_param_rm": "not built yet",
-    "msg_changed_route": "not built yet",
+    "tel2sip2": UNDOCUMENTED,
+    "via_param_rm": UNDOCUMENTED,
+    "msg_changed_route": UNDOCUMENTED,
     "is_incoming": "speaks of data before it is a message, which no route is shown here (parameter nio_intercept)",
 }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 class Caller: ...
 
+def guarded(f: Callable[..., Any], name: str, failed: object) -> Callable[..., Any]: ...
 def caller(
     f: Callable[..., Any],
     where: str,

@@ -85,6 +85,53 @@ cdef object _call(Caller self, PyObject** args, Py_ssize_t n):
         return self.failed
 
 
+cdef class Guard:
+    """What a guarded function needs when it is called. The built-in function that `guarded` makes keeps it alive."""
+
+    cdef object f
+    cdef object owner
+    cdef str name
+    cdef object failed
+    cdef bytes encoded
+    cdef PyMethodDef method
+
+
+cdef object _guarded(Guard self, PyObject** args, Py_ssize_t n):
+    cdef PyObject* stack[MOST + 3]
+    cdef Py_ssize_t i, size = 1
+    if n > MOST:
+        raise TypeError(f"{self.name} was given too many arguments")
+    if self.owner is not None:
+        stack[size] = <PyObject*>self.owner
+        size += 1
+    for i in range(n):
+        stack[size + i] = args[i]
+    try:
+        return PyObject_Vectorcall(
+            <PyObject*>self.f, &stack[1], <size_t>(size + n - 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL
+        )
+    except ParseError as error:
+        log.info("%s: %s", self.name, error)
+        return self.failed
+
+
+def guarded(f, str name, failed):
+    """`f(run, *args)`, which gives `failed` for a malformed message: how the native language calls functions."""
+    cdef Guard made = Guard.__new__(Guard)
+    made.f = f
+    if PyMethod_Check(f):
+        made.f = <object>PyMethod_GET_FUNCTION(f)
+        made.owner = <object>PyMethod_GET_SELF(f)
+    made.name = name
+    made.failed = failed
+    made.encoded = name.encode()
+    made.method.ml_name = made.encoded
+    made.method.ml_meth = <PyCFunction><void*>_guarded
+    made.method.ml_flags = METH_FASTCALL
+    made.method.ml_doc = NULL
+    return PyCFunction_NewEx(&made.method, made, None)
+
+
 def caller(f, str where, types, converters, failed, str doc):
     """`f(run, *args)` as a function without `run`. An argument not exactly of its type goes through its converter,
     `converter(value, where)`; `failed` is returned for a malformed message."""

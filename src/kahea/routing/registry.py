@@ -12,10 +12,12 @@ import logging
 import pkgutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from kahea.routing.caller import caller as compiled_caller
+from kahea.routing.caller import guarded
 from kahea.routing.dispatch import NoRun, current
 from kahea.routing.module import ConfigError, Function, Module, Native, RpcCommand
 from kahea.routing.module_names import KAMAILIO
@@ -66,7 +68,7 @@ class Registry:
             for function in module.functions():
                 self.functions[function.module, function.name] = function
             for form in module.natives():
-                self.natives.setdefault(form.name, []).append(form)
+                self.natives.setdefault(form.name, []).append(_guarded(form))
             for command in module.rpcs():
                 self.rpcs[command.name] = command
         self._add_undeclared_natives()
@@ -80,7 +82,7 @@ class Registry:
                 kinds = tuple("int" if kind in ("int", "long") else "str" for kind in function.params)
                 ret = function.ret if function.ret in ("bool", "none") else "int"
                 form = Native(function.module, function.name, kinds, len(kinds), 0, function.call, function.doc, ret)
-                self.natives[function.name] = [form]
+                self.natives[function.name] = [_guarded(form)]
 
     def _add(self, name: str, path: tuple[str, ...]) -> None:
         if name in self.modules:
@@ -169,6 +171,11 @@ def as_str(value: object, where: str) -> str:
 
 #: What a function returns that met a message it can't parse, by return type.
 _FAILED = {"int": -1, "bool": False, "xval": None, "none": None}
+
+
+def _guarded(form: Native) -> Native:
+    """A native form that survives a malformed message."""
+    return replace(form, call=guarded(form.call, form.name, _FAILED[form.ret]))
 
 
 def caller(function: Function) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from kahea.engines.native.source import IP, NUMBER, SELECT, STRING, VARIABLE, WORD
 from kahea.routing.pv.errors import PvError
 from kahea.routing.pv.syntax import scan
+from kahea.routing.text import wire
 
 COMMENT = "comment"
 DIRECTIVE = "directive"
@@ -44,7 +45,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SIMPLE_VARIABLE = re.compile(r"\$[A-Za-z0-9_.?]+(?![A-Za-z0-9_.?(])")
-_ESCAPE = re.compile(r"\\(?:([abfnrtv\\'\"])|x([0-9A-Fa-f]{1,2})|([0-7]{1,3})|(.))", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:([abfnrtv\\'\"])|x([0-9A-Fa-f]{1,2})|([0-7]{2,3})|(.))", re.DOTALL)
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
@@ -61,7 +62,9 @@ def unescape(text: str) -> str:
     """What a double-quoted string means."""
     if "\\" not in text:
         return text
-    return _ESCAPE.sub(_unescaped, text)
+    out = _ESCAPE.sub(_unescaped, text)
+    # Bytes written by number may make up one character.
+    return out if out.isascii() else wire(out).decode("utf-8", "surrogateescape")
 
 
 def _unescaped(match: re.Match[str]) -> str:
@@ -69,10 +72,15 @@ def _unescaped(match: re.Match[str]) -> str:
     if simple:
         return _ESCAPES.get(simple, simple)
     if hexadecimal:
-        return chr(int(hexadecimal, 16))
+        return _byte(int(hexadecimal, 16))
     if octal:
-        return chr(int(octal, 8) & 255)
+        # One digit is no number: \1 is the group of a substitution.
+        return _byte(int(octal, 8) & 255)
     return "\\" + str(other)
+
+
+def _byte(number: int) -> str:
+    return bytes([number]).decode("utf-8", "surrogateescape")
 
 
 def token(text: str, at: int) -> Raw | None:

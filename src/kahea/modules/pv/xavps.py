@@ -396,14 +396,15 @@ class XavpFunctions(Module):
     @function(group="pvx")
     @native("str")
     def pv_xavp_to_var(self, run: Run, name: str) -> int:
-        """Copy the fields of the newest value into `$var`s."""
-        item = lists_of(run.msg).xavps.find(name)
-        if item is None or item.fields is None:
+        """Copy the fields of all values into `$var`s; where several have a field, the oldest counts."""
+        values = [item.fields for item in lists_of(run.msg).xavps.all(name) if item.fields is not None]
+        if not values:
             self.node.log.error("pv_xavp_to_var: there is no $xavp(%s) with fields", name)
             return -1
-        for each in item.fields.items:
-            if isinstance(each.value, (int, str)):
-                run.vars[each.name] = each.value
+        for fields in values:
+            for each in reversed(fields.items):
+                if isinstance(each.value, (int, str)):
+                    run.vars[each.name] = each.value
         return 1
 
 

@@ -19,7 +19,6 @@ class Textops(Methods, Search, Substitutions, Headers, Adding, Bodies, Multipart
     """Kamailio's module textops."""
 
     name = "textops"
-    needs = ("hdr",)
 
 
 MODULE = Textops

@@ -11,7 +11,6 @@ from kahea.routing.run import BRANCH_ROUTE, FAILURE_ROUTE, REQUEST_ROUTE
 from kahea.routing.text import wire
 
 if TYPE_CHECKING:
-    from kahea.modules.hdr import Hdr
     from kahea.routing.run import Run
 
 _REQUESTS = REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE
@@ -22,19 +21,27 @@ class Adding(Module):
 
     @native("str", header_name, least=1)
     def append_hf(self, run: Run, line: str, name: str = "") -> int:
-        """Add a header line after the last header, or after the first of a name if there is one; -1 for no line."""
-        hdr: Hdr = self.node.module("hdr")
+        """Add a header line after the last header, or after the last of a name if there is one; -1 for no line."""
         if not line:
             return -1
-        return hdr.append_after(run, line, name) if name else hdr.append(run, line)
+        found = run.msg.headers_named(wire(name)) if name else []
+        if found:
+            run.msg.insert(found[-1].end, wire(line))
+        else:
+            run.msg.append_header(wire(line))
+        return 1
 
     @native("str", header_name, least=1)
     def insert_hf(self, run: Run, line: str, name: str = "") -> int:
         """Add a header line before the first header, or before the first of a name if there is one; -1 for no line."""
-        hdr: Hdr = self.node.module("hdr")
         if not line:
             return -1
-        return hdr.insert_before(run, line, name) if name else hdr.insert(run, line)
+        found = run.msg.headers_named(wire(name)) if name else []
+        if found:
+            run.msg.insert(found[0].start, wire(line))
+        else:
+            run.msg.prepend_header(wire(line))
+        return 1
 
     @native("str", routes=_REQUESTS)
     def append_to_reply(self, run: Run, line: str) -> int:

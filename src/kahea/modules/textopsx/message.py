@@ -43,8 +43,17 @@ _STATUS_AT = len("SIP/2.0 ")
 class Whole(Module):
     """Functions of the whole message."""
 
+    @native(name="msg_apply_changes", routes=REQUEST_ROUTE | REPLY_ROUTES)
+    def apply_or_end(self, run: Run) -> int:
+        """As `msg_apply_changes`, but 0, which ends the script, where the edits made no message."""
+        return self._use(run, "msg_apply_changes", run.msg.rebuild(), broken=0)
+
+    @native("str", name="msg_set_buffer", routes=REQUEST_ROUTE | REPLY_ROUTES)
+    def set_or_end(self, run: Run, data: str) -> int:
+        """As `msg_set_buffer`, but 0, which ends the script, where the text is no message."""
+        return self._use(run, "msg_set_buffer", wire(data), broken=0)
+
     @function
-    @native(routes=REQUEST_ROUTE | REPLY_ROUTES)
     def msg_apply_changes(self, run: Run) -> int:
         """Make the edits so far part of the message, as if it had been received so.
 
@@ -54,12 +63,11 @@ class Whole(Module):
         return self._use(run, "msg_apply_changes", run.msg.rebuild())
 
     @function
-    @native("str", routes=REQUEST_ROUTE | REPLY_ROUTES)
     def msg_set_buffer(self, run: Run, data: str) -> int:
         """Replace the message by another of the same kind; where, as for `msg_apply_changes`."""
         return self._use(run, "msg_set_buffer", wire(data))
 
-    def _use(self, run: Run, name: str, data: bytes) -> int:
+    def _use(self, run: Run, name: str, data: bytes, broken: int = -1) -> int:
         if run.kind not in (REQUEST_ROUTE, CORE_ONREPLY_ROUTE):
             self.node.log.error("%s: not in %s", name, run.where())
             return -1
@@ -71,7 +79,7 @@ class Whole(Module):
             msg.check()
         except ParseError as error:
             self.node.log.error("%s: %s", name, error)
-            return -1
+            return broken
         if msg.is_request != run.msg.is_request:
             self.node.log.error("%s: a request can't become a reply, nor a reply a request", name)
             return -1
