@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NoReturn
 
 from kahea.engines.native.diagnostics import ERROR, Diagnostic
-from kahea.engines.native.source import END, STRING, VARIABLE, WORD, Token
+from kahea.engines.native.preprocess import Definition
+from kahea.engines.native.source import END, STRING, WORD, Token
 from kahea.engines.native.tree import Place
+
+#: After this many errors the rest is left alone.
+MOST_ERRORS = 100
 
 
 class SyntaxStop(Exception):
@@ -16,8 +21,9 @@ class SyntaxStop(Exception):
 class Cursor:
     """The tokens, and the one to read next."""
 
-    def __init__(self, tokens: list[Token]) -> None:
+    def __init__(self, tokens: list[Token], definitions: Mapping[str, Definition]) -> None:
         self.tokens = tokens
+        self.definitions = definitions
         self.at = 0
         self.token = tokens[0]
         self.diagnostics: list[Diagnostic] = []
@@ -56,12 +62,23 @@ class Cursor:
         one, two = self.peek(ahead - 1), self.peek(ahead)
         return one.source is two.source and (one.end == two.start or bool(one.via and one.start == two.start))
 
+    def begins_line(self) -> bool:
+        """Whether the next token is the first of its line."""
+        text = self.token.source.text
+        return not text[text.rfind("\n", 0, self.token.start) + 1 : self.token.start].strip()
+
+    def last(self) -> Token:
+        """The token taken before."""
+        return self.tokens[self.at - 1] if self.at else self.token
+
     def since(self, first: Token) -> Place:
         """The place from a token to the last one taken."""
         last = self.tokens[self.at - 1] if self.at else first
         if last.source is not first.source or last.end < first.start:
             return first.place
         return first.source.place(first.start, last.end)
+
+    # ---- errors
 
     def expect(self, kind: str, where: str = "", hint: str = "") -> Token:
         """Take a token of this kind, or say that it is missing."""
@@ -80,7 +97,7 @@ class Cursor:
 
     def after_line(self) -> Place | None:
         """The end of the last token, if the next is on another line: where something was left out."""
-        last = self.tokens[self.at - 1] if self.at else self.token
+        last = self.last()
         source = last.source
         if source is not self.token.source or "\n" not in source.text[last.end : self.token.start]:
             return None
@@ -93,10 +110,24 @@ class Cursor:
 
     def note(self, message: str, place: Place, hint: str = "") -> None:
         """Note an error and go on."""
-        via = self.token.via
-        if via and place == self.token.place:
-            message += f" in the value of {via}"
-        self.diagnostics.append(Diagnostic(ERROR, "syntax", message, place, hint))
+        self.diagnostics.append(Diagnostic(ERROR, "syntax", message, place, hint or self._reason()))
+        if len(self.diagnostics) >= MOST_ERRORS:
+            self.back(len(self.tokens) - 1)
+
+    def _reason(self) -> str:
+        """What may have led to an error at the next token."""
+        last = self.last()
+        for token in (last, self.token):
+            lines = token.source.text.count("\n", token.start, token.end) if token.kind == STRING else 0
+            if lines:
+                line = token.source.position(token.start)[0]
+                return f"a string goes from line {line} to line {line + lines}: is its closing quote missing?"
+        via = self.token.via or last.via
+        definition = self.definitions.get(via)
+        if definition is not None:
+            where = f", defined at {definition.place}" if definition.place else ""
+            return f"{via} stands for {definition.value}{where}" if definition.value else f"{via} stands for nothing"
+        return ""
 
 
 def shown(token: Token) -> str:
@@ -105,6 +136,4 @@ def shown(token: Token) -> str:
         return END
     if token.kind == STRING:
         return "a string"
-    if token.kind == VARIABLE:
-        return token.text
     return token.text

@@ -3,11 +3,16 @@ tighter than `&`, and `!` tighter than either."""
 
 from __future__ import annotations
 
-from kahea.engines.native.cursor import Cursor, shown
-from kahea.engines.native.source import IP, NUMBER, SELECT, STRING, VARIABLE, WORD, Token
+from typing import Final
+
+from kahea.engines.native.cursor import Cursor
+from kahea.engines.native.reserved import BARE_CALLS, NUMBERS, RESERVED
+from kahea.engines.native.source import CAST, IP, NUMBER, NUMERAL, SELECT, STRING, VARIABLE, WORD, Token
 from kahea.engines.native.tree import (
+    Assign,
     Binary,
     Call,
+    Choice,
     Expression,
     Number,
     RouteCall,
@@ -19,50 +24,57 @@ from kahea.engines.native.tree import (
 )
 
 #: How tightly an operator binds, and the one spelling that the tree has for it.
-_BINARY: dict[str, tuple[int, str]] = {
+_SIGNS: Final[dict[str, tuple[int, str]]] = {
     "||": (2, "||"),
-    "or": (2, "||"),
     "&&": (3, "&&"),
-    "and": (3, "&&"),
     "|": (4, "|"),
     "&": (5, "&"),
     "^": (6, "^"),
     "<<": (7, "<<"),
     ">>": (8, ">>"),
-    **{sign: (9, sign) for sign in ("==", "!=", "=~", "!~", "eq", "ne", "ieq", "ine")},
+    **{sign: (9, sign) for sign in ("==", "!=", "=~")},
     **{sign: (10, sign) for sign in ("<", "<=", ">", ">=")},
     "+": (11, "+"),
     "-": (11, "-"),
     "*": (12, "*"),
     "/": (12, "/"),
-    "mod": (12, "mod"),
-    "%": (12, "mod"),
 }
-_UNARY = {"!": (13, "!"), "not": (13, "!"), "~": (13, "~"), "-": (13, "-"), "defined": (14, "defined")}
-_CASTS = {"int": "(int)", "str": "(str)"}
-_CAST_BINDS = 15
-#: Deeper nesting is no script; it ends here instead of in Python's stack.
-_DEEPEST = 100
+_WORDS: Final[dict[str, tuple[int, str]]] = {
+    "or": (2, "||"),
+    "and": (3, "&&"),
+    **{word: (9, word) for word in ("eq", "ne", "ieq", "ine")},
+    "mod": (12, "mod"),
+}
+_UNARY: Final = {"!": (13, "!"), "not": (13, "!"), "~": (13, "~"), "-": (13, "-"), "defined": (14, "defined")}
+_CAST_BINDS: Final = 15
+#: Nothing sane nests deeper, and it ends here instead of in Python's stack.
+DEEPEST: Final = 60
+#: Decimal digits; what fits in no machine word is no number either.
+_LONGEST_NUMBER: Final = 80
 
 
 class Expressions(Cursor):
     """Reads expressions."""
 
     depth = 0
+    #: The call whose arguments are being read.
+    calling = ""
+
+    def deeper(self, token: Token) -> None:
+        """Count one level more of nesting."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            self.fail(f"nested more than {DEEPEST} deep", token.place)
 
     def expression(self, binds: int = 0) -> Expression:
         """An expression whose operators bind tighter than `binds`."""
         first = self.token
-        self.depth += 1
-        if self.depth > _DEEPEST:
-            self.fail(f"nested more than {_DEEPEST} deep", first.place)
+        self.deeper(first)
         left = self._operand()
         while True:
             token = self.token
-            found = _BINARY.get(token.text) if token.kind != STRING else None
+            found = _SIGNS.get(token.kind) or (_WORDS.get(token.text) if token.kind == WORD else None)
             if found is None or found[0] <= binds:
-                break
-            if token.kind in (VARIABLE, SELECT):
                 break
             self.advance()
             right = self.expression(found[0])
@@ -79,42 +91,74 @@ class Expressions(Cursor):
             self.advance()
             return Variable(text=token.text, place=token.place)
         if kind == NUMBER:
-            self.advance()
-            return Number(value=number(token.text), place=token.place)
+            return self.number() if self.peek().kind != "." else self._dotted()
         if kind == WORD:
             return self._word(token)
         if kind == "(":
             return self._parenthesis(token)
         if kind in _UNARY:
             return self._unary(token)
+        if kind == CAST:
+            self.advance()
+            operand = self.expression(_CAST_BINDS - 1)
+            return Unary(operator=token.text, operand=operand, place=self.since(token))
         if kind == SELECT:
             self.advance()
             return Select(text=token.text, place=token.place)
         if kind != IP:
-            self.missing("an expression")
+            self._no_operand(token)
         return self.address()
 
+    def _no_operand(self, token: Token) -> None:
+        if token.kind == NUMERAL:
+            self.fail(f"{token.text} is neither a number nor a name", token.place)
+        self.missing("an expression")
+
+    # ---- literals
+
+    def number(self) -> Number:
+        """A number."""
+        token = self.advance()
+        if len(token.text) > _LONGEST_NUMBER:
+            self.fail(f"a number of {len(token.text)} digits", token.place)
+        return Number(value=integer(token.text), place=token.place)
+
     def string(self) -> String:
-        """A string; those that follow it belong to it."""
-        first = self.advance()
-        if self.token.kind != STRING:
-            return String(text=first.text, place=first.place)
-        parts = [first.text]
-        while self.token.kind == STRING:
-            parts.append(self.advance().text)
-        return String(text="".join(parts), place=self.since(first))
+        """A string."""
+        token = self.advance()
+        if self.token.kind == STRING:
+            self.fail("expected an operator between two strings", self.token.place, "+ puts strings together")
+        return String(text=token.text, place=token.place)
 
     def address(self) -> Word:
-        """An IP address, or a network: `10.0.0.0/8`, `10.0.0.0/255.0.0.0`."""
+        """An IP address, or a network: `10.0.0.0/8`, `10.0.0.0/255.0.0.0`. A port may follow: `192.0.2.1:5060`."""
         first = self.advance()
         text = first.text
+        if "." in text and ":" not in text and any(int(part[:4]) > 255 for part in text.split(".")):
+            self.fail(f"{text} is no IP address: each of its numbers must be below 256", first.place)
         if self.token.kind == "/" and self.peek().kind in (NUMBER, IP):
             self.advance()
-            text += "/" + self.advance().text
+            mask = self.advance()
+            if mask.kind == NUMBER and (len(mask.text) > 3 or integer(mask.text) > (128 if ":" in text else 32)):
+                self.fail(f"a network's prefix has at most {128 if ':' in text else 32} bits", mask.place)
+            text += "/" + mask.text
         elif self.token.kind == ":" and self.joined(0) and self.peek().kind == NUMBER and self.joined():
             self.advance()
             text += ":" + self.advance().text
         return Word(text=text, place=self.since(first))
+
+    def _dotted(self) -> Word:
+        """An IP address whose parts come from definitions."""
+        first = self.token
+        text = self.advance().text
+        while self.token.kind == "." and self.peek().kind in (NUMBER, NUMERAL):
+            self.advance()
+            text += "." + self.advance().text
+        if text.count(".") != 3:
+            self.fail(f"{text} is neither a number nor an IP address", self.since(first))
+        return Word(text=text, place=self.since(first))
+
+    # ---- operators before their operand
 
     def _unary(self, token: Token) -> Expression:
         binds, operator = _UNARY[token.text]
@@ -125,24 +169,38 @@ class Expressions(Cursor):
         return Unary(operator=operator, operand=operand, place=self.since(token))
 
     def _parenthesis(self, token: Token) -> Expression:
-        word = self.peek()
-        if word.kind == WORD and word.text in _CASTS and self.peek(2).kind == ")":
-            for _ in range(3):
-                self.advance()
-            operand = self.expression(_CAST_BINDS - 1)
-            return Unary(operator=_CASTS[word.text], operand=operand, place=self.since(token))
         self.advance()
-        inside = self.expression()
+        inside: Expression
+        if self.token.kind == VARIABLE and self.peek().kind == "=":
+            inside = self.assignment()
+        else:
+            inside = self.expression()
         self.close(token)
         return inside
 
+    def assignment(self) -> Assign:
+        """`$x = expression`."""
+        first = self.advance()
+        target = Variable(text=first.text, place=first.place)
+        if self.token.kind != "=":
+            hint = "== compares; a statement assigns, calls or branches" if self.token.kind == "==" else ""
+            self.missing("=", f"after {first.text}", hint)
+        self.advance()
+        value = self.expression()
+        return Assign(target=target, value=value, place=self.since(first))
+
     def close(self, opening: Token) -> None:
         """Take the parenthesis that closes one."""
-        if self.token.kind == ")":
-            self.advance()
+        if self.take(")"):
             return
+        if self.token.kind == "=":
+            hint = "== compares" if self.last().kind != VARIABLE else "== compares; (... = ...) assigns"
+            self.fail("= can't stand here", self.token.place, hint)
         line = opening.source.position(opening.start)[0]
-        self.missing(")", hint=f"the ( is on line {line}")
+        reason = self._reason() or f"the ( is on line {line}"
+        self.missing(")", hint=reason)
+
+    # ---- words and calls
 
     def _word(self, token: Token) -> Expression:
         text = token.text
@@ -155,18 +213,53 @@ class Expressions(Cursor):
                 operand = self.expression()
                 self.close(opening)
                 return Unary(operator=text, operand=operand, place=self.since(token))
-            return self._call(token)
+            return self._choice(token) if text == "selval" else self._call(token)
+        if text in NUMBERS:
+            self.advance()
+            return Number(value=NUMBERS[text], place=token.place)
+        if text in BARE_CALLS:
+            self.advance()
+            self._no_nested_call(text, token)
+            return Call(name=text, parentheses=False, place=token.place)
         return self.word()
+
+    def _choice(self, token: Token) -> Choice:
+        self.advance()
+        opening = self.advance()
+        condition = self.expression()
+        self.expect(",", "after the condition of selval")
+        then = self.expression()
+        self.expect(",", "after the first value of selval")
+        otherwise = self.expression()
+        self.close(opening)
+        return Choice(condition=condition, then=then, otherwise=otherwise, place=self.since(token))
+
+    def _no_nested_call(self, name: str, token: Token) -> None:
+        if self.calling:
+            message = f"{name}() can't be called in the arguments of {self.calling}()"
+            self.fail(message, token.place, "assign what it returns to a variable first")
 
     def _call(self, token: Token) -> Expression:
         self.advance()
+        self._no_nested_call(token.text, token)
         opening = self.advance()
-        arguments = self._arguments(opening)
         if token.text == "route":
-            if not arguments:
-                self.fail("route() needs the name of a route", self.since(token))
-            return RouteCall(target=arguments[0], arguments=tuple(arguments[1:]), place=self.since(token))
+            return self._route_call(token, opening)
+        self.calling = token.text
+        arguments = self._arguments(opening)
+        self.calling = ""
         return Call(name=token.text, arguments=tuple(arguments), place=self.since(token))
+
+    def _route_call(self, token: Token, opening: Token) -> RouteCall:
+        if self.token.kind == ")":
+            self.missing("the name of a route", "in route()")
+        target = self.expression()
+        if isinstance(target, Word) and (not target.text.isidentifier() or target.text in RESERVED):
+            self.fail(f"{target.text} is no name for a route", target.place, f'in quotes it is: route("{target.text}")')
+        if self.token.kind == ",":
+            self.fail("route() takes the name of a route, and nothing else", self.token.place)
+        self.close(opening)
+        return RouteCall(target=target, place=self.since(token))
 
     def _arguments(self, opening: Token) -> list[Expression]:
         arguments: list[Expression] = []
@@ -177,30 +270,28 @@ class Expressions(Cursor):
                 arguments.append(String(text="", place=self.token.place))
             else:
                 arguments.append(self.expression())
-            if self.token.kind != ",":
+            if not self.take(","):
                 break
-            self.advance()
         self.close(opening)
         return arguments
 
-    def word(self, signs: str = ".:-") -> Word:
-        """A word with what is written to it without a space: `uri:host`, `a.example.com`, `udp:192.0.2.1:5060`."""
+    def word(self) -> Word:
+        """A word with what is written to it without a space: `a.example.com`, `udp:192.0.2.1:5060`."""
         first = self.advance()
+        if self.token.kind not in (".", ":", "-"):
+            return Word(text=first.text, place=first.place)
         text = first.text
-        while self.token.kind in signs and self.joined(0) and self.joined():
-            after = self.peek()
-            if after.kind not in (WORD, NUMBER, IP, "*"):
+        while self.token.kind in (".", ":", "-") and self.joined(0) and self.joined():
+            if self.peek().kind not in (WORD, NUMBER, NUMERAL, IP, STRING):
                 break
             text += self.advance().text + self.advance().text
         return Word(text=text, place=self.since(first))
 
 
-def number(text: str) -> int:
-    """The value of an integer literal."""
-    if len(text) > 1 and text[0] == "0" and text.isdigit():
-        digits = text.lstrip("0") or "0"
-        return int(digits, 8) if not set(digits) & {"8", "9"} else int(digits)
-    return int(text, 0)
-
-
-__all__ = ["Expressions", "number", "shown"]
+def integer(text: str) -> int:
+    """The value of a number as it is written."""
+    if text.startswith("0x"):
+        return int(text, 16)
+    if text.endswith("b"):
+        return int(text[:-1], 2)
+    return int(text, 8 if text[0] == "0" else 10)

@@ -1,52 +1,65 @@
 """Cuts text into raw tokens: the shapes of the language's words, numbers, strings, variables and signs, and nothing of
-what they mean. Directives come out as tokens too, for `preprocess` to follow."""
+what they mean. Directives come out as tokens too, for `preprocess` to follow.
+
+The shapes are those that real Kamailio was seen to accept; like it, characters that can begin nothing are passed over.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from kahea.engines.native.source import IP, NUMBER, SELECT, STRING, VARIABLE, WORD
+from kahea.engines.native.source import CAST, IP, NUMBER, NUMERAL, SELECT, STRING, VARIABLE, WORD
 from kahea.routing.pv.errors import PvError
 from kahea.routing.pv.syntax import scan
-from kahea.routing.text import wire
 
-COMMENT = "comment"
-DIRECTIVE = "directive"
+COMMENT: Final = "comment"
+DIRECTIVE: Final = "directive"
+SPACE: Final = "space"
+#: A character that counts for nothing.
+STRAY: Final = "stray"
 #: A token that is none: `text` says what is wrong with it.
-BAD = "bad"
+BAD: Final = "bad"
 
-DIRECTIVES = (
-    "define|def|trydefine|trydef|redefine|redef|undefine|undef|tryundefine|tryundef|ifdef|ifndef|else|endif|substdefs"
-    "|substdef|subst|defenvs|defenv|trydefenvs|trydefenv|include_file|import_file"
+DIRECTIVES: Final = (
+    "define|def|trydefine|trydef|redefine|redef|ifdef|ifndef|else|endif|substdefs|substdef|subst"
+    "|defenvs|defenv|trydefenvs|trydefenv|include_file|import_file"
 )
 
 _HEX = "[0-9A-Fa-f]{1,4}"
-_TOKEN = re.compile(
+_TOKEN: Final = re.compile(
     rf"""
     (?P<space>   [ \t\r\n\f\v]+ )
   | (?P<directive> (?:\#!|!!)(?:{DIRECTIVES})(?![A-Za-z0-9_]) )
   | (?P<comment> \#[^\n]* | //[^\n]* | /\*.*?\*/ )
   | (?P<open>    /\* )
+  | (?P<pair>    (?:uri:(?:host|port)|msg:len)(?![A-Za-z0-9_]) )
   | (?P<ip6>     \[[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?:\d+\.\d+\.\d+\.\d+)?\]
                | (?:{_HEX}:){{7}}{_HEX}(?![0-9A-Za-z_:])
                | (?:{_HEX}(?::{_HEX}){{0,6}})?::(?:{_HEX}(?::{_HEX}){{0,6}})?
                  (?:(?<=:)\d+\.\d+\.\d+\.\d+)?(?![0-9A-Za-z_:]) )
   | (?P<word>    [A-Za-z_][A-Za-z0-9_]* )
-  | (?P<ip4>     \d{{1,3}}\.\d{{1,3}}\.\d{{1,3}}\.\d{{1,3}}(?![0-9A-Za-z_]) )
-  | (?P<number>  0[xX][0-9A-Fa-f]+ | 0[bB][01]+ | \d+ )
+  | (?P<ip4>     [0-9]+\s*\.\s*[0-9]+\s*\.\s*[0-9]+\s*\.\s*[0-9]+(?![0-9A-Za-z_]) )
+  | (?P<number>  (?:0x[0-9A-Fa-f]+|[01]+b|0[0-7]*|[1-9][0-9]*)(?![A-Za-z0-9_]) )
+  | (?P<numeral> [0-9][A-Za-z0-9_]* )
   | (?P<single>  '[^']*' )
-  | (?P<double>  "(?:[^"\\]|\\.)*" )
+  | (?P<double>  "(?:[^"\\]|\\.)*"(?:[ \t\r\n]*"(?:[^"\\]|\\.)*")* )
   | (?P<variable>\$ )
-  | (?P<select>  @[A-Za-z_](?:[A-Za-z0-9_.]|\["[^"\n]*"\]|\[-?\w*\])* )
-  | (?P<sign>    == | != | =~ | !~ | <= | >= | << | >> | && | \|\| | := | [-+*/%&|^~!<>=(){{}}\[\];,:.?@] )
-  | (?P<bad>     . )
+  | (?P<select>  @[ \t]*[A-Za-z_]\w*
+                 (?:\s*\.\s*[A-Za-z_]\w*|\s*\[\s*(?:-?[0-9]+|[A-Za-z_]\w*|"[^"\n]*"|'[^'\n]*')\s*\])* )
+  | (?P<cast>    \((?:int|str)\) )
+  | (?P<sign>    == | != | =~ | <= | >= | << | >> | && | \|\| | [-+*/%&|^~!<>=(){{}}\[\];,:.@] )
+  | (?P<bad>     ["'] )
+  | (?P<stray>   . )
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,
 )
-_SIMPLE_VARIABLE = re.compile(r"\$[A-Za-z0-9_.?]+(?![A-Za-z0-9_.?(])")
-_ESCAPE = re.compile(r"\\(?:([abfnrtv\\'\"])|x([0-9A-Fa-f]{1,2})|([0-7]{2,3})|(.))", re.DOTALL)
-_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+#: A variable that ends with its name; all others are scanned.
+_PLAIN_VARIABLE: Final = re.compile(r"\$(?:[A-Za-z0-9_]+|\?)(?![A-Za-z0-9_(])")
+_PART: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_ESCAPE: Final = re.compile(r"\\(?:([antr\\\"])|x([0-9A-Fa-f]{1,2})|([0-7]{2,3})|(\n))")
+_ESCAPES: Final = {"a": "\a", "n": "\n", "r": "\r", "t": "\t"}
+_SELECT_SPACE: Final = re.compile(r"\"[^\"]*\"|'[^']*'|\s+")
 
 
 class Raw(NamedTuple):
@@ -59,28 +72,31 @@ class Raw(NamedTuple):
 
 
 def unescape(text: str) -> str:
-    """What a double-quoted string means."""
+    """What stands between double quotes, unescaped; a backslash before anything else stays."""
     if "\\" not in text:
         return text
     out = _ESCAPE.sub(_unescaped, text)
-    # Bytes written by number may make up one character.
-    return out if out.isascii() else wire(out).decode("utf-8", "surrogateescape")
+    if out.isascii():
+        return out
+    # bytes that were written one by one may make a character together
+    return out.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
 def _unescaped(match: re.Match[str]) -> str:
-    simple, hexadecimal, octal, other = match.groups()
+    simple, hexadecimal, octal, _line = match.groups()
     if simple:
         return _ESCAPES.get(simple, simple)
-    if hexadecimal:
-        return _byte(int(hexadecimal, 16))
-    if octal:
-        # One digit is no number: \1 is the group of a substitution.
-        return _byte(int(octal, 8) & 255)
-    return "\\" + str(other)
+    if not hexadecimal and not octal:
+        return ""
+    byte = int(hexadecimal, 16) if hexadecimal else int(octal, 8) & 255
+    return chr(byte) if byte < 128 else chr(0xDC00 + byte)
 
 
-def _byte(number: int) -> str:
-    return bytes([number]).decode("utf-8", "surrogateescape")
+def double_quoted(text: str) -> str:
+    """What strings in double quotes mean together."""
+    if text.count('"') == 2:
+        return unescape(text[1:-1])
+    return "".join(unescape(part) for part in _PART.findall(text))
 
 
 def token(text: str, at: int) -> Raw | None:
@@ -88,46 +104,47 @@ def token(text: str, at: int) -> Raw | None:
     match = _TOKEN.match(text, at)
     if match is None:
         return None
-    kind = match.lastgroup or ""
+    kind = match.lastgroup
     end = match.end()
+    found = match.group()
     if kind == "sign":
-        sign = match.group()
-        return Raw(sign, sign, at, end)
-    if kind == "word":
-        return Raw(WORD, match.group(), at, end)
+        return Raw(found, found, at, end)
+    if kind == "word" or kind == "pair":
+        return Raw(WORD, found, at, end)
     if kind == "double":
-        return Raw(STRING, unescape(text[at + 1 : end - 1]), at, end)
-    if kind == "single":
-        return Raw(STRING, text[at + 1 : end - 1], at, end)
-    if kind == "number":
-        return Raw(NUMBER, match.group(), at, end)
+        return Raw(STRING, double_quoted(found), at, end)
     if kind == "variable":
         return _variable(text, at)
-    if kind in ("ip4", "ip6"):
-        return Raw(IP, match.group(), at, end)
+    if kind == "number":
+        return Raw(NUMBER, found, at, end)
+    return _rarer(kind or "", found, at, end)
+
+
+def _rarer(kind: str, found: str, at: int, end: int) -> Raw:
+    if kind == "single":
+        return Raw(STRING, found[1:-1], at, end)
+    if kind == "ip4" or kind == "ip6":
+        return Raw(IP, re.sub(r"\s+", "", found), at, end)
     if kind == "select":
-        return Raw(SELECT, match.group(), at, end)
+        bare = _SELECT_SPACE.sub(lambda m: "" if m.group().isspace() else m.group(), found)
+        return Raw(SELECT, bare, at, end)
+    if kind == "numeral":
+        return Raw(NUMERAL, found, at, end)
+    if kind == "cast":
+        return Raw(CAST, found, at, end)
     if kind == "open":
-        return Raw(BAD, "the comment that begins here is not closed", at, len(text))
+        return Raw(BAD, "the comment that begins here is not closed", at, end)
     if kind == "bad":
-        return _bad(text, at)
-    return Raw(kind, match.group(), at, end)
+        return Raw(BAD, "the string that begins here is not closed", at, end)
+    return Raw(kind, found, at, end)
 
 
 def _variable(text: str, at: int) -> Raw:
-    match = _SIMPLE_VARIABLE.match(text, at)
+    match = _PLAIN_VARIABLE.match(text, at)
     if match is not None:
         return Raw(VARIABLE, match.group(), at, match.end())
     try:
         end = scan(text, at).end
     except PvError as error:
-        return Raw(BAD, str(error.args[0]), at, at + 1)
+        return Raw(BAD, error.message, at, at + 1)
     return Raw(VARIABLE, text[at:end], at, end)
-
-
-def _bad(text: str, at: int) -> Raw:
-    char = text[at]
-    if char in "\"'":
-        end = text.find("\n", at)
-        return Raw(BAD, "the string that begins here is not closed", at, len(text) if end < 0 else end)
-    return Raw(BAD, f"unexpected character {char!r}", at, at + 1)

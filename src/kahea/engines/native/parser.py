@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, Final, NoReturn
 
 from kahea.engines.native.cursor import SyntaxStop
 from kahea.engines.native.diagnostics import ERROR, CfgError
-from kahea.engines.native.expressions import number
 from kahea.engines.native.preprocess import Preprocessor
+from kahea.engines.native.reserved import NUMBERS, RESERVED
+from kahea.engines.native.sockets import Sockets
 from kahea.engines.native.source import END, IP, NUMBER, STRING, WORD, Source, Token
-from kahea.engines.native.statements import Statements
 from kahea.engines.native.tree import (
     CfgEngine,
     Declaration,
@@ -24,12 +24,10 @@ from kahea.engines.native.tree import (
     Number,
     Program,
     Route,
-    Socket,
-    Word,
 )
 from kahea.routing.module import ConfigError
 
-_ROUTES = {
+_ROUTES: Final = {
     "route": "request",
     "request_route": "request",
     "reply_route": "reply",
@@ -39,7 +37,8 @@ _ROUTES = {
     "onsend_route": "onsend",
     "event_route": "event",
 }
-_LISTS = ("alias", "domain")
+#: Those that are never named.
+_UNNAMED: Final = ("request_route", "reply_route")
 
 
 def parse_file(path: Path, defines: Mapping[str, str] | None = None) -> Program:
@@ -55,18 +54,22 @@ def parse_text(text: str, name: str, defines: Mapping[str, str] | None = None) -
     """The program of a text; includes are looked for beside `name`. Raises CfgError with every error."""
     reader = Preprocessor(defines or {})
     reader.read(Source(name, text))
-    parser = Parser(reader.tokens)
+    parser = Parser(reader.tokens, reader.definitions)
     declarations = parser.program()
     sources = {source.name: source.lines for source in reader.sources.values()}
     found = reader.diagnostics + parser.diagnostics
-    if any(d.level == ERROR for d in found):
-        order = {name: at for at, name in enumerate(sources)}
-        found.sort(key=lambda d: (order.get(d.place.file, 0), d.place.line, d.place.column))
-        raise CfgError(found, sources)
-    return Program(declarations, sources, reader.comments, reader.defines)
+    if reader.unclosed:  # what is missing at the end is in the string or comment
+        found = [d for d in found if not d.message.endswith(f"found {END}")]
+    order = {name: at for at, name in enumerate(sources)}
+    found.sort(key=lambda d: (order.get(d.place.file, 0), d.place.line, d.place.column))
+    errors = [d for d in found if d.level == ERROR]
+    if errors:
+        raise CfgError(errors, sources)
+    defined = {name: definition.value for name, definition in reader.definitions.items()}
+    return Program(declarations, sources, reader.comments, defined, found)
 
 
-class Parser(Statements):
+class Parser(Sockets):
     """Reads declarations; after an error, the next one."""
 
     def program(self) -> list[Declaration]:
@@ -77,11 +80,12 @@ class Parser(Statements):
                 continue
             start = self.at
             try:
-                out.append(self._declaration())
+                self._declaration(out)
             except SyntaxStop:
                 self.depth = 0
+                self.calling = ""
                 self._resume(start)
-        return out
+        return _merged(out)
 
     def _resume(self, start: int) -> None:
         """To where the next declaration seems to begin: the first word of a line, outside of braces."""
@@ -92,66 +96,90 @@ class Parser(Statements):
             depth += (token.kind == "{") - (token.kind == "}")
         while self.token.kind != END:
             kind = self.token.kind
-            depth = max(depth + (kind == "{") - (kind == "}"), 0)
-            if kind == WORD and self._begins_line() and (depth == 0 or self._begins_route()):
+            if kind == WORD and self.begins_line() and (depth <= 0 or self._begins_route()):
                 return
+            depth = max(depth + (kind == "{") - (kind == "}"), 0)
             self.advance()
-
-    def _begins_line(self) -> bool:
-        token = self.token
-        text = token.source.text
-        start = text.rfind("\n", 0, token.start) + 1
-        return not text[start : token.start].strip()
 
     def _begins_route(self) -> bool:
         return self.token.text in _ROUTES and self.peek().kind in ("[", "{")
 
-    def _declaration(self) -> Declaration:
+    def _declaration(self, out: list[Declaration]) -> None:
         token = self.token
         if token.kind != WORD:
-            self.missing("a parameter, a module or a route")
+            self._no_declaration(token)
         text = token.text
-        if text in _ROUTES and self.peek().kind in ("[", "{"):
-            return self._route(token)
-        method = _DECLARATIONS.get(text)
-        if method is not None:
-            return method(self, token)
-        return self._parameter(token)
+        if text in _ROUTES:
+            out.append(self._route(token))
+        elif text == "listen":
+            out += self.listen(token)
+        elif text in _DECLARATIONS:
+            out.append(_DECLARATIONS[text](self, token))
+        else:
+            out.append(self._parameter(token))
+
+    def _no_declaration(self, token: Token) -> NoReturn:
+        if token.kind == "}":
+            self.fail("there is one } too many", token.place)
+        self.missing("a parameter, a module or a route")
 
     # ---- routes
 
     def _route(self, token: Token) -> Route:
         self.advance()
-        name = self._route_name(token) if self.token.kind == "[" else ""
-        if token.text == "event_route" and not name:
-            self.missing("[", "and the name of an event")
-        if token.text in ("route", "onreply_route", "failure_route", "branch_route", "onsend_route") and name == "0":
-            name = ""
+        text = token.text
+        name = ""
+        if self.token.kind == "[" and text not in _UNNAMED:
+            self.advance()
+            name = self._event_name() if text == "event_route" else self._route_name(text)
+            self.expect("]", f"after the name of a {text}")
+        elif self.token.kind != "{":
+            self._no_route(text)
         place = self.since(token)
-        opening = self.expect("{", f"after {token.text}")
-        return Route(kind=_ROUTES[token.text], name=name, body=self.block(opening), place=place)
+        opening = self.expect("{", f"after {text}[{name}]" if name else f"after {text}")
+        kind = _ROUTES[text]
+        # A route that stays broken is still known, so that its calls are no errors.
+        return Route(kind=kind, name="" if name == "0" else name, body=self.block(opening), place=place)
 
-    def _route_name(self, token: Token) -> str:
-        self.advance()
-        parts: list[str] = []
-        while self.token.kind in (WORD, NUMBER, STRING, ":", "-", ".", "="):
-            parts.append(self.advance().text)
-        if not parts:
+    def _no_route(self, text: str) -> NoReturn:
+        hint = f"{text}[NAME] {{ ... }}" if text not in _UNNAMED else f"{text} {{ ... }}"
+        if text == "event_route":
+            hint = "event_route[module:event] { ... }"
+        self.missing("{" if text in _UNNAMED else "[ or {" if text != "event_route" else "[", f"after {text}", hint)
+
+    def _route_name(self, text: str) -> str:
+        token = self.token
+        if token.kind == STRING:
+            return self.string().text
+        if token.kind == NUMBER:
+            return str(self.number().value)
+        if token.kind != WORD:
             self.missing("a name", "after [")
-        if self.token.kind != "]":
-            self.missing("]", f"after the name of a {token.text}")
+        if token.text in NUMBERS:
+            self.advance()
+            return str(NUMBERS[token.text])
+        if token.text in RESERVED:
+            message = f"{token.text} is a word of the language"
+            self.fail(message, token.place, f'in quotes it can be a name: {text}["{token.text}"]')
         self.advance()
-        return "".join(parts)
+        if self.token.kind in ("-", ".", ":"):
+            self.missing("]", f"after {text}[{token.text}", 'a name with other signs goes in quotes: ["a-b"]')
+        return token.text
+
+    def _event_name(self) -> str:
+        token = self.token
+        if token.kind == STRING:
+            return self.string().text
+        if token.kind != WORD or ":" not in token.text:
+            self.missing("an event, module:event,", "after [")
+        return self.advance().text
 
     # ---- modules
 
     def _loadmodule(self, token: Token) -> Declaration:
         self.advance()
         file = self._string("a module's name in quotes", f"after {token.text}")
-        options = ""
-        if self.token.kind == STRING:
-            options = self.string().text
-        return LoadModule(file=file, options=options, place=self.since(token))
+        return LoadModule(file=file, place=self.since(token))
 
     def _loadpath(self, token: Token) -> Declaration:
         self.advance()
@@ -165,16 +193,14 @@ class Parser(Statements):
         self.expect(",", "after the module's name")
         name = self._string("a parameter's name in quotes", f"in {token.text}")
         self.expect(",", "after the parameter's name")
-        evaluated = token.text == "modparamx"
-        value = self.expression() if evaluated else self._value(f"for {name}")
+        value = self._value(f"for {name}")
         self.close(opening)
+        evaluated = token.text == "modparamx"
         return ModParam(modules=modules, name=name, value=value, evaluated=evaluated, place=self.since(token))
 
     def _cfgengine(self, token: Token) -> Declaration:
         self.advance()
         self.take("=")
-        if self.token.kind == WORD:
-            return CfgEngine(engine=self.advance().text, place=self.since(token))
         return CfgEngine(engine=self._string("a language in quotes", "after cfgengine"), place=self.since(token))
 
     def _string(self, what: str, where: str) -> str:
@@ -186,137 +212,100 @@ class Parser(Statements):
 
     def _flags(self, token: Token) -> Declaration:
         self.advance()
+        avp = token.text == "avpflags"
         names: list[tuple[str, int | None]] = []
         while True:
-            if self.token.kind not in (WORD, STRING):
-                self.missing("a flag's name")
+            if self.token.kind not in (WORD, STRING) or (self.token.kind == WORD and self.token.text in RESERVED):
+                self.missing("the name of a flag")
             name = self.advance().text
             value: int | None = None
-            if self.take(":"):
-                value = number(self.expect(NUMBER, "after :").text)
+            if not avp and self.take(":"):
+                if self.token.kind != NUMBER:
+                    self.missing("a number", f"after {name}:")
+                value = self.number().value
             names.append((name, value))
             if not self.take(","):
                 break
-        return Flags(names=tuple(names), avp=token.text == "avpflags", place=self.since(token))
+        return Flags(names=tuple(names), avp=avp, place=self.since(token))
 
     # ---- parameters
 
     def _parameter(self, token: Token) -> Declaration:
         self.advance()
         name, group, description = token.text, "", ""
-        values: list[Expression]
-        if self.token.kind == ".":
-            self.advance()
-            if self.token.kind != WORD:
-                self.missing("a name", f"after {name}.")
-            group, name = name, self.advance().text
         if self.token.kind == "[":
-            self.advance()
-            index = self.advance()
-            self.expect("]", f"after {index.text}")
-            name += f"[{index.text}]"
-            if self.take("."):
-                group, name = name, self.expect(WORD, f"after {name}.").text
+            name += self._instance()
+        if self.take("."):
+            group, name = name, self._own_name(name)
         if self.token.kind != "=":
             self._stray(token)
         self.advance()
-        if name in _LISTS:
-            values = self._list()
-        else:
-            values = [self._value(f"after {name} =")]
+        values: list[Expression] = [*self.hosts()] if name in ("alias", "domain") else [self._value(f"after {name} =")]
         if self.token.kind == WORD and self.token.text in ("desc", "descr", "description"):
             self.advance()
             description = self._string("a description in quotes", "after desc")
+        elif self.token.kind in ("+", "-", "*", "/", "(", ",") and name not in ("alias", "domain"):
+            self.fail(f"{name} takes a value, not an expression", self.token.place)
         return GlobalParameter(
             name=name, values=tuple(values), group=group, description=description, place=self.since(token)
         )
 
+    def _instance(self) -> str:
+        """`[1]` after a group's name, `[name]` after coreparam."""
+        self.advance()
+        if self.token.kind not in (NUMBER, WORD):
+            self.missing("a number", "after [")
+        index = self.advance().text
+        self.expect("]", f"after {index}")
+        return f"[{index}]"
+
+    def _own_name(self, group: str) -> str:
+        token = self.token
+        if token.kind != WORD:
+            self.missing("a name", f"after {group}.")
+        if token.text in RESERVED and group != "kemi":
+            self.fail(f"{token.text} is a word of the language, and can't be a name here", token.place)
+        return self.advance().text
+
     def _stray(self, token: Token) -> NoReturn:
-        if self.token.kind in ("(", "{", ";"):
+        if self.token.kind in ("(", "{", ";") or token.text in ("if", "while", "switch", "return", "exit", "drop"):
             self.fail(f"{token.text}: statements belong in a route", token.place)
         self.missing("=", f"after {token.text}")
 
-    def _list(self) -> list[Expression]:
-        values: list[Expression] = [self._socket_text()]
-        while self.take(",") or (self.token.kind in (WORD, STRING, IP) and not self._begins_line()):
-            values.append(self._socket_text())
-        return values
-
     def _value(self, where: str) -> Expression:
         token = self.token
-        if token.kind == "-" and self.peek().kind == NUMBER:
+        kind = token.kind
+        if kind == "-" and self.peek().kind == NUMBER:
             self.advance()
-            return Number(value=-number(self.advance().text), place=self.since(token))
-        if token.kind == NUMBER:
-            self.advance()
-            return Number(value=number(token.text), place=token.place)
-        if token.kind == STRING:
+            return Number(value=-self.number().value, place=self.since(token))
+        if kind == NUMBER and self.peek().kind != ".":
+            return self.number()
+        if kind == STRING:
             return self.string()
-        if token.kind == WORD:
+        if kind == WORD:
             return self.word()
-        if token.kind != IP:
+        if kind != IP:
             self.missing("a value", where)
         return self.address()
 
-    # ---- sockets
 
-    def _listen(self, token: Token) -> Declaration:
-        self.advance()
-        self.expect("=", f"after {token.text}")
-        bind = self._socket_text().text
-        fields: dict[str, str] = {}
-        virtual = False
-        while self.token.kind == WORD and self.token.text.lower() in ("advertise", "name", "agname", "virtual"):
-            if self._begins_line() and self.peek().kind in ("=", "."):
-                break
-            key = self.advance().text.lower()
-            if key == "virtual":
-                virtual = True
-            else:
-                fields[key] = self._socket_text().text
-        return Socket(bind=bind, virtual=virtual, place=self.since(token), **fields)  # type: ignore[arg-type]
-
-    def _socket(self, token: Token) -> Declaration:
-        self.advance()
-        self.expect("=", "after socket")
-        opening = self.expect("{", "after socket =")
-        fields: dict[str, str] = {}
-        virtual, workers = False, 0
-        while not self.take("}"):
-            if self.token.kind == END:
-                self.missing("}", "of socket", f"the {{ is on line {opening.source.position(opening.start)[0]}")
-            if self.take(";"):
+def _merged(declarations: list[Declaration]) -> list[Declaration]:
+    """Later main blocks of a kind put to the end of the first one, as Kamailio does."""
+    first: dict[str, int] = {}
+    out: list[Declaration] = []
+    for declaration in declarations:
+        if isinstance(declaration, Route) and not declaration.name:
+            at = first.setdefault(declaration.kind, len(out))
+            if at < len(out):
+                main = out[at]
+                assert isinstance(main, Route)
+                out[at] = Route(kind=main.kind, name="", body=main.body + declaration.body, place=main.place)
                 continue
-            key = self.expect(WORD, "in socket")
-            self.expect("=", f"after {key.text}")
-            if key.text in ("bind", "advertise", "name", "agname"):
-                fields[key.text] = self._socket_text().text
-            elif key.text == "virtual":
-                virtual = self.advance().text in ("yes", "on", "true", "enable", "1")
-            elif key.text == "workers":
-                workers = number(self.expect(NUMBER, "after workers =").text)
-            else:
-                self.fail(
-                    f"a socket has no {key.text}", key.place, "it has bind, advertise, name, agname, virtual, workers"
-                )
-        if "bind" not in fields:
-            self.fail("a socket needs bind", self.since(token))
-        return Socket(**fields, virtual=virtual, workers=workers, place=self.since(token))
-
-    def _socket_text(self) -> Word:
-        """`proto:host:port` and all shorter and longer forms, as written, in quotes or not."""
-        first = self.token
-        if first.kind == STRING:
-            return Word(text=self.string().text, place=first.place)
-        if first.kind not in (WORD, NUMBER, IP, "*", "("):
-            self.missing("an address")
-        text = self.advance().text
-        while self.token.kind in (WORD, NUMBER, IP, "*", ":", ".", "-", "/", "(", ")") and self.joined(0):
-            text += self.advance().text
-        return Word(text=text, place=self.since(first))
+        out.append(declaration)
+    return out
 
 
-_DECLARATIONS = {
+_DECLARATIONS: Final[dict[str, Callable[[Any, Token], Declaration]]] = {
     "loadmodule": Parser._loadmodule,
     "loadmodulex": Parser._loadmodule,
     "loadpath": Parser._loadpath,
@@ -327,6 +316,7 @@ _DECLARATIONS = {
     "flags": Parser._flags,
     "bool": Parser._flags,
     "avpflags": Parser._flags,
-    "listen": Parser._listen,
-    "socket": Parser._socket,
+    "socket": Parser.socket,
 }
+
+__all__ = ["Parser", "parse_file", "parse_text"]

@@ -1,6 +1,10 @@
 """Reads a cfg as one stream of tokens: follows directives and includes, replaces defined names and what `#!subst` says.
 
 Each token keeps the file and the offset that it was read from, so whatever is said of it later names the right place.
+What comes out of a definition stands where the definition's name is used.
+
+A definition replaces a word wherever the grammar could have a name: not in strings, variables or the language's own
+words. A substitution changes strings and variables. Later ones see what earlier ones made, their own text included.
 """
 
 from __future__ import annotations
@@ -9,280 +13,470 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final, NamedTuple, NoReturn
 
-from kahea.engines.native.diagnostics import ERROR, WARNING, Diagnostic
-from kahea.engines.native.lexer import BAD, COMMENT, DIRECTIVE, Raw, token, unescape
-from kahea.engines.native.source import END, NUMBER, STRING, WORD, Source, Token
-from kahea.engines.native.tree import Comment
+from kahea.engines.native.diagnostics import ERROR, WARNING, Diagnostic, nearest
+from kahea.engines.native.lexer import (
+    BAD,
+    COMMENT,
+    DIRECTIVE,
+    DIRECTIVES,
+    SPACE,
+    STRAY,
+    Raw,
+    double_quoted,
+    token,
+)
+from kahea.engines.native.reserved import RESERVED
+from kahea.engines.native.source import END, SELECT, STRING, VARIABLE, WORD, Source, Token
+from kahea.engines.native.tree import Comment, Place
+from kahea.routing.pv.errors import PvError
+from kahea.routing.subst import SubstError, Substitution, parse_subst
 
-_BLANK = re.compile(r"[ \t]*")
-_NAME = re.compile(r"[A-Za-z_0-9][A-Za-z0-9_.]*")
-_CONDITION = re.compile(r"(?:#!|!!)(ifdef|ifndef|else|endif)(?![A-Za-z0-9_])|\"(?:[^\"\\]|\\.)*\"|'[^']*'", re.DOTALL)
-_QUOTED = re.compile(r"\s*(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)')", re.DOTALL)
-#: Kamailio stops at ten; nothing sane comes near.
-_MOST_INCLUDES = 64
+#: What is defined before anything is read: the version whose language this is.
+VERSION: Final = ("KAMAILIO_5", "KAMAILIO_5_6", "KAMAILIO_5_6_3")
+
+_CONDITION: Final = re.compile(r"(?:#!|!!)(?:(ifdef|ifndef)(?=[ \t]+\S)|(else|endif)(?=[ \t]*(?:\r?\n|\Z)))")
+_ARGUMENT: Final = re.compile(r"[ \t]+([^\s]+)")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_QUOTED: Final = re.compile(r"\s*(?:(\"(?:[^\"\\]|\\.)*\")|'([^']*)')", re.DOTALL)
+_REST: Final = re.compile(r"[ \t]*([^\n]*)")
+_UNKNOWN: Final = re.compile(r"#!([a-z_]+)")
+_SELECT_WORD: Final = re.compile(r"\"[^\"]*\"|'[^']*'|[A-Za-z_]\w*")
+_EVENT: Final = re.compile(r"\s*(\[)\s*([A-Za-z_]\w*(?::[\w.\-]+)+)\s*(\])")
+#: First words of a file that say what wrote it for, and nothing to us.
+_HEADERS: Final = frozenset({"kamailio", "ser", "openser", "maxcompat", "all"})
+#: Directives of later versions, without which a cfg would mean something else.
+_LATER: Final = frozenset({"ifexp"})
+#: Kamailio stops at ten.
+_DEEPEST_INCLUDE: Final = 10
+#: A definition in a definition in ...
+_DEEPEST_DEFINITION: Final = 30
+#: How often definitions may be put in place in one cfg: they could double at each level.
+_MOST_EXPANSIONS: Final = 200_000
 
 
-class Stop(Exception):
-    """Nothing after this can be understood."""
+class TooMuch(Exception):
+    """More definitions to put in place than any cfg needs."""
+
+
+class Definition(NamedTuple):
+    """A defined name: its value as text and as tokens, and where it was defined (None: not in a file)."""
+
+    value: str
+    tokens: list[Raw]
+    place: Place | None
+
+
+class _Open(NamedTuple):
+    """An `#!ifdef` that waits for its `#!endif`, and whether its `#!else` has been."""
+
+    directive: Raw
+    other: bool
 
 
 class Preprocessor:
     """One reading of a cfg with its includes. `tokens` ends with one of kind END."""
 
     def __init__(self, defines: Mapping[str, str]) -> None:
-        self.defines: dict[str, str] = dict(defines)
-        self.substitutions: list[tuple[re.Pattern[str], str, bool]] = []
         self.tokens: list[Token] = []
         self.comments: list[Comment] = []
         self.diagnostics: list[Diagnostic] = []
         self.sources: dict[str, Source] = {}
-        self._values: dict[str, list[Raw]] = {}
+        self.definitions: dict[str, Definition] = {}
+        #: Whether a string or comment runs on to the end of its file.
+        self.unclosed = False
+        self._substitutions: list[tuple[Substitution, str]] = []
         self._including: list[str] = []
+        self._expansions = 0
+        self._strays: set[tuple[str, str]] = set()
+        self._refused: set[str] = set()
+        for name in VERSION:
+            self.define(name, "", None)
+        for name, value in defines.items():
+            self.define(name, value, None)
 
     def read(self, source: Source) -> None:
         """Take the main file."""
-        self._file(source)
+        try:
+            self._file(source)
+        except TooMuch:
+            self._say(source, 0, 0, f"definitions are used more than {_MOST_EXPANSIONS:,} times")
         self.tokens.append(Token(END, "", source, len(source.text), len(source.text)))
 
-    def error(self, source: Source, start: int, end: int, message: str, hint: str = "", level: str = ERROR) -> None:
-        """Note a finding."""
-        self.diagnostics.append(Diagnostic(level, "syntax", message, source.place(start, end), hint))
+    def define(self, name: str, value: str, place: Place | None) -> None:
+        """Give a name a value, whether it had one or not."""
+        self.definitions[name] = Definition(value, _cut(value), place)
+
+    def _say(
+        self,
+        source: Source,
+        start: int,
+        end: int,
+        message: str,
+        hint: str = "",
+        level: str = ERROR,
+        code: str = "syntax",
+    ) -> None:
+        self.diagnostics.append(Diagnostic(level, code, message, source.place(start, end), hint))
+
+    # ---- tokens
 
     def _file(self, source: Source) -> None:
         self.sources.setdefault(source.name, source)
         text, at = source.text, 0
-        opened: list[Raw] = []
-        while True:
-            raw = token(text, at)
-            if raw is None:
-                break
-            at = raw.end
-            kind = raw.kind
-            if kind == "space":
+        tokens, definitions = self.tokens, self.definitions
+        opened: list[_Open] = []
+        while (raw := token(text, at)) is not None:
+            kind, _, start, at = raw
+            if kind == SPACE:
                 continue
-            if kind == COMMENT:
-                self.comments.append(Comment(raw.text, place=source.place(raw.start, raw.end)))
-            elif kind == BAD:
-                self.error(source, raw.start, raw.end, raw.text)
+            if kind == WORD:
+                if raw.text in definitions and raw.text not in RESERVED:
+                    self._expand(source, raw, raw.text, 0)
+                elif raw.text == "include_file" or raw.text == "import_file":
+                    at = self._include(source, raw, raw.text)
+                else:
+                    tokens.append(Token(WORD, raw.text, source, start, at))
+                    if raw.text == "event_route":
+                        at = self._event(source, at)
+            elif kind == STRING:
+                self._string(source, raw)
+            elif kind == VARIABLE:
+                tokens.append(Token(kind, self._substituted(source, raw), source, start, at))
+            elif kind == COMMENT:
+                self._comment(source, raw)
             elif kind == DIRECTIVE:
                 at = self._directive(source, raw, opened)
-            elif kind == WORD:
-                if raw.text in ("include_file", "import_file"):
-                    at = self._include(source, raw, raw.text)
-                elif raw.text in self.defines:
-                    self._expand(source, raw, raw.text, ())
-                else:
-                    self.tokens.append(Token(WORD, raw.text, source, raw.start, raw.end))
-            elif kind == STRING:
-                self.tokens.append(Token(STRING, self._substituted(raw.text), source, raw.start, raw.end))
+            elif kind == SELECT:
+                tokens.append(Token(kind, self._defined_select(raw.text), source, start, at))
+            elif kind == BAD:
+                at = self._bad(source, raw)
+            elif kind == STRAY:
+                self._stray(source, raw)
             else:
-                self.tokens.append(Token(kind, raw.text, source, raw.start, raw.end))
-        for raw in opened:
-            self.error(source, raw.start, raw.end, f"{raw.text} without #!endif")
+                tokens.append(Token(kind, raw.text, source, start, at))
+        for directive, _ in opened:
+            self._say(source, directive.start, directive.end, f"{directive.text} without #!endif")
 
-    # ---- definitions
+    def _bad(self, source: Source, raw: Raw) -> int:
+        """Nothing after an open string or comment can be read; after anything else, the next token can."""
+        self._say(source, raw.start, raw.end, raw.text)
+        if "not closed" not in raw.text or source.text[raw.start] == "$":
+            return raw.end
+        self.unclosed = True
+        return len(source.text)
 
-    def _expand(self, source: Source, use: Raw, name: str, within: tuple[str, ...]) -> None:
-        if name in within:
-            self.error(source, use.start, use.end, f"the definition of {name} contains itself")
+    def _stray(self, source: Source, raw: Raw) -> None:
+        """Once for each character of a file."""
+        if (source.name, raw.text) not in self._strays:
+            self._strays.add((source.name, raw.text))
+            message = f"{raw.text!r} means nothing here, and is passed over"
+            self._say(source, raw.start, raw.end, message, level=WARNING, code="stray-character")
+
+    def _comment(self, source: Source, raw: Raw) -> None:
+        self.comments.append(Comment(text=raw.text, place=source.place(raw.start, raw.end)))
+        unknown = _UNKNOWN.match(raw.text)
+        if unknown is None or unknown[1] in _HEADERS:
             return
-        value = self.defines[name]
-        for raw in self._cut(name, value):
-            if raw.kind == WORD and raw.text in self.defines:
-                self._expand(source, use, raw.text, (*within, name))
+        end = raw.start + unknown.end()
+        if unknown[1] in _LATER:
+            self._say(source, raw.start, end, f"Kamailio 5.6 has no #!{unknown[1]}", "use #!ifdef and #!ifndef")
+        elif hint := nearest(unknown[1], DIRECTIVES.split("|"), "#!"):
+            message = f"there is no directive #!{unknown[1]}: the line is a comment"
+            self._say(source, raw.start, end, message, hint, WARNING, "unknown-directive")
+
+    def _string(self, source: Source, raw: Raw) -> None:
+        text = self._substituted(source, raw)
+        last = self.tokens[-1] if self.tokens else None
+        if last is not None and last.source is source:
+            between = source.text[last.end : raw.start]
+            # Kamailio joins a string to what a definition left behind, not the other way round.
+            if last.kind == STRING and last.via and source.text[raw.start] == '"' and not between.strip():
+                self.tokens[-1] = Token(STRING, last.text + text, source, last.start, raw.end, last.via)
+                return
+            if last.kind == WORD and (last.text == "loadmodule" or last.text == "loadmodulex"):
+                self.define("MOD_" + os.path.basename(text).removesuffix(".so"), "", None)
+        self.tokens.append(Token(STRING, text, source, raw.start, raw.end))
+
+    def _event(self, source: Source, at: int) -> int:
+        """The name of an event is one token, in which nothing is replaced."""
+        match = _EVENT.match(source.text, at)
+        if match is None:
+            return at
+        self.tokens.append(Token("[", "[", source, match.start(1), match.end(1)))
+        self.tokens.append(Token(WORD, match[2], source, match.start(2), match.end(2)))
+        self.tokens.append(Token("]", "]", source, match.start(3), match.end(3)))
+        return match.end()
+
+    def _defined_select(self, text: str) -> str:
+        def replaced(match: re.Match[str]) -> str:
+            found = self.definitions.get(match.group())
+            return match.group() if found is None or match.group() in RESERVED else found.value
+
+        return _SELECT_WORD.sub(replaced, text)
+
+    # ---- definitions and substitutions
+
+    def _expand(self, source: Source, use: Raw, name: str, depth: int) -> None:
+        if depth > _DEEPEST_DEFINITION:
+            self._say(source, use.start, use.end, f"the definition of {name} leads back to itself")
+            return
+        self._expansions += 1
+        if self._expansions > _MOST_EXPANSIONS:
+            raise TooMuch
+        found = self.definitions[name]
+        for raw in found.tokens:
+            if raw.kind == WORD and raw.text in self.definitions and raw.text not in RESERVED:
+                if raw.text == name:
+                    self._say(source, use.start, use.end, f"the definition of {name} leads back to itself")
+                    return
+                self._expand(source, use, raw.text, depth + 1)
             elif raw.kind == BAD:
-                self.error(source, use.start, use.end, f"{raw.text}, in the value of {use.text}: {value}")
+                where = f" on line {found.place.line}" if found.place else ""
+                self._say(source, use.start, use.end, f"{raw.text}, in the value that {name} was given{where}")
             else:
-                text = self._substituted(raw.text) if raw.kind == STRING else raw.text
-                self.tokens.append(Token(raw.kind, text, source, use.start, use.end, use.text))
+                text = self._substituted(source, raw) if raw.kind in (STRING, VARIABLE) else raw.text
+                self.tokens.append(Token(raw.kind, text, source, use.start, use.end, name))
 
-    def _cut(self, name: str, value: str) -> list[Raw]:
-        found = self._values.get(name)
-        if found is None:
-            found, at = [], 0
-            while (raw := token(value, at)) is not None:
-                at = raw.end
-                if raw.kind not in ("space", COMMENT, DIRECTIVE):
-                    found.append(raw)
-            self._values[name] = found
-        return found
-
-    def _substituted(self, text: str) -> str:
-        for pattern, by, everywhere in self.substitutions:
-            text = pattern.sub(by, text, 0 if everywhere else 1)
+    def _substituted(self, source: Source, raw: Raw) -> str:
+        text = raw.text
+        for substitution, expression in self._substitutions:
+            try:
+                changed = substitution.apply(_NO_RUN, text)
+            except SubstError as error:
+                self._refuse(source, raw, expression, error)
+                continue
+            if changed is not None:
+                text = changed
         return text
 
-    def define(self, name: str, value: str) -> None:
-        """Give a name a value, whether it had one or not."""
-        self.defines[name] = value
-        self._values.pop(name, None)
+    def _refuse(self, source: Source, raw: Raw, expression: str, error: SubstError) -> None:
+        """Once for each substitution that can't be made in some text; the text stays as it is."""
+        if expression not in self._refused:
+            self._refused.add(expression)
+            message = f"the substitution {expression} is left out here: {error}"
+            self._say(source, raw.start, raw.end, message, level=WARNING, code="substitution")
 
     # ---- directives
 
-    def _directive(self, source: Source, raw: Raw, opened: list[Raw]) -> int:
+    def _directive(self, source: Source, raw: Raw, opened: list[_Open]) -> int:
         name = raw.text[2:]
         if name in ("ifdef", "ifndef"):
             return self._condition(source, raw, name, opened)
-        if name == "else":
-            if not opened:
-                self.error(source, raw.start, raw.end, f"{raw.text} without #!ifdef")
-                return raw.end
-            return self._skip(source, raw.end, opened)
-        if name == "endif":
-            if opened:
-                opened.pop()
-            else:
-                self.error(source, raw.start, raw.end, f"{raw.text} without #!ifdef")
-            return raw.end
+        if name in ("else", "endif"):
+            return self._turn(source, raw, name, opened)
         if name in ("include_file", "import_file"):
             return self._include(source, raw, name)
         if name.startswith("subst"):
             return self._subst(source, raw, name)
         return self._define(source, raw, name)
 
-    def _condition(self, source: Source, raw: Raw, name: str, opened: list[Raw]) -> int:
-        at = _end(_BLANK, source.text, raw.end)
-        found = _NAME.match(source.text, at)
+    def _condition(self, source: Source, raw: Raw, name: str, opened: list[_Open]) -> int:
+        found = _ARGUMENT.match(source.text, raw.end)
         if found is None:
-            self.error(source, raw.start, raw.end, f"{raw.text} needs a name")
-            word, end = "", raw.end
-        else:
-            word, end = found.group(), found.end()
-        opened.append(raw)
-        if (word in self.defines) != (name == "ifdef"):
+            self._say(source, raw.start, raw.end, f"{raw.text} needs a name after a space")
+            return raw.end
+        word = found[1]
+        rest = _REST.match(source.text, found.end())
+        end = rest.end() if rest else found.end()
+        if "-" in word:
+            self._say(source, found.start(1), found.end(1), f"{word}: a name has no -")
+        elif rest is not None and rest[1].strip() and not rest[1].startswith(("#", "//", "/*")):
+            message = f"{raw.text} looks at {word} only: {rest[1].strip()} counts for nothing"
+            self._say(source, rest.start(1), end, message, level=WARNING, code="ignored-text")
+        opened.append(_Open(raw, False))
+        if (word in self.definitions) != (name == "ifdef"):
             return self._skip(source, end, opened)
         return end
 
-    def _skip(self, source: Source, at: int, opened: list[Raw]) -> int:
+    def _turn(self, source: Source, raw: Raw, name: str, opened: list[_Open]) -> int:
+        """`#!else` or `#!endif` after a part that counts."""
+        if not _CONDITION.match(source.text, raw.start):
+            self._say(source, raw.start, raw.end, f"nothing may stand after {raw.text} on its line")
+        if not opened:
+            self._say(source, raw.start, raw.end, f"{raw.text} without #!ifdef")
+            return raw.end
+        if name == "endif":
+            opened.pop()
+            return raw.end
+        return self._skip(source, raw.end, opened)
+
+    def _skip(self, source: Source, at: int, opened: list[_Open]) -> int:
         """Past the `#!else` or `#!endif` that ends the part which does not count."""
         depth = 0
         for match in _CONDITION.finditer(source.text, at):
-            name = match.group(1)
-            if name in ("ifdef", "ifndef"):
+            if match[1]:
                 depth += 1
-            elif name == "else" and depth == 0:
-                return match.end()
-            elif name == "endif":
-                if depth == 0:
-                    opened.pop()
-                    return match.end()
+            elif match[2] == "endif" and depth:
                 depth -= 1
+            elif match[2] == "endif":
+                opened.pop()
+                return match.end()
+            elif depth == 0:
+                return match.end()
         return len(source.text)
 
     def _define(self, source: Source, raw: Raw, directive: str) -> int:
-        at = _end(_BLANK, source.text, raw.end)
-        found = _NAME.match(source.text, at)
-        value, end = _line(source.text, found.end() if found else at)
+        found = _ARGUMENT.match(source.text, raw.end)
         if found is None:
-            self.error(source, raw.start, raw.end, f"{raw.text} needs a name")
+            message = f"{raw.text} without a name does nothing"
+            self._say(source, raw.start, raw.end, message, level=WARNING, code="ignored-text")
+            return raw.end
+        name = found[1]
+        start = found.start(1)
+        if "env" in directive:
+            name = self._environment(source, found, directive)
+            return _line(source.text, found.end())[1]
+        value, end = _line(source.text, found.end())
+        if not self._can_define(source, name, start):
             return end
-        name = found.group()
-        if directive in ("define", "def"):
-            if name in self.defines:
-                self.error(
-                    source,
-                    found.start(),
-                    found.end(),
-                    f"{name} is defined already",
-                    "use #!redefine to change it, or #!trydef to set a default",
-                )
-            else:
-                self.define(name, value)
-        elif directive in ("trydefine", "trydef"):
-            if name not in self.defines:
-                self.define(name, value)
-        elif directive in ("redefine", "redef"):
-            self.define(name, value)
-        elif directive in ("undefine", "undef", "tryundefine", "tryundef"):
-            self.defines.pop(name, None)
-        else:
-            self._environment(source, found, value, directive)
+        known = self.definitions.get(name)
+        if known is not None and directive in ("define", "def"):
+            self._already(source, name, start, known)
+        elif known is None or directive in ("redefine", "redef"):
+            self.define(name, value, source.place(start, start + len(name)))
         return end
 
-    def _environment(self, source: Source, found: re.Match[str], rest: str, directive: str) -> None:
-        """`#!defenv NAME`, `#!defenv NAME=VARIABLE`; an `s` at the end quotes the value."""
-        name = variable = found.group()
-        if rest.startswith("="):
-            variable = rest[1:].strip()
-        value = os.environ.get(variable)
-        if value is None:
-            if not directive.startswith("try"):
-                self.error(source, found.start(), found.end(), f"the environment has no {variable}")
-            return
-        self.define(name, f'"{value}"' if directive.endswith("s") else value)
+    def _can_define(self, source: Source, name: str, start: int) -> bool:
+        end = start + len(name)
+        if "-" in name:
+            self._say(source, start, end, f"{name}: a name has no -")
+            return False
+        if name in RESERVED:
+            message = f"{name} is a word of the language, which a definition does not replace"
+            self._say(source, start, end, message, level=WARNING, code="useless-definition")
+        elif not _NAME.fullmatch(name):
+            message = f"{name} is no name that a cfg can hold, so nothing is replaced"
+            self._say(source, start, end, message, level=WARNING, code="useless-definition")
+        return True
+
+    def _already(self, source: Source, name: str, start: int, known: Definition) -> None:
+        where = f" at {known.place}" if known.place else ""
+        hint = "#!redefine changes it, #!trydef sets what is not set"
+        self._say(source, start, start + len(name), f"{name} is defined already{where}", hint)
+
+    def _environment(self, source: Source, found: re.Match[str], directive: str) -> str:
+        """`#!defenv NAME`, `#!defenv NAME=VARIABLE`; an `s` at the end puts the value in quotes."""
+        name, equals, variable = found[1].partition("=")
+        start, end = found.span(1)
+        if equals and not variable:
+            self._say(source, start, end, f"expected the name of an environment variable after {name}=")
+            return name
+        value = os.environ.get(variable or name)
+        known = self.definitions.get(name)
+        if known is not None:
+            self._already(source, name, start, known)
+        elif value is not None:
+            place = source.place(start, end)
+            self.define(name, f'"{value}"' if directive.endswith("s") else value, place)
+        elif not directive.startswith("try"):
+            message = f"the environment has no {variable or name}"
+            self._say(source, start, end, message, f"#!try{directive} defines it only if it is there")
+        return name
 
     def _subst(self, source: Source, raw: Raw, directive: str) -> int:
         quoted = _QUOTED.match(source.text, raw.end)
         if quoted is None:
-            self.error(
-                source, raw.start, raw.end, f'{raw.text} needs an expression in quotes: "/regex/replacement/flags"'
-            )
+            self._say(source, raw.start, raw.end, f'{raw.text} needs "/what/by what/flags" in quotes')
             return _line(source.text, raw.end)[1]
-        text = unescape(quoted.group(1)) if quoted.group(1) is not None else quoted.group(2)
-        start = quoted.end() - len(quoted.group().lstrip())
-        parts = text[1:].split(text[0]) if text else []
-        if len(parts) != 3:
-            self.error(
-                source,
-                start,
-                quoted.end(),
-                f"expected {text[:1] or '/'}regex{text[:1] or '/'}replacement{text[:1] or '/'}flags",
-            )
-            return quoted.end()
-        regex, by, flags = parts
+        group = 1 if quoted[1] is not None else 2
+        start, end = quoted.start(group), quoted.end()
+        text = double_quoted(quoted[1]) if group == 1 else quoted[2]
+        text = self._substituted(source, Raw(STRING, text, start, end))
         try:
-            pattern = re.compile(regex, re.IGNORECASE if "i" in flags else 0)
-        except re.error as error:
-            self.error(source, start, quoted.end(), f"bad regular expression: {error}")
-            return quoted.end()
-        if directive in ("subst", "substdef", "substdefs"):
-            self.substitutions.append((pattern, by.replace("\\", "\\\\"), "g" in flags))
-        if directive == "substdef":
-            self.define(regex, by)
-        elif directive == "substdefs":
-            self.define(regex, f'"{by}"')
-        return quoted.end()
+            substitution = parse_subst(text, _NO_VARIABLES)
+        except SubstError as error:
+            self._say(source, start, end, str(error))
+            return end
+        self._substitutions.append((substitution, text))
+        if directive != "subst":
+            parts = re.split(rf"(?<!\\){re.escape(text[0])}", text)
+            self._define_substituted(source, start, parts[1], parts[2], directive)
+        return end
+
+    def _define_substituted(self, source: Source, start: int, name: str, value: str, directive: str) -> None:
+        """`#!substdef` defines its expression as a name, too."""
+        place = source.place(start + 1, start + 1 + len(name))
+        known = self.definitions.get(name)
+        if not name:
+            self._say(source, start, start + 1, f"#!{directive} needs a name to define")
+        elif known is not None:
+            self._already(source, name, start + 1, known)
+        else:
+            self.define(name, f'"{value}"' if directive == "substdefs" else value, place)
 
     # ---- includes
 
     def _include(self, source: Source, raw: Raw, directive: str) -> int:
         quoted = _QUOTED.match(source.text, raw.end)
         if quoted is None:
-            self.error(source, raw.start, raw.end, f"{raw.text} needs a file name in quotes")
+            self._say(source, raw.start, raw.end, f"{raw.text} needs the name of a file in quotes")
             return _line(source.text, raw.end)[1]
-        name = quoted.group(1) if quoted.group(1) is not None else quoted.group(2)
-        start = quoted.end() - len(quoted.group().lstrip())
-        path = self._find(source, name)
+        group = 1 if quoted[1] is not None else 2
+        start, end = quoted.start(group), quoted.end()
+        name = double_quoted(quoted[1]) if group == 1 else quoted[2]
+        name = self._substituted(source, Raw(STRING, name, start, end))
+        path = _find(source, name)
         if path is None:
             if directive == "include_file":
-                self.error(
-                    source, start, quoted.end(), f"there is no file {name}", "import_file takes it if it is there"
-                )
-            return quoted.end()
-        if len(self._including) >= _MOST_INCLUDES or str(path) in self._including:
-            self.error(source, start, quoted.end(), f"{name} includes itself")
-            return quoted.end()
+                message = f"there is no file {name}"
+                self._say(source, start, end, message, "import_file reads a file only if it is there", code="include")
+        elif str(path) in self._including or str(path) == source.name:
+            self._say(source, start, end, f"{name} includes itself", code="include")
+        elif len(self._including) >= _DEEPEST_INCLUDE:
+            self._say(source, start, end, f"files included more than {_DEEPEST_INCLUDE} deep", code="include")
+        else:
+            self._included(source, path, start, end)
+        return end
+
+    def _included(self, source: Source, path: Path, start: int, end: int) -> None:
         try:
             text = path.read_text("utf-8", "surrogateescape")
         except OSError as error:
-            self.error(source, start, quoted.end(), f"can't read {name}: {error.strerror}")
-            return quoted.end()
+            self._say(source, start, end, f"can't read {path}: {error.strerror}", code="include")
+            return
         self._including.append(str(path))
         self._file(Source(str(path), text))
         self._including.pop()
-        return quoted.end()
 
-    def _find(self, source: Source, name: str) -> Path | None:
-        for path in (Path(name), Path(source.name).parent / name):
+
+class _NoVariables:
+    """Stands for the table of variables where a cfg is read, before any of them has a value."""
+
+    def compile(self, text: str) -> NoReturn:
+        raise PvError("variables have no value while a cfg is read", text)
+
+    def compile_at(self, text: str, at: int) -> NoReturn:
+        self.compile(text[at:])
+
+
+_NO_VARIABLES: Final[Any] = _NoVariables()
+_NO_RUN: Final[Any] = None
+
+
+def _cut(value: str) -> list[Raw]:
+    """The tokens of a definition's value."""
+    found: list[Raw] = []
+    at = 0
+    while (raw := token(value, at)) is not None:
+        at = raw.end
+        if raw.kind not in (SPACE, COMMENT, DIRECTIVE, STRAY):
+            found.append(raw)
+        if raw.kind == BAD:
+            break
+    return found
+
+
+def _find(source: Source, name: str) -> Path | None:
+    """A file by its path, or beside the file that includes it."""
+    for path in (Path(name), Path(source.name).parent / name):
+        try:
             if path.is_file():
                 return path
-        return None
-
-
-def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
-    match = pattern.match(text, at)
-    return match.end() if match else at
+        except (OSError, ValueError):
+            continue
+    return None
 
 
 def _line(text: str, at: int) -> tuple[str, int]:
@@ -292,13 +486,10 @@ def _line(text: str, at: int) -> tuple[str, int]:
         end = text.find("\n", at)
         if end < 0:
             end = len(text)
-        part = text[at:end].rstrip("\r")
+        part = text[at:end].removesuffix("\r")
         if part.endswith("\\") and end < len(text):
             parts.append(part[:-1])
             at = end + 1
             continue
         parts.append(part)
         return "".join(parts).strip(), end
-
-
-__all__ = ["NUMBER", "WARNING", "Preprocessor", "Stop"]

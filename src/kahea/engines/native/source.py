@@ -60,9 +60,12 @@ class Token:
         return f"{self.kind} {self.text!r}"
 
 
+CAST = "cast"
 END = "end of file"
 IP = "IP address"
 NUMBER = "number"
+#: What begins with a digit and is no number: `08`, `3com`.
+NUMERAL = "numeral"
 SELECT = "select"
 STRING = "string"
 VARIABLE = "variable"

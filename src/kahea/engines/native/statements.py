@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from kahea.engines.native.cursor import SyntaxStop, shown
+from typing import Final
+
+from kahea.engines.native.cursor import SyntaxStop
 from kahea.engines.native.expressions import Expressions
 from kahea.engines.native.source import END, STRING, VARIABLE, WORD, Token
 from kahea.engines.native.tree import (
-    Assign,
+    Binary,
     Break,
     Call,
     Case,
+    Choice,
     Drop,
     Evaluate,
     Exit,
     Expression,
     If,
+    Number,
     Return,
     RouteCall,
     Statement,
     String,
     Switch,
+    Unary,
     While,
-    Word,
 )
 
-_LEAVE: dict[str, type[Return | Exit | Drop]] = {"return": Return, "exit": Exit, "drop": Drop}
-
-#: Functions of the core that may stand without parentheses.
-_PLAIN_CALLS = frozenset(
-    {
-        "add_local_rport", "add_rport", "add_tcp_alias", "force_rport", "force_tcp_alias", "revert_uri",
-        "set_forward_close", "set_forward_no_connect", "set_reply_close", "set_reply_no_connect",
-    }
-)  # fmt: skip
+_LEAVE: Final[dict[str, type[Return | Exit | Drop]]] = {"return": Return, "exit": Exit, "drop": Drop}
 
 
 class Statements(Expressions):
@@ -41,21 +37,24 @@ class Statements(Expressions):
     def block(self, opening: Token) -> tuple[Statement, ...]:
         """The statements up to the closing brace, which it takes."""
         out: list[Statement] = []
-        while True:
-            if self.take("}"):
-                return tuple(out)
+        while not self.take("}"):
             if self.token.kind == END:
-                line = opening.source.position(opening.start)[0]
-                self.fail(f"expected }} for the {{ on line {line}, found end of file", opening.place)
-            self.recovering(out)
+                self._open_to_the_end(opening)
+            self._recovering(out)
+        return tuple(out)
 
-    def recovering(self, out: list[Statement]) -> None:
+    def _open_to_the_end(self, opening: Token) -> None:
+        line = opening.source.position(opening.start)[0]
+        self.fail(f"expected }} for the {{ on line {line}, found {END}", opening.place)
+
+    def _recovering(self, out: list[Statement]) -> None:
         """One statement into the list; if it is wrong, past it."""
         depth, start = self.depth, self.at
         try:
             self.statement(out)
         except SyntaxStop:
             self.depth = depth
+            self.calling = ""
             self._skip(start)
 
     def _skip(self, start: int) -> None:
@@ -84,43 +83,45 @@ class Statements(Expressions):
         token = self.token
         if token.kind == ";":
             self.advance()
-            return
-        if token.kind == WORD:
-            text = token.text
-            if text == "if":
-                out.append(self._if())
-                return
-            if text == "switch":
-                out.append(self._switch())
-                return
-            if text == "while":
-                out.append(self._while())
-                return
-            if text in _LEAVE:
-                out.append(self._leave(token))
-                return
-            if text == "break":
-                self.advance()
-                out.append(Break(place=token.place))
-                self.end("break")
-                return
-            if text in ("else", "case", "default"):
-                self.fail(f"{text} without {'if' if text == 'else' else 'switch'}", token.place)
-        if token.kind == VARIABLE:
-            out.append(self._assign())
-            return
-        value = self.expression()
-        if isinstance(value, Word) and value.text in _PLAIN_CALLS:
-            value = Call(name=value.text, parentheses=False, place=value.place)
-        if not isinstance(value, Call | RouteCall):
-            self._bare(token, value)
-        out.append(Evaluate(value=value, place=self.since(token)))
-        self.end("the statement")
+        elif token.kind == VARIABLE:
+            out.append(self.assignment())
+            self.end("the assignment")
+        elif token.kind == WORD:
+            out.append(self._worded(token))
+        elif token.kind == "{":
+            self.fail("a block belongs to if, else, while, switch or a route", token.place)
+        else:
+            self.missing("a statement")
 
-    def _bare(self, token: Token, value: Expression) -> None:
-        if token.kind == WORD and self.token.kind != "=":
+    def _worded(self, token: Token) -> Statement:
+        text = token.text
+        if text == "if":
+            return self._if()
+        if text == "switch":
+            return self._switch()
+        if text == "while":
+            return self._while()
+        if text in _LEAVE:
+            return self._leave(token)
+        if text == "break":
+            self.advance()
+            self.end("break")
+            return Break(place=token.place)
+        if text in ("else", "case"):
+            self.fail(f"{text} without {'if' if text == 'else' else 'switch'}", token.place)
+        value = self._operand()
+        if not isinstance(value, Call | RouteCall):
+            self._no_statement(token, value)
+        place = self.since(token)
+        self.end("the call")
+        return Evaluate(value=value, place=place)
+
+    def _no_statement(self, token: Token, value: Expression) -> None:
+        if self.token.kind == "=":
+            self.fail(f"{token.text} can't be assigned in a route", token.place, "variables begin with $")
+        if not isinstance(value, Unary | Choice | Number):
             self.missing("(", f"after {token.text}")
-        self.fail("this does nothing: a statement is a call, an assignment, or if, switch, while, ...", value.place)
+        self.fail("this is no statement: expected a call, an assignment, if, switch, while, ...", value.place)
 
     def end(self, what: str) -> None:
         """The semicolon after a statement; one left out at the end of a line is noted and thought there."""
@@ -131,18 +132,6 @@ class Statements(Expressions):
             self.missing(";", f"after {what}")
         self.note(self.expected(";", f"after {what}"), place)
 
-    def _assign(self) -> Statement:
-        target_token = self.token
-        target = self._operand()
-        operator = self.token.kind
-        if operator not in ("=", ":="):
-            self.missing("=", f"after {target_token.text}")
-        self.advance()
-        value = self.expression()
-        out = Assign(target=target, value=value, operator=operator, place=self.since(target_token))  # type: ignore[arg-type]
-        self.end("the assignment")
-        return out
-
     def _leave(self, token: Token) -> Statement:
         self.advance()
         value: Expression | None = None
@@ -151,13 +140,18 @@ class Statements(Expressions):
             self.advance()
         elif self.token.kind != ";":
             at, apart = self.at, self.after_line()
+            if apart and self.token.kind in ("}", END):
+                self.note(self.expected(";", f"after {token.text}"), apart)
+                return _LEAVE[token.text](place=token.place)
             value = self.expression()
             if apart and self.token.kind != ";":
                 value = None
                 self.back(at)
-        out = _LEAVE[token.text](value=value, place=self.since(token))
+        place = self.since(token)
         self.end(token.text)
-        return out
+        return _LEAVE[token.text](value=value, place=place)
+
+    # ---- branches and loops
 
     def _body(self, after: str) -> tuple[Statement, ...]:
         """A block, or one statement."""
@@ -165,8 +159,8 @@ class Statements(Expressions):
         if token.kind == "{":
             self.advance()
             return self.block(token)
-        if token.kind == END:
-            self.missing("{", f"after {after}")
+        if token.kind == END or token.kind == "}":
+            self.missing("{ or a statement", f"after {after}")
         out: list[Statement] = []
         self.statement(out)
         return tuple(out)
@@ -176,30 +170,38 @@ class Statements(Expressions):
             self.missing("a condition", f"after {what}")
         condition = self.expression()
         if self.token.kind == "=":
-            self.fail("= assigns; == compares", self.token.place)
+            self.fail("= can't stand here", self.token.place, "== compares")
+        if self.token.kind == ")":
+            self.fail("there is one ) too many", self.token.place)
         return condition
 
     def _if(self) -> If:
-        first = self.advance()
-        condition = self._condition("if")
-        self._deeper(first)
-        body = self._body("the condition")
+        """An `if` with all that its `else if`s add."""
+        parts: list[tuple[Token, Expression, tuple[Statement, ...]]] = []
         orelse: tuple[Statement, ...] = ()
-        if self.is_word("else"):
+        self.deeper(self.token)
+        while True:
+            first = self.advance()
+            condition = self._condition("if")
+            parts.append((first, condition, self._body("the condition")))
+            if not self.is_word("else"):
+                break
             self.advance()
-            orelse = self._body("else")
+            if not self.is_word("if"):
+                orelse = self._body("else")
+                break
         self.depth -= 1
-        return If(condition=condition, body=body, orelse=orelse, place=self.since(first))
-
-    def _deeper(self, token: Token) -> None:
-        self.depth += 1
-        if self.depth > 200:
-            self.fail("nested too deep", token.place)
+        made: If | None = None
+        for first, condition, body in reversed(parts):
+            rest = orelse if made is None else (made,)
+            made = If(condition=condition, body=body, orelse=rest, place=self.since(first))
+        assert made is not None
+        return made
 
     def _while(self) -> While:
         first = self.advance()
         condition = self._condition("while")
-        self._deeper(first)
+        self.deeper(first)
         body = self._body("the condition")
         self.depth -= 1
         return While(condition=condition, body=body, place=self.since(first))
@@ -208,42 +210,67 @@ class Statements(Expressions):
         first = self.advance()
         subject = self._condition("switch")
         opening = self.expect("{", "after the subject of switch")
-        self._deeper(first)
+        self.deeper(first)
         cases: list[Case] = []
         while not self.take("}"):
             if self.token.kind == END:
-                line = opening.source.position(opening.start)[0]
-                self.fail(f"expected }} for the {{ on line {line}, found end of file", opening.place)
-            cases.append(self._case())
+                self._open_to_the_end(opening)
+            self._case_recovering(cases)
         self.depth -= 1
         return Switch(subject=subject, cases=tuple(cases), place=self.since(first))
 
-    def _case(self) -> Case:
+    def _case_recovering(self, cases: list[Case]) -> None:
+        """One case; after an error in its label, on to the next."""
+        depth = self.depth
+        try:
+            self._case(cases)
+        except SyntaxStop:
+            self.depth = depth
+            self.calling = ""
+            inside = 0
+            while self.token.kind != END and (inside or not (self.token.kind == "}" or self._at_label())):
+                inside += (self.token.kind == "{") - (self.token.kind == "}")
+                self.advance()
+
+    def _case(self, cases: list[Case]) -> None:
         first = self.token
         value: Expression | None = None
-        regex, flags = False, ""
+        regex = False
         if self.is_word("default"):
             self.advance()
-        elif self.is_word("case"):
-            self.advance()
-            if self.token.kind == "/":
-                self.advance()
-                regex = True
-                if self.token.kind != STRING:
-                    self.missing("a regular expression in quotes", "after case /")
-                value = String(text=self.advance().text, place=self.since(first))
-                if self.take("/") and self.token.kind == WORD:
-                    flags = self.advance().text
-            else:
-                value = self.word("") if self.token.kind == WORD and self.peek().kind == ":" else self.expression()
-        else:
+            if any(case.value is None for case in cases):
+                self.note("a switch has one default only", first.place)
+        elif not self.is_word("case"):
             self.missing("case, default or }")
-        self.expect(":", f"after {first.text}")
+        else:
+            self.advance()
+            regex = self.take("/")
+            if regex and self.token.kind != STRING:
+                self.missing("a regular expression in quotes", "after case /")
+            value = self._label()
         place = self.since(first)
+        self.expect(":", f"after {first.text}")
         body: list[Statement] = []
-        while self.token.kind not in ("}", END) and not self.is_word("case") and not self.is_word("default"):
-            self.recovering(body)
-        return Case(value=value, body=tuple(body), regex=regex, flags=flags, place=place)
+        while self.token.kind not in ("}", END) and not self._at_label():
+            self._recovering(body)
+        cases.append(Case(value=value, body=tuple(body), regex=regex, place=place))
+
+    def _at_label(self) -> bool:
+        return self.is_word("case") or (self.is_word("default") and self.peek().kind == ":")
+
+    def _label(self) -> Expression:
+        if self.token.kind == WORD and self.peek().kind == ":":
+            self.missing("a constant", "after case")
+        value = self.expression()
+        if not constant(value):
+            self.fail("a case must be a constant: a number, a string, or made of them", value.place)
+        return value
 
 
-__all__ = ["Statements", "shown"]
+def constant(e: Expression) -> bool:
+    """Whether the value of an expression is known before anything runs."""
+    if isinstance(e, Number | String):
+        return True
+    if isinstance(e, Unary):
+        return constant(e.operand)
+    return isinstance(e, Binary) and constant(e.left) and constant(e.right)

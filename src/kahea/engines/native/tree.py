@@ -2,8 +2,8 @@
 
 Rules of this room:
 
-1. `preprocess` turns files into one text whose every character knows its file, line and column; `parser` turns that
-   into this tree. Neither knows what a name means: `setflag`, `xlog` and a misspelt word are all a `Call`.
+1. `preprocess` turns files into one stream of tokens, each of which knows its file, line and column; `parser` turns
+   that into this tree. Neither knows what a name means: `setflag`, `xlog` and a misspelt word are all a `Call`.
 2. `load` reads the declarations (global parameters, modules, listeners) into a `Configuration`; `compiler` turns the
    routes into Python code objects on the cfg's own lines; `check` reports on both; `convert` prints them as Python.
 3. Every node has a `Place`, so that each error and each line of a traceback names the cfg's own file and line.
@@ -14,6 +14,10 @@ Nodes are plain data and compare by value, places aside.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kahea.engines.native.diagnostics import Diagnostic
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Number(Node):
-    """An integer literal, decimal, hexadecimal, octal or binary; `yes`/`on` and kin stay `Word`s."""
+    """An integer literal, decimal, hexadecimal (`0x1f`), octal (`017`) or binary (`101b`), of any size. `yes`, `on` and
+    their kin are numbers in expressions, and `Word`s as values of parameters."""
 
     value: int
 
@@ -81,7 +86,8 @@ class Word(Node):
 
 @dataclass(frozen=True, slots=True)
 class Call(Node):
-    """A function called by name, core or module. `parentheses` is False where it was written without (`exit;`)."""
+    """A function called by name, core or module. `parentheses` is False where it was written without (`force_rport;`).
+    No argument holds a call."""
 
     name: str
     arguments: tuple[Expression, ...] = ()
@@ -90,10 +96,9 @@ class Call(Node):
 
 @dataclass(frozen=True, slots=True)
 class RouteCall(Node):
-    """`route(NAME)`, `route("name", arguments...)`, `route($var(x))`."""
+    """`route(NAME)`, `route("name")`, `route($var(x))`."""
 
     target: Expression
-    arguments: tuple[Expression, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,7 @@ class Unary(Node):
 
 @dataclass(frozen=True, slots=True)
 class Binary(Node):
-    """Operators in one spelling each: `&&` (also `and`), `||` (`or`), `==`, `!=`, `ieq`, `ine`, `eq`, `ne`, `=~`, `!~`,
+    """Operators in one spelling each: `&&` (also `and`), `||` (`or`), `==`, `!=`, `ieq`, `ine`, `eq`, `ne`, `=~`,
     `<`, `<=`, `>`, `>=`, `+`, `-`, `*`, `/`, `mod`, `&`, `|`, `^`, `<<`, `>>`."""
 
     operator: str
@@ -114,7 +119,24 @@ class Binary(Node):
     right: Expression
 
 
-Expression = Number | String | Variable | Select | Word | Call | RouteCall | Unary | Binary
+@dataclass(frozen=True, slots=True)
+class Choice(Node):
+    """`selval(condition, then, otherwise)`: one of two values, the other one not evaluated."""
+
+    condition: Expression
+    then: Expression
+    otherwise: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Assign(Node):
+    """`$x = expression`: a statement, or in parentheses an expression, which is 1 if the variable took the value."""
+
+    target: Variable
+    value: Expression
+
+
+Expression = Number | String | Variable | Select | Word | Call | RouteCall | Unary | Binary | Choice | Assign
 
 
 # ---- statements
@@ -128,15 +150,6 @@ class Evaluate(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Assign(Node):
-    """`$x = expression`; `operator` is `=` or `:=` (assign the whole of an AVP or its like)."""
-
-    target: Variable
-    value: Expression
-    operator: str = "="
-
-
-@dataclass(frozen=True, slots=True)
 class If(Node):
     """`if (condition) ... else ...`; an `else if` is an `If` alone in `orelse`."""
 
@@ -147,13 +160,11 @@ class If(Node):
 
 @dataclass(frozen=True, slots=True)
 class Case(Node):
-    """One label of a switch: `case value:`, `case /regex/flags:` (`regex` True), or `default:` (`value` None)."""
+    """One label of a switch: `case constant:`, `case /"regex":` (`regex` True), or `default:` (`value` None)."""
 
     value: Expression | None
     body: tuple[Statement, ...]
     regex: bool = False
-    #: The letters after a regular expression's last slash.
-    flags: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +217,8 @@ Statement = Evaluate | Assign | If | Switch | While | Break | Return | Exit | Dr
 
 @dataclass(frozen=True, slots=True)
 class GlobalParameter(Node):
-    """`name = value`; `value` is None for one set by its name alone. A custom one (`group.name = 5 desc "..."`) has
-    its `group`. `listen`, `alias` and their kin may hold several values, given as they are written."""
+    """`name = value`. A custom one (`group.name = 5 desc "..."`) has its `group`, which may have an instance:
+    `pstn[2]`. `alias` may hold several values, as they are written."""
 
     name: str
     values: tuple[Expression, ...]
@@ -217,7 +228,7 @@ class GlobalParameter(Node):
 
 @dataclass(frozen=True, slots=True)
 class Socket(Node):
-    """`listen=...` with its attributes, and `socket = { bind = ..., advertise = ... }`: both become this."""
+    """One address of `listen=...` with its attributes, and `socket = { bind = ..., advertise = ... }`."""
 
     bind: str
     advertise: str = ""
@@ -270,8 +281,9 @@ class Flags(Node):
 @dataclass(frozen=True, slots=True)
 class Route(Node):
     """A route block. `kind` is one of `request`, `reply` (onreply_route and reply_route without a name are the
-    node's own; with a name a transaction's), `failure`, `branch`, `onsend`, `event`; `name` is "" for the main one.
-    `route[X]` is of kind `request` with the name `X`."""
+    node's own; with a name a transaction's), `failure`, `branch`, `onsend`, `event`; `name` is "" for the main one,
+    also called 0. `route[X]` is of kind `request` with the name `X`; a number's name is its decimal form. Main blocks
+    of one kind are put together, in their order."""
 
     kind: str
     name: str
@@ -299,6 +311,8 @@ class Program:
     comments: list[Comment] = field(default_factory=list)
     #: Names that the preprocessor defined, with their values, when it was done.
     defines: dict[str, str] = field(default_factory=dict)
+    #: What is not wrong but looks so.
+    warnings: list[Diagnostic] = field(default_factory=list)
 
     def routes(self) -> list[Route]:
         """The route blocks, in order."""

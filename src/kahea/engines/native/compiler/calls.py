@@ -298,8 +298,6 @@ class Calls(Operands):
         """`route(NAME)`: the code, or None if the script ended in it."""
         scope = self.state.scope
         name = literal(e.target)
-        if e.arguments:
-            scope.error("arguments", "route() takes the name of a route only", e.place)
         if name is not None and "$" not in name:
             if ("request", name) not in scope.route_names:
                 self.unknown_route("request", name, e.target)

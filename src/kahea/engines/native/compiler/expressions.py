@@ -19,8 +19,10 @@ from kahea.engines.native.compiler import build
 from kahea.engines.native.compiler.calls import Calls
 from kahea.engines.native.compiler.runtime import parse_number, wrapped
 from kahea.engines.native.tree import (
+    Assign,
     Binary,
     Call,
+    Choice,
     Expression,
     Number,
     RouteCall,
@@ -58,6 +60,19 @@ class Typed(NamedTuple):
 class Expressions(Calls):
     """Compiles expressions of one function."""
 
+    def assigned(self, e: Assign) -> ast.expr:
+        """Whether a variable took a value."""
+        pv = self.resolve(e.target.text, e.target)
+        typed = self.value(e.value)
+        if pv is None:
+            return build.constant(False)
+        if not pv.writable:
+            self.state.scope.error("read-only", f"{pv.text} can't be assigned", e.target.place)
+        value = typed.node
+        if typed.kind == TEST:
+            value = build.choose(value, build.constant(1), build.constant(0))
+        return build.call(self.state.scope.keep(pv.set, f"set_{pv.name}"), build.name(build.RUN), value)
+
     # ---- as it is
 
     def value(self, e: Expression) -> Typed:
@@ -79,6 +94,10 @@ class Expressions(Calls):
             return Typed(self.code(e), CODE)
         if isinstance(e, Unary):
             return self._unary(e)
+        if isinstance(e, Assign):
+            return Typed(self.assigned(e), TEST)
+        if isinstance(e, Choice):
+            return self._choice(e)
         if isinstance(e, Binary):
             return self._binary(e)
         return self._word(e)
@@ -122,6 +141,25 @@ class Expressions(Calls):
             return self._sum(e)
         left, right = self.state.after(self.number(e.left), lambda: self.number(e.right))
         return Typed(self._arithmetic(e.operator, left, right), INT)
+
+    def _choice(self, e: Choice) -> Typed:
+        """`selval`: what must run before one of its values runs for that one only."""
+        test = self.nonzero(e.condition)
+        sides: list[tuple[list[ast.stmt], Typed]] = []
+        for side in (e.then, e.otherwise):
+            with self.state.aside() as before:
+                typed = self.value(side)
+                if typed.kind in (TEST, CODE):
+                    typed = Typed(self._as_number(typed), INT)
+            sides.append((before, typed))
+        (first, then), (second, otherwise) = sides
+        kind = then.kind if then.kind == otherwise.kind else ANY
+        if not first and not second:
+            return Typed(build.choose(test, then.node, otherwise.node), kind)
+        kept = self.state.temporary()
+        branches = [[*before, build.assign(kept, typed.node)] for before, typed in sides]
+        self.state.before.append(ast.If(test, *branches))
+        return Typed(build.name(kept), kind)
 
     def _arithmetic(self, operator: str, left: ast.expr, right: ast.expr) -> ast.expr:
         if operator in _BITWISE:

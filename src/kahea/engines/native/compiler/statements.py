@@ -122,16 +122,7 @@ class Statements(Expressions):
         return [ast.Expr(value.node), *self._sunk(build.constant(1), sink)]
 
     def _assign(self, statement: Assign, sink: int) -> list[ast.stmt]:
-        pv = self.resolve(statement.target.text, statement.target)
-        typed = self.value(statement.value)
-        if pv is None:
-            return [ast.Pass()]
-        if not pv.writable:
-            self.state.scope.error("read-only", f"{pv.text} can't be assigned", statement.target.place)
-        value = typed.node
-        if typed.kind == TEST:
-            value = build.choose(value, build.constant(1), build.constant(0))
-        put = build.call(self.state.scope.keep(pv.set, f"set_{pv.name}"), build.name(build.RUN), value)
+        put = self.assigned(statement)
         if not sink:
             return [ast.Expr(put)]
         return self._sunk(build.choose(put, build.constant(1), build.constant(FAILED)), sink)
