@@ -61,7 +61,7 @@ def body(node: Node, statements: str) -> str:
         ('$ru = "sip:" + $rU + "@b";', "KSR.pv.sets(\"$ru\", f\"sip:{KSR.pv.gete('$rU')}@b\")"),
         ("$var(i) = $var(i) + 1;", 'KSR.pv.seti("$var(i)", KSR.pv.geti("$var(i)") + 1)'),
         ("$du = $null;", 'KSR.pv.unset("$du")'),
-        ("$avp(x) := 5;", 'KSR.pv.seti("$(avp(x)[*])", 5)'),
+        ("$(avp(x)[*]) = 5;", 'KSR.pv.seti("$(avp(x)[*])", 5)'),
         ("$var(i) = (1 + 2) * 3 - (4 - 5);", 'KSR.pv.seti("$var(i)", (1 + 2) * 3 - (4 - 5))'),
         # calls
         ('sl_send_reply("404", "Not here");', 'KSR.sl.sl_send_reply(404, "Not here")'),

@@ -137,7 +137,7 @@ def test_cfgengine_hands_the_routes_to_a_script(tmp_path: Path) -> None:
         ("disable_tcp=often", ["1:13: disable_tcp takes yes or no, not often"]),
         ("udp_mtu_try_proto=7", ["1:19: udp_mtu_try_proto takes udp or tcp, not 7"]),
         ("enable_tls=yes", ["1:12: global parameter enable_tls = 1: TLS is not supported yet"]),
-        ("alias=a:b:c", ["1:7: alias 'a:b:c' is not [proto:]host[:port]"]),
+        ('alias="a:b:c"', ["1:7: alias 'a:b:c' is not [proto:]host[:port]"]),
         ("listen=tls:1.2.3.4:5061", ["1:1: listen 'tls:1.2.3.4:5061': tls is not supported yet"]),
         ('loadmodule "xlogg.so"', ["1:1: there is no module 'xlogg'; did you mean 'xlog'?"]),
         ('loadmodule "db_oracle.so"', ["1:1: Kamailio's module db_oracle is not supported yet"]),

@@ -30,8 +30,10 @@ from kahea.engines.native.convert.code import (
 )
 from kahea.engines.native.convert.flow import RETURN_CODES, target_name
 from kahea.engines.native.tree import (
+    Assign,
     Binary,
     Call,
+    Choice,
     Expression,
     Number,
     RouteCall,
@@ -270,6 +272,9 @@ class Expressions:
                 return self._sum(expression)
             case Unary(operator="(str)", operand=operand):
                 return self.text(operand)
+            case Choice(condition=condition, then=then, otherwise=otherwise) if self._flow.static(expression) != INT:
+                test = self.truth(condition)
+                return Code(f"({self.text(then)} if {test} else {self.text(otherwise)})", type=STR)
         return Code(f"str({self.number(expression)})", type=STR)
 
     def _sum(self, expression: Binary) -> Code:
@@ -324,7 +329,23 @@ class Expressions:
                 return code if code.type == INT else Code(f"int({code})", type=INT)
             case Select():
                 return Code(f"int({self.text(expression)} or 0)", type=INT)
+            case Assign():
+                return Code(self.assign(expression), type=INT)
+            case Choice(condition=condition, then=then, otherwise=otherwise):
+                test = self.truth(condition)
+                return Code(f"({self.number(then)} if {test} else {self.number(otherwise)})", type=INT)
         return Code(f"int({self.truth(expression)})", type=INT)
+
+    def assign(self, statement: Assign) -> str:
+        """A variable given a value, or unset by `$null`."""
+        target, value = statement.target.text, statement.value
+        if isinstance(value, Variable) and value.text == "$null":
+            return f"KSR.pv.unset({literal(target)})"
+        kind = self._flow.static(value)
+        code = self.value(value)
+        if kind == INT or code.type in (INT, BOOL):
+            return f"KSR.pv.seti({literal(target)}, {code if code.type == INT else self.number(value)})"
+        return f"KSR.pv.sets({literal(target)}, {self.text(value)})"
 
     def _named(self, node: Expression, value: str) -> str:
         macro = self._names.macro(node)

@@ -13,6 +13,7 @@ from kahea.engines.native.tree import (
     Binary,
     Break,
     Call,
+    Choice,
     Drop,
     Evaluate,
     Exit,
@@ -147,9 +148,16 @@ def inside(expression: Expression) -> Iterator[Expression]:
         case Binary(left=left, right=right):
             yield from inside(left)
             yield from inside(right)
-        case Call(arguments=arguments) | RouteCall(arguments=arguments):
+        case Call(arguments=arguments):
             for argument in arguments:
                 yield from inside(argument)
+        case RouteCall(target=target):
+            yield from inside(target)
+        case Choice(condition=condition, then=then, otherwise=otherwise):
+            for part in (condition, then, otherwise):
+                yield from inside(part)
+        case Assign(value=value):
+            yield from inside(value)
     yield expression
 
 
@@ -258,8 +266,10 @@ class Flow:
         given: dict[str, list[Expression]] = {}
         for route in program.routes():
             for statement in walk(route.body):
-                if isinstance(statement, Assign) and _OWN.match(statement.target.text):
-                    given.setdefault(statement.target.text, []).append(statement.value)
+                found = [statement, *(one for e in expressions(statement) for one in inside(e))]
+                for assign in found:
+                    if isinstance(assign, Assign) and _OWN.match(assign.target.text):
+                        given.setdefault(assign.target.text, []).append(assign.value)
         for _ in range(len(given) + 1):
             before = dict(self._types)
             for name, values in given.items():
@@ -291,8 +301,11 @@ class Flow:
                 return kind if kind in (INT, STR) else self.static(right) if kind is None else _sum(self.static(right))
             case Binary():
                 return INT
-            case Call() | RouteCall():
+            case Call() | RouteCall() | Assign():
                 return INT
+            case Choice(then=then, otherwise=otherwise):
+                kind = self.static(then)
+                return kind if kind == self.static(otherwise) else ANY
         return ANY
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kahea.engines.native.convert.calls import ENDING, HARMLESS
-from kahea.engines.native.convert.code import BOOL, INT, STR, literal
+from kahea.engines.native.convert.code import literal
 from kahea.engines.native.convert.expressions import Expressions
 from kahea.engines.native.convert.flow import Flow, ends
 from kahea.engines.native.convert.names import Names
@@ -30,7 +30,6 @@ from kahea.engines.native.tree import (
     String,
     Switch,
     Unary,
-    Variable,
     While,
 )
 
@@ -167,7 +166,7 @@ class Statements:
                 code = self._expressions.value(value).text
                 self._put(indent, code[1:-1].replace("rc :=", "rc =") if code.startswith("(rc :=") else code, place)
             case Assign():
-                self._put(indent, self._assign(statement), place)
+                self._put(indent, self._expressions.assign(statement), place)
             case If():
                 self._if(statement, indent, "if")
             case While(condition=condition, body=body):
@@ -194,20 +193,6 @@ class Statements:
             self._f.lines.append(f"{indent}{INDENT}{self._f.leave}")
         else:
             self._put(indent, code[1:-1].replace("rc :=", "rc =", 1) if code.startswith("(rc :=") else code, place)
-
-    def _assign(self, statement: Assign) -> str:
-        target, value = statement.target.text, statement.value
-        if statement.operator == ":=" and target.startswith("$avp("):
-            target = f"$({target[1:]}[*])"
-        if isinstance(value, Variable) and value.text == "$null":
-            return f"KSR.pv.unset({literal(target)})"
-        kind = self._flow.static(value)
-        code = self._expressions.value(value)
-        if kind == INT or code.type in (INT, BOOL):
-            return f"KSR.pv.seti({literal(target)}, {code if code.type == INT else self._expressions.number(value)})"
-        if kind == STR or code.type == STR:
-            return f"KSR.pv.sets({literal(target)}, {self._expressions.text(value)})"
-        return f"KSR.pv.sets({literal(target)}, {self._expressions.text(value)})"
 
     def _if(self, statement: If, indent: str, word: str) -> None:
         place = statement.place
