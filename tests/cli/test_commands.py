@@ -50,7 +50,7 @@ def test_functions_for_people() -> None:
             "dbug=3\nrequest_route { exit; }\n",
             r"bad\.cfg:1:1: error: ",
         ),
-        ("bad.lua", "", r"bad\.lua: Lua is not supported yet"),
+        ("bad.lua", "", r"there is no ksr_request_route in it"),
         ("bad.txt", "", r"bad\.txt: can't tell the language"),
     ],
 )

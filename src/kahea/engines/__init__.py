@@ -21,7 +21,7 @@ LANGUAGES: Final = {
     ".sq": "sqlang",
     ".nut": "sqlang",
 }
-_NOT_YET: Final = {"lua": "Lua", "jsdt": "JavaScript", "sqlang": "Squirrel"}
+_NOT_YET: Final = {"jsdt": "JavaScript", "sqlang": "Squirrel"}
 #: How a cfg may begin, whatever it is called.
 _MARKS: Final = ("#!KAMAILIO", "#!KAHEA", "#!SER", "#!OPENSER", "#!ALL", "#!MAXCOMPAT")
 
@@ -76,7 +76,11 @@ def engine_for(node: Node) -> Engine:
         from kahea.engines.python import PythonEngine
 
         return PythonEngine(node, script)
-    raise ConfigError(f"{script}: {_NOT_YET[language]} is not supported yet; a script in Python ends in .py")
+    if language == "lua":
+        from kahea.engines.lua import LuaEngine
+
+        return LuaEngine(node, script)
+    raise ConfigError(f"{script}: {_NOT_YET[language]} is not supported yet")
 
 
 __all__ = ["LANGUAGES", "configure", "engine_for", "language_of"]

@@ -1,7 +1,7 @@
 """Types of the compiled dispatcher."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from kahea.net.address import Address, Listener
 from kahea.routing.generation import Generation, Route
@@ -12,8 +12,14 @@ from kahea.sip.message import Message
 from kahea.tm.layer import TransactionLayer
 from kahea.tm.transaction import Branch, Transaction
 
+_T = TypeVar("_T")
+
 class EndRoute(BaseException): ...
 class NoRun(RuntimeError): ...
+class ScriptError(Exception): ...
+
+def held() -> float: ...
+def without_waiting(reason: str, f: Callable[..., _T], *args: Any) -> _T: ...
 
 class Run:
     node: Node

@@ -9,6 +9,8 @@ import logging
 
 import greenlet
 
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
 from kahea.net.address cimport Address, Listener
 from kahea.sip.message cimport Message, parse
 from kahea.sip.values cimport Via
@@ -31,6 +33,10 @@ cdef enum:
 cdef object get_current = greenlet.getcurrent
 # Whether a worker is running, rather than the hub: the loop's own greenlet.
 cdef bint in_worker = False
+# When the running worker was switched to, in seconds of the monotonic clock.
+cdef double slice_start = 0
+# Why the running worker must not wait now, or None.
+cdef str forbidden = None
 
 
 class EndRoute(BaseException):
@@ -39,6 +45,33 @@ class EndRoute(BaseException):
 
 class NoRun(RuntimeError):
     """A script function was called while no script was running."""
+
+
+class ScriptError(Exception):
+    """What a script in another language than Python raised: its text has the script's file and line and the language's
+    own trace. Its cause, if it has one, is the Python exception that a function raised."""
+
+
+cdef double monotonic() noexcept:
+    cdef timespec t
+    clock_gettime(CLOCK_MONOTONIC, &t)
+    return t.tv_sec + t.tv_nsec * 1e-9
+
+
+def held():
+    """For how many real seconds the running script has had the node without waiting."""
+    return monotonic() - slice_start
+
+
+def without_waiting(str reason not None, f, *args):
+    """Call `f(*args)`; until it returns, waiting raises NoRun with the reason."""
+    global forbidden
+    saved = forbidden
+    forbidden = reason
+    try:
+        return f(*args)
+    finally:
+        forbidden = saved
 
 
 cdef class Run:
@@ -129,7 +162,7 @@ cdef class Pool:
         return self.start(work, args)
 
     cdef bint start(self, object work, tuple args) except -1:
-        global in_worker
+        global in_worker, slice_start
         cdef Run saved
         if in_worker:
             work(*args)
@@ -142,6 +175,7 @@ cdef class Pool:
         self._next = work
         self._args = args
         in_worker = True
+        slice_start = monotonic()
         try:
             worker.switch()
         finally:
@@ -171,7 +205,7 @@ cdef class Pool:
 
 def can_wait():
     """Whether the caller runs in a worker greenlet, and so may `wait`."""
-    return in_worker
+    return in_worker and forbidden is None
 
 
 def suspend(arm):
@@ -182,14 +216,17 @@ def suspend(arm):
     """
     if not in_worker:
         raise NoRun("only a running route can wait")
+    if forbidden is not None:
+        raise NoRun(forbidden)
     me = get_current()
     hub = me.parent
     cdef Run run = _current.run
 
     def resume(value):
-        global in_worker
+        global in_worker, slice_start
         cdef Run saved = _current.run
         in_worker = True
+        slice_start = monotonic()
         try:
             me.switch(value)
         finally:
@@ -275,6 +312,11 @@ cdef class Dispatcher:
             return value if isinstance(value, int) else 1
         except (EndRoute, SystemExit):
             return 0
+        except ScriptError as error:
+            run.failed = True
+            script_log.error("the script failed in %s for %s: %s", run.where(), describe(run.msg), error,
+                             exc_info=error.__cause__)
+            return -1
         except Exception:
             run.failed = True
             script_log.exception("the script failed in %s for %s", run.where(), describe(run.msg))

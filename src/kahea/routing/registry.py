@@ -124,12 +124,12 @@ class Registry:
             setattr(groups[group], name, caller(function))
         x = groups.setdefault("x", ModuleType("KSR.x"))
         vars(root)["x"] = x
-        vars(x)["modf"] = self._modf
+        vars(x)["modf"] = self.modf
         for group, namespace in groups.items():
             vars(namespace)["__getattr__"] = _missing(f"KSR.{group}" if group else "KSR", namespace)
         return root
 
-    def _modf(self, name: str, *args: str | int) -> int:
+    def modf(self, name: str, *args: str | int) -> int:
         """KSR.x.modf: call a function by its native name; variables in the arguments are evaluated."""
         run = current.run
         if run is None:

@@ -12,10 +12,22 @@ Rules of this room:
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from kahea.routing.dispatch import EndRoute, NoRun, Pool, Run, can_wait, current, suspend
+from kahea.routing.dispatch import (
+    EndRoute,
+    NoRun,
+    Pool,
+    Run,
+    ScriptError,
+    can_wait,
+    current,
+    held,
+    suspend,
+    without_waiting,
+)
 
 T = TypeVar("T")
 
@@ -67,7 +79,12 @@ def wait(awaitable: Awaitable[T]) -> T:
 
         future.add_done_callback(done)
 
-    answer = suspend(arm)
+    try:
+        answer = suspend(arm)
+    except NoRun:
+        if inspect.iscoroutine(awaitable):
+            awaitable.close()
+        raise
     if answer.error is not None:
         raise answer.error
     result: T = answer.value
@@ -98,9 +115,12 @@ __all__ = [
     "NoRun",
     "Pool",
     "Run",
+    "ScriptError",
     "can_wait",
     "current",
+    "held",
     "suspend",
     "this_run",
     "wait",
+    "without_waiting",
 ]

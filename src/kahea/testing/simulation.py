@@ -196,15 +196,17 @@ class Simulation:
         load_modules: Iterable[str] | None = None,
         toml: str | Path | None = None,
         defines: Mapping[str, str] | None = None,
+        language: str = "",
     ) -> VirtualNode:
         """Start a node with a routing script: a path, or (with a newline in it) the script itself.
 
-        A text that begins with `#!KAMAILIO` is a cfg, any other a script in Python. A kahea.toml beside a script
+        A text that begins with `#!KAMAILIO` is a cfg, any other a script in Python, unless `language` says otherwise by
+        the ending of such files (`lua`). A kahea.toml beside a script
         file is read, or the one given as `toml`. `listen` are listen addresses such as `udp:10.0.0.9:5060`; without
         any the settings' own, or udp and tcp of 10.0.0.9. `settings` are global parameters, `modules` parameters by
         module, on top of the file's. Raises ConfigError.
         """
-        path = self._script(script)
+        path = self._script(script, language)
         configuration = configure(path, None if toml is None else Path(toml), listen, defines)
         for key, value in (settings or {}).items():
             configuration.set_global(key, value)
@@ -222,7 +224,7 @@ class Simulation:
         self.nodes.append(made)
         return made
 
-    def _script(self, script: str | Path) -> Path:
+    def _script(self, script: str | Path, language: str) -> Path:
         if isinstance(script, Path) or "\n" not in script:
             return Path(script)
         if self._files is None:
@@ -230,7 +232,7 @@ class Simulation:
         path = (
             Path(self._files.name)
             / f"{len(self.nodes) + 1}"
-            / ("script.cfg" if script.lstrip().startswith("#!KAMAILIO") else "script.py")
+            / f"script.{language or ('cfg' if script.lstrip().startswith('#!KAMAILIO') else 'py')}"
         )
         path.parent.mkdir(exist_ok=True)
         path.write_text(script)
