@@ -66,6 +66,9 @@ class Program:
     headers: str = ""
     routes: str = ""
     name: str = ""
+    #: What stands around the name in the Request-URI.
+    uri: str = "sip:{name}@example.com"
+    content: str = ""
 
     def text(self) -> str:
         """As part of a cfg."""
@@ -98,17 +101,20 @@ def cfg(programs: Sequence[Program], extra: str = "") -> str:
 def request(program: Program, number: int) -> bytes:
     """The request that runs a program."""
     return (
-        f"{program.method} sip:{program.name}@example.com SIP/2.0\r\n"
+        f"{program.method} {program.uri.format(name=program.name)} SIP/2.0\r\n"
         f"Via: SIP/2.0/UDP 127.0.0.1:{CALLER};branch=z9hG4bK{number}\r\n"
         f'From: "Alice" <sip:alice@example.com>;tag=ft\r\nTo: <sip:bob@example.com>\r\n'
         f"Call-ID: call{number}@127.0.0.1\r\nCSeq: {number} {program.method}\r\nMax-Forwards: 70\r\n"
-        f"User-Agent: tester\r\n{program.headers}Content-Length: 0\r\n\r\n"
+        f"User-Agent: tester\r\n{program.headers}Content-Length: {len(program.content)}\r\n\r\n{program.content}"
     ).encode()
 
 
 def outcome(reply: bytes) -> list[str]:
     """What a reply says."""
     return [line[7:] for line in reply.decode("utf-8", "surrogateescape").split("\r\n") if line.startswith("X-Out: ")]
+
+
+Outcome = list[str] | None
 
 
 class Refused(Exception):
@@ -125,7 +131,7 @@ class Kamailio:
         (folder / "kamailio.cfg").write_text(text)
         self.log = (folder / "log").open("wb")
         assert KAMAILIO is not None
-        command = [KAMAILIO, "-f", str(folder / "kamailio.cfg"), "-DD", "-E", "-x", "fm", "-m", "64", "-M", "64"]
+        command = [KAMAILIO, "-f", str(folder / "kamailio.cfg"), "-DD", "-E", "-x", "fm", "-m", "64", "-M", "512"]
         self.process = subprocess.Popen(
             [*command, "-Y", str(folder), "-w", str(folder)], stdout=self.log, stderr=self.log
         )
@@ -246,3 +252,8 @@ def differences(folder: Path, programs: Sequence[Program], extra: str = "") -> l
 def lines(text: str) -> list[Program]:
     """A program for each line that is neither empty nor a comment."""
     return [Program(line) for line in text.splitlines() if line.strip() and not re.match(r"\s*#", line)]
+
+
+def stored(topic: str) -> list[Program]:
+    """The programs of a file in `programs/`."""
+    return lines((Path(__file__).parent / "programs" / f"{topic}.txt").read_text())

@@ -62,11 +62,11 @@ class Calls(Operands):
             return build.constant("")
         return build.call("text_of", build.call(self.state.scope.keep(pv.get, "sel"), build.name(build.RUN)))
 
-    def pattern(self, e: String, flags: str = "") -> str:
-        """The name of the search function of a literal regular expression; the flag `i` ignores case."""
+    def pattern(self, e: String, flags: str = "i") -> str:
+        """The name of the search function of a literal regular expression. `=~` ignores case, `case` if it says so."""
         try:
-            search = compile_posix(e.text, ignore_case="i" in flags).search
-            return self.state.scope.keep(search, f"search_{e.text[:20]}")
+            pattern = compile_posix(e.text, ignore_case="i" in flags)
+            return self.state.scope.keep(pattern.search, f"search_{e.text[:20]}", pattern)
         except RegexError as error:
             self.state.scope.error("regex", f"{e.text!r} is no regular expression: {error}", e.place)
             return "matches"

@@ -50,6 +50,10 @@ _BITWISE: Final[dict[str, type[ast.operator]]] = {"&": ast.BitAnd, "|": ast.BitO
 _HELPED: Final = {"/": "divided", "mod": "remainder", "<<": "shifted_left", ">>": "shifted_right"}
 
 
+#: Variables of text that are another number where one is wanted.
+_NUMBERED: Final = {"$rm": "$rmid", "$pr": "$prid", "$proto": "$prid"}
+
+
 class Typed(NamedTuple):
     """Python's expression and what it gives."""
 
@@ -71,7 +75,7 @@ class Expressions(Calls):
         value = typed.node
         if typed.kind == TEST:
             value = build.choose(value, build.constant(1), build.constant(0))
-        return build.call(self.state.scope.keep(pv.set, f"set_{pv.name}"), build.name(build.RUN), value)
+        return build.call(self.state.scope.keep(pv.set, f"set_{pv.name}", pv), build.name(build.RUN), value)
 
     # ---- as it is
 
@@ -135,8 +139,14 @@ class Expressions(Calls):
         if e.operator in _ORDER:
             left, right = self.state.after(self.number(e.left), lambda: self.number(e.right))
             return Typed(build.compare(left, _ORDER[e.operator](), right), TEST)
+        if e.operator == "||" and _is_number(e.left, 0) != _is_number(e.right, 0) and not _are_numbers(e):
+            # Kamailio leaves such a part out: what stays is no condition, but the number itself.
+            return Typed(self.number(e.left if _is_number(e.right, 0) else e.right), INT)
         if e.operator in ("&&", "||"):
             return Typed(self._logic(e), TEST)
+        if e.operator in ("/", "mod") and _is_number(e.left, 0):
+            self.number(e.right)
+            return Typed(build.constant(0), INT)
         if e.operator == "+":
             return self._sum(e)
         left, right = self.state.after(self.number(e.left), lambda: self.number(e.right))
@@ -223,12 +233,18 @@ class Expressions(Calls):
 
     def number(self, e: Expression, *, cast: bool = False) -> ast.expr:
         """The expression as an int; a text that is written out is refused unless it is `cast`."""
-        typed = self.value(e)
+        typed = self._numeric(e)
         if typed.kind == TEXT and not cast and isinstance(e, String):
             self.state.scope.error("type", "a number is needed here, not text", e.place)
         node = self._as_number(typed)
         build.located([node], e.place)
         return node
+
+    def _numeric(self, e: Expression) -> Typed:
+        """The expression where a number is wanted."""
+        if isinstance(e, Variable) and e.text in _NUMBERED:
+            e = Variable(text=_NUMBERED[e.text], place=e.place)
+        return self.value(e)
 
     def _as_number(self, typed: Typed) -> ast.expr:
         node = typed.node
@@ -291,7 +307,7 @@ class Expressions(Calls):
 
     def positive(self, e: Expression) -> ast.expr:
         """Whether `if` holds."""
-        typed = self.value(e)
+        typed = self._numeric(e)
         node: ast.expr
         if typed.kind == TEST:
             node = typed.node
@@ -309,7 +325,7 @@ class Expressions(Calls):
         """Whether `while`, `!`, `&&` or `||` takes it for true."""
         if isinstance(e, String):
             self.state.scope.error("type", "a number is needed here, not text", e.place)
-        typed = self.value(e)
+        typed = self._numeric(e)
         if typed.kind == TEST:
             return typed.node
         if typed.kind == CODE:
@@ -344,6 +360,8 @@ class Expressions(Calls):
 
     def _compared(self, e: Binary) -> ast.expr:
         operator = _NEGATED.get(e.operator, e.operator)
+        if e.operator == "!=" and isinstance(e.left, Variable) and isinstance(e.right, String) and not e.right.text:
+            return build.negate(self._variable_equals(e.left, ""))
         node = self._equality(operator, e)
         return build.negate(node) if operator != e.operator else node
 
@@ -398,15 +416,17 @@ class Expressions(Calls):
         return ast.BoolOp(ast.Or(), tests)
 
     def _variable_equals(self, variable: Variable, wanted: str) -> ast.expr:
-        """A variable against a text that is not empty: a number in it is compared as one."""
+        """A variable against a text: a number in the variable is compared as one, and $null is an empty text."""
         kept = self.state.temporary()
         node = self.variable(variable)
         number = parse_number_quietly(wanted)
-        test = build.compare(build.keep(kept, node), ast.Eq(), build.constant(wanted))
+        test: ast.expr = build.compare(build.keep(kept, node), ast.Eq(), build.constant(wanted))
         same = build.both(
             build.compare(build.attribute(build.name(kept), "__class__"), ast.Is(), build.name("int")),
             build.compare(build.name(kept), ast.Eq(), build.constant(number)),
         )
+        if wanted == "":
+            test = build.either(test, build.is_none(build.name(kept)))
         return build.either(test, same)
 
     def _texts_equal(self, left: Expression, right: Expression) -> ast.expr:
@@ -447,7 +467,16 @@ class Expressions(Calls):
         if isinstance(right, String):
             return build.negate(build.is_none(build.call(self.pattern(right), subject)))
         first, second = self.state.after(subject, lambda: self.text(right, cast=True))
-        return build.call("matches", build.name(build.RUN), first, second)
+        self.state.may_be_undefined = True
+        return build.call("matches", first, second)
+
+
+def _are_numbers(e: Binary) -> bool:
+    return isinstance(e.left, Number) and isinstance(e.right, Number)
+
+
+def _is_number(e: Expression, value: int) -> bool:
+    return isinstance(e, Number) and e.value == value
 
 
 def parse_number_quietly(text: str) -> int:

@@ -122,7 +122,8 @@ class Operands:
             if isinstance(other, String | Word):
                 search = self.pattern(String(text=other.text, place=other.place))
                 return build.negate(build.is_none(build.call(search, value)))
-            return build.call("matches", build.name(build.RUN), value, self.text(other, cast=True))
+            self.state.may_be_undefined = True
+            return build.call("matches", value, self.text(other, cast=True))
         right = build.constant(other.text) if isinstance(other, Word) else self.text(other, cast=True)
         if isinstance(right, ast.Constant):
             lowered: ast.expr = build.constant(str(right.value).lower())
@@ -130,7 +131,7 @@ class Operands:
             lowered = ast.Call(build.attribute(right, "lower"), [], [])
         return build.compare(ast.Call(build.attribute(value, "lower"), [], []), ast.Eq(), lowered)
 
-    def pattern(self, e: String, flags: str = "") -> str:
+    def pattern(self, e: String, flags: str = "i") -> str:
         raise NotImplementedError
 
     def _address(self, word: Word, operator: str, other: Expression) -> ast.expr:

@@ -32,7 +32,7 @@ _LONGEST: Final = 66  # characters of a number
 
 
 class Undefined(ArithmeticError):
-    """An expression that has no value: a division by zero."""
+    """An expression that has no value: a division by zero, a bad regular expression."""
 
 
 def text_of(value: Value) -> str:
@@ -119,13 +119,12 @@ def equal(left: Value, right: Value) -> bool:
     return left == number_of(right)
 
 
-def matches(run: Run, value: str, pattern: str) -> bool:
-    """`=~` with a pattern known only now."""
+def matches(value: str, pattern: str) -> bool:
+    """`=~` with a pattern known only now. Raises Undefined."""
     try:
-        return compile_posix(pattern).search(value) is not None
+        return compile_posix(pattern, ignore_case=True).search(value) is not None
     except RegexError as error:
-        run.node.log.error("bad regular expression %r: %s", pattern, error)
-        return False
+        raise Undefined(f"bad regular expression {pattern!r}: {error}") from error
 
 
 def text_length(text: str) -> int:

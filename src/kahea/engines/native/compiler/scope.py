@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ class Scope:
         #: What generated code finds in its globals.
         self.names: dict[str, Any] = {f: getattr(runtime, f) for f in runtime.EXPORTED}
         self._kept: dict[tuple[int, str], str] = {}
+        self._alive: list[object] = []  # what identities in `_kept` belong to
+        self._numbers: Counter[str] = Counter()
         #: The functions of named routes, by kind and name; filled while compiling, read by generated code.
         self.route_names: dict[tuple[str, str], str] = {}
         #: Which routes each function calls, by titles; None for one that is named while it runs.
@@ -46,20 +49,23 @@ class Scope:
         """Note an error; compiling goes on, to find the others."""
         self.diagnostics.append(Diagnostic(ERROR, code, message, place, hint))
 
-    def keep(self, value: Any, wanted: str) -> str:
-        """A name under which generated code finds an object; the same one for the same object."""
-        known = self._kept.get((id(value), wanted))
+    def keep(self, value: Any, wanted: str, of: object = None) -> str:
+        """A name under which generated code finds an object; the same one for the same object. Of a bound method, which
+        is another object each time, give the object that it is `of`."""
+        key = (id(value if of is None else of), wanted)
+        known = self._kept.get(key)
         if known is not None:
             return known
         stem = re.sub(r"\W+", "_", wanted).strip("_") or "it"
         if keyword.iskeyword(stem) or stem[0].isdigit() or stem == "run":
             stem = f"_{stem}"
-        chosen, n = stem, 1
+        chosen = stem
         while chosen in self.names:
-            n += 1
-            chosen = f"{stem}_{n}"
+            self._numbers[stem] += 1
+            chosen = f"{stem}_{self._numbers[stem]}"
         self.names[chosen] = value
-        self._kept[id(value), wanted] = chosen
+        self._kept[key] = chosen
+        self._alive.append(of)
         return chosen
 
     def routes_of(self, kind: str) -> Iterable[str]:
