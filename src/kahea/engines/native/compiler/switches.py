@@ -35,7 +35,7 @@ class Switches(Statements):
         if case.value is None:
             return None
         if case.regex and isinstance(case.value, String):
-            search = self.pattern(case.value)
+            search = self.pattern(case.value, "")
             return build.negate(build.is_none(build.call(search, subject)))
         value = case.value
         if isinstance(value, String):
