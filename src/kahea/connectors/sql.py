@@ -33,6 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncResult, create_async_en
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from kahea.connectors.errors import BadUrl, DatabaseError, Refused, Unavailable
+from kahea.connectors.options import CONNECT, SQLITE
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -144,7 +145,7 @@ class Database:
         self._late: set[asyncio.Future[Any]] = set()  # took too long, and not ended yet
         options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": timeout}
         if self.dialect != "sqlite":
-            options |= {"pool_pre_ping": True, "pool_recycle": 1800}
+            options |= {"pool_pre_ping": True, "pool_recycle": 1800, "connect_args": CONNECT.get(self.dialect, {})}
         elif self.url.database in (None, "", ":memory:"):
             options = {}
         try:
@@ -154,7 +155,8 @@ class Database:
         except SQLAlchemyError as error:
             raise BadUrl(f"{plain_url(self.url)}: {error}") from error
         if self.dialect == "sqlite":
-            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+            path = self.url.database or ""
+            event.listen(self.engine.sync_engine, "connect", lambda connection, _: _prepare_sqlite(connection, path))
 
     def prepare(self, statement: ClauseElement, columns: Sequence[str] | None = None) -> Prepared:
         """Compile a statement for this database; see `Prepared`."""
@@ -301,12 +303,14 @@ def _text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare_sqlite(connection: Any, path: str) -> None:
     """Readers beside a writer, patience with other processes, and a commit that outlives a power cut."""
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute(f"PRAGMA journal_mode={SQLITE.journal_modes.get(path, 'WAL')}")
     cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA busy_timeout=4000")
+    cursor.execute(f"PRAGMA busy_timeout={SQLITE.busy_timeouts.get(path, 4000)}")
+    if path in SQLITE.readonly:
+        cursor.execute("PRAGMA query_only=ON")
     cursor.close()
 
 

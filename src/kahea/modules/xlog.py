@@ -11,6 +11,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
+from kahea.routing import facilities
 from kahea.routing.module import Module, Param, Value, function, native, variable
 from kahea.routing.place import script_place
 from kahea.routing.pv.errors import PvError
@@ -39,27 +40,6 @@ _LEVELS = {
 _NOTICE = 25  # between logging.INFO and logging.WARNING
 _PYTHON_LEVELS = {L_WARN: logging.WARNING, L_NOTICE: _NOTICE, L_INFO: logging.INFO, L_DBG: logging.DEBUG}
 
-_FACILITIES = frozenset(
-    f"LOG_{name}"
-    for name in (
-        *(
-            "AUTH",
-            "AUTHPRIV",
-            "CRON",
-            "DAEMON",
-            "FTP",
-            "KERN",
-            "LPR",
-            "MAIL",
-            "NEWS",
-            "SYSLOG",
-            "USER",
-            "UUCP",
-        ),
-        *(f"LOCAL{n}" for n in range(8)),
-    )
-)
-
 _COLOURS = "srgybpcw"  # black, red, green, yellow, blue, purple, cyan, white, as the terminal counts them
 _RESET = "\x1b[0m"
 
@@ -78,13 +58,6 @@ def escape(colours: str) -> str | None:
         return None
     bright = 1 if front.isupper() else 0
     return f"\x1b[{bright};{30 + (9 if front == 'x' else number)};{40 + (9 if back == 'x' else ground)}m"
-
-
-def _facility(value: str) -> str:
-    name = value if value.startswith("LOG_") else f"LOG_{value}"
-    if name not in _FACILITIES:
-        raise ValueError(f"there is no facility {value!r}")
-    return name
 
 
 def _colours(value: str) -> dict[int, str]:
@@ -121,7 +94,7 @@ def log_level(node: Node, text: str) -> int | Pv:
 
 def facility(node: Node, text: str) -> str:
     """A syslog facility. Raises ValueError."""
-    return _facility(text)
+    return facilities.facility(text)
 
 
 def _native_line(name: str, level: int) -> Callable[[Xlog, Run, Format], int]:
@@ -147,7 +120,7 @@ class Xlog(Module):
         many=True,
         check=_colours,
     )
-    log_facility = Param("", "The syslog facility of lines, as the log record's attribute.", check=_facility)
+    log_facility = Param("", "The syslog facility of lines, as the log record's attribute.", check=facilities.facility)
     long_format = Param(0, "Let xlogl() and xdbgl() name the file before the line number.")
     methods_filter = Param(-1, "Methods that xlogm() passes over: a sum of the numbers of their bits.")
     prefix = Param("<script>: ", "What each line begins with.")
@@ -169,7 +142,7 @@ class Xlog(Module):
     def xlog_facility(self, run: Run, facility: str, level: str, line: str) -> int:
         """As `xlog`, with a syslog facility such as `LOG_LOCAL3`; -1 for one that does not exist."""
         try:
-            return self._write(run, _level(level), line, _facility(facility))
+            return self._write(run, _level(level), line, facilities.facility(facility))
         except ValueError as error:
             self.node.log.error("xlog_facility: %s", error)
             return -1

@@ -175,5 +175,4 @@ NOT_YET: Final[dict[str, tuple[int | str, str]]] = {
     "udp_accept_proxy": (0, "the PROXY protocol is not supported yet"),
     "uri_host_extra_chars": ("", "further characters in host names are not supported yet"),
     "use_dst_blocklist": (0, "a blocklist of destinations is not supported yet"),
-    "version_table": ("version", "another name of the version table is not supported yet"),
 }

@@ -164,6 +164,7 @@ class Settings:
     rundir: str = _setting(
         "/run/kamailio", "Directory of the sockets and FIFOs that management modules make by default.", "run_dir"
     )
+    version_table: str = _setting("version", "The table that has the versions of a database's tables.")
     workdir: str = _setting("", "Directory to change to before the script is read.", "wdir")
     kemi_request_route_callback: str = _setting(
         "ksr_request_route", "The script's function for requests (`kemi.request_route_callback`)."

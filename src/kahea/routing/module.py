@@ -304,6 +304,11 @@ class Module:
         """Flush and release; called once, in reverse order."""
 
     @classmethod
+    def missing(cls) -> str:
+        """What this module needs on this machine and does not find, for the operator who loads it; "" if nothing."""
+        return ""
+
+    @classmethod
     def params(cls) -> dict[str, Param[Any]]:
         """The declared parameters by name."""
         found: dict[str, Param[Any]] = {}

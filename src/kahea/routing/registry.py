@@ -59,6 +59,9 @@ class Registry:
         self._node = node
         for name in available() if names is None else ["core", "hdr", "pv", *names]:
             self._add(name, ())
+        for name in names or ():
+            if why := type(self.modules[name]).missing():
+                raise ConfigError(f"module {name}: {why}")
         self.functions: dict[tuple[str, str], Function] = {}
         self.rpcs: dict[str, RpcCommand] = {}
         #: The native language's functions by name, each with its forms; those of exported functions that declare none

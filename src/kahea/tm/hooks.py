@@ -20,6 +20,19 @@ class Destination(NamedTuple):
     connection_id: int = 0
 
 
+class Watcher:
+    """Told of what becomes of a transaction that it is one of the `watchers` of. Nothing here may wait."""
+
+    def answered(self, t: Transaction, code: int, reply: Message | None) -> None:
+        """A reply went upstream, the first final or a provisional one; `reply` None if it was made here."""
+
+    def failed(self, t: Transaction, best: Branch) -> None:
+        """Every branch failed, `best` with the reply that would be passed on; the failure route comes next."""
+
+    def acknowledged(self, t: Transaction, ack: Message) -> None:
+        """The ACK to the 2xx is being forwarded."""
+
+
 class Hooks(Protocol):
     """Implemented by the node. Routes run synchronously in the caller's greenlet and never raise."""
 

@@ -48,6 +48,7 @@ cdef class TransactionLayer:
     cdef readonly dict by_dialog
     cdef readonly dict by_label
     cdef readonly dict places
+    cdef readonly list on_created
     cdef public bint onsend  # the script looks at each request before it is sent
     cdef unsigned int _label
     cdef bytes _nonces
@@ -92,6 +93,8 @@ cdef class TransactionLayer:
     cdef int _conclude(self, Transaction t) except -1
     cdef int _answer(self, Transaction t, Branch best) except -1
     cdef int _relay(self, Branch branch, Message msg) except -1
+    cdef int _tell_answered(self, Transaction t, int code, Message msg) except -1
+    cdef int _tell_failed(self, Transaction t, Branch best) except -1
     cdef int _complete_local(self, Transaction t, Branch branch, int code, msg) except -1
     cdef int _finish(self, Transaction t, Branch branch) except -1
     cpdef transaction_timer(self, Transaction t, double now)

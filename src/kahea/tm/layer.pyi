@@ -46,6 +46,7 @@ class TransactionLayer:
     by_dialog: dict[tuple[bytes, int, bytes | None], Transaction]
     by_label: dict[int, Transaction]
     onsend: bool
+    on_created: list[Callable[[Transaction], object]]
     places: dict[bytes, tuple[Listener, tuple[Destination, ...]]]
     created: int
     created_local: int

@@ -112,6 +112,8 @@ cdef class TransactionLayer:
         self.by_label = {}
         # Where next hops lead that needed no DNS: URI -> (listener it came on, destinations).
         self.places = {}
+        # Told of each new transaction of a received request; a module may make itself one of its watchers.
+        self.on_created = []
         self._label = int.from_bytes(os.urandom(3), "big")
         self._nonces = b""
         self._nonce_at = 0
@@ -224,6 +226,8 @@ cdef class TransactionLayer:
             self.by_dialog[dialog_key] = t
         # A transaction that nobody answers or forwards must end all the same.
         self.wheel.schedule(t, t.end_of_life + t.fr)
+        for tell in self.on_created:
+            tell(t)
         return t
 
     def new_local(self, Message msg, on_complete):
@@ -558,6 +562,8 @@ cdef class TransactionLayer:
         if best is None:
             self._drain(t)
             return 0
+        if t.watchers and not t.local:
+            self._tell_failed(t, best)
         if t.on_failure is not None and not t.local:
             # The route sets its own for the branches that it adds.
             name = t.on_failure
@@ -585,6 +591,7 @@ cdef class TransactionLayer:
 
     cdef int _answer(self, Transaction t, Branch best) except -1:
         cdef Settings s = self.settings
+        t.winner = best
         if best.reply is None:
             if best.status == 408 and not t.local:
                 self.reply(t, s.reply_408_code, s.reply_408_reason)
@@ -628,7 +635,24 @@ cdef class TransactionLayer:
         self.rpl_relayed += 1
         t.listener.send(data, t.address, t.connection_id)
         if first_final:
+            t.winner = branch
             self._finish(t, branch)
+        if t.watchers and (first_final or code < 200):
+            self._tell_answered(t, code, msg)
+
+    cdef int _tell_answered(self, Transaction t, int code, Message msg) except -1:
+        for watcher in t.watchers:
+            try:
+                watcher.answered(t, code, msg)
+            except Exception:
+                log.exception("a watcher of transactions failed")
+
+    cdef int _tell_failed(self, Transaction t, Branch best) except -1:
+        for watcher in t.watchers:
+            try:
+                watcher.failed(t, best)
+            except Exception:
+                log.exception("a watcher of transactions failed")
 
     cdef int _complete_local(self, Transaction t, Branch branch, int code, msg) except -1:
         cdef bint first_final = code >= 200 and t.status < 200
@@ -734,6 +758,8 @@ cdef class TransactionLayer:
         t.listener.send(data, t.address, t.connection_id)
         if final:
             self._finish(t, None)
+        if t.watchers:
+            self._tell_answered(t, code, None)
         if self.settings.on_local_reply is not None:
             self.settings.on_local_reply(t, code)
         return True

@@ -97,6 +97,8 @@ cdef class Transaction(Timer):
     cdef public tuple saved
     cdef public object generation
     cdef public object on_complete
+    cdef public Branch winner
+    cdef public tuple watchers
     cdef public object retransmit
     cdef public double retr_interval
     cdef public double retr_at

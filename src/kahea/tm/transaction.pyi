@@ -5,6 +5,7 @@ from typing import Any
 
 from kahea.net.address import Address, Listener
 from kahea.sip.message import Message
+from kahea.tm.hooks import Watcher
 from kahea.tm.layer import TransactionLayer
 from kahea.tm.wheel import Timer, Wheel
 
@@ -103,6 +104,8 @@ class Transaction(Timer):
     saved: tuple[Any, ...] | None
     generation: Any
     on_complete: Callable[[Transaction, Branch, int, Message | None], object] | None
+    winner: Branch | None
+    watchers: tuple[Watcher, ...]
     retransmit: Resender | None
     retr_interval: float
     retr_at: float

@@ -67,8 +67,9 @@ cdef class Branch(Timer):
 cdef class Transaction(Timer):
     """A server transaction with the branches it was forwarded on (RFC 3261 §16-17).
 
-    `status` is the last status sent upstream, `response` its bytes, kept for retransmissions. Times are seconds of
-    the node's clock.
+    `status` is the last status sent upstream, `response` its bytes, kept for retransmissions; `winner` is the branch
+    that it came from, if any did. `watchers` are told of what becomes of it (`hooks.Watcher`). Times are seconds of the
+    node's clock.
     """
 
     def __init__(self, layer, Message request, unsigned int label, bytes stem, int hash_index):
@@ -82,6 +83,7 @@ cdef class Transaction(Timer):
         self.is_invite = request.method_id == 1
         self.branches = []
         self.to_tag = b""
+        self.watchers = ()
         self.retr_at = NEVER
         self.wait_at = NEVER
         self.end_of_life = NEVER
@@ -128,4 +130,6 @@ cdef class Transaction(Timer):
                 branch.cancel_sender = None
         self.queue = None
         self.on_complete = None
+        self.winner = None
+        self.watchers = ()
         self.branches = []

@@ -255,7 +255,10 @@ class _Loader:
         if _language(name) is not None:
             return
         try:
-            self._params[name] = module_class(name).params()
+            klass = module_class(name)
+            self._params[name] = klass.params()
+            if why := klass.missing():
+                self._error(node, "missing", f"module {name}: {why}")
         except ConfigError as error:
             message, _, hint = str(error).partition("; ")
             self._error(node, "unknown-module", message, hint)

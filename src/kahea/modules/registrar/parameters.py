@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from kahea.routing.checks import between
 from kahea.routing.module import Module, Param
-
-
-def between(low: int, high: int) -> Callable[[int], int]:
-    """A check that a number is in a range."""
-
-    def check(value: int) -> int:
-        if not low <= value <= high:
-            raise ValueError(f"must be between {low} and {high}, not {value}")
-        return value
-
-    return check
-
 
 _ON_OFF = between(0, 1)
 _SECONDS = between(0, 2**31 - 1)

@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from kahea.modules.tm.addressed import Addressed
 from kahea.modules.tm.contacts import Contacts
 from kahea.modules.tm.control import Control
 from kahea.modules.tm.uac import Uac
+from kahea.routing.checks import between, unless
 from kahea.routing.module import ConfigError, Param, rpc
 from kahea.routing.text import wire
 from kahea.tm.transaction import Transaction
 
-
-def _unless(default: object, why: str) -> Any:
-    """A check for a parameter that nothing here heeds: any other value than the default is refused."""
-
-    def check(value: object) -> object:
-        if value != default:
-            raise ValueError(f"{value!r} is not supported yet: {why}")
-        return value
-
-    return check
-
-
-def _range(low: int, high: int) -> Any:
-    def check(value: int) -> int:
-        if not low <= value <= high:
-            raise ValueError(f"{value} is not between {low} and {high}")
-        return value
-
-    return check
-
-
-_MS = _range(1, 2**31 - 1)
+_MS = between(1, 2**31 - 1)
 
 
 class Tm(Addressed, Control, Contacts, Uac):
@@ -57,70 +36,70 @@ class Tm(Addressed, Control, Contacts, Uac):
     relay_100 = Param(0, "Pass 100 responses on.")
     cancel_b_method = Param(
         1, "A branch without provisional response that is cancelled: 0 is given up, 1 waits for one, 2 is sent a "
-        "CANCEL at once.", check=_range(0, 2),
+        "CANCEL at once.", check=between(0, 2),
     )  # fmt: skip
     unmatched_cancel = Param(
         0,
         "A CANCEL without INVITE is forwarded: 0 statefully, 1 statelessly, 2 not at all.",
-        check=_range(0, 2),
+        check=between(0, 2),
     )
     e2e_cancel_reason = Param(1, "A received CANCEL's Reason headers go into ours.")
     local_cancel_reason = Param(1, "A CANCEL of our own says why in a Reason header.")
     failure_reply_mode = Param(
         3, "Failures of earlier branches, once a failure route made new ones: 0 count on, 1 to 3 count no more.",
-        check=_range(0, 3),
+        check=between(0, 3),
     )  # fmt: skip
-    failure_exec_mode = Param(0, "", check=_unless(0, "failures of forwarding reach the script as return codes"))
+    failure_exec_mode = Param(0, "", check=unless(0, "failures of forwarding reach the script as return codes"))
     faked_reply_prio = Param(0, "Added to the rank of failures made here when the best is chosen.")
     disable_6xx_block = Param(0, "Treat a 6xx as any other failure.")
     aggregate_challenges = Param(1, "Merge the challenges of all 401 and 407 into the one passed on.")
     remap_503_500 = Param(1, "Pass a 503 on as 500 (RFC 3261 §16.7 step 6).")
-    reply_408_code = Param(408, "Status told upstream for a timeout.", check=_range(300, 699))
+    reply_408_code = Param(408, "Status told upstream for a timeout.", check=between(300, 699))
     reply_408_reason = Param("Request Timeout", "Its reason phrase.")
-    default_code = Param(500, "Status of a reply whose own is none.", check=_range(300, 699))
+    default_code = Param(500, "Status of a reply whose own is none.", check=between(300, 699))
     default_reason = Param("Server Internal Error", "Its reason phrase.")
     delayed_reply = Param(1, "A failure of t_relay is answered at the end of the route, unless the script did.")
     failover_reply_codes = Param("", "Statuses besides 503 that move on to the next DNS answer: `code=404;code=480`.")
     ac_extra_hdrs = Param("", "Headers that begin so are copied from the INVITE to its local ACK and CANCEL.",
-                          check=_unless("", "local ACK and CANCEL carry the RFC's headers only"))  # fmt: skip
+                          check=unless("", "local ACK and CANCEL carry the RFC's headers only"))  # fmt: skip
     contacts_avp = Param(
         "", "Any name turns on t_load_contacts and t_next_contacts; contacts wait with the message, not in an AVP."
     )
     contact_flows_avp = Param("", "Any name turns on t_next_contact_flow.")
-    xavp_contact = Param("", "", check=_unless("", "branch XAVPs of contacts"))
+    xavp_contact = Param("", "", check=unless("", "branch XAVPs of contacts"))
     event_callback = Param("", "Script function for tm's events.")
     event_callback_lres_sent = Param("", "Script function for `tm:local-response`.")
-    evcb_local_ack_sent = Param("", "", check=_unless("", "the event of a local ACK"))
-    fr_timer_avp = Param("", "", check=_unless("", "use t_set_fr()"))
-    fr_inv_timer_avp = Param("", "", check=_unless("", "use t_set_fr()"))
-    on_sl_reply = Param("", "", check=_unless("", "use the reply route"))
-    tw_append = Param("", "", check=_unless("", "t_write_* functions"))
-    unix_tx_timeout = Param(500, "", check=_unless(500, "t_write_unix()"))
-    rich_redirect = Param(0, "", check=_unless(0, "redirect contacts beyond URI and q"))
-    blst_503 = Param(0, "", check=_unless(0, "destinations are not blocklisted"))
-    blst_503_def_timeout = Param(0, "", check=_unless(0, "destinations are not blocklisted"))
-    blst_503_max_timeout = Param(3600, "", check=_unless(3600, "destinations are not blocklisted"))
-    blst_503_min_timeout = Param(0, "", check=_unless(0, "destinations are not blocklisted"))
-    blst_methods_add = Param(1, "", check=_unless(1, "destinations are not blocklisted"))
-    blst_methods_lookup = Param(4294967287, "", check=_unless(4294967287, "destinations are not blocklisted"))
-    ruri_matching = Param(1, "", check=_unless(1, "RFC 2543 matching always looks at the Request-URI"))
-    via1_matching = Param(1, "", check=_unless(1, "RFC 2543 matching always looks at the top Via"))
-    callid_matching = Param(0, "", check=_unless(0, "matching is by branch (RFC 3261 §17.2.3)"))
-    callid_cseq_matching = Param(0, "", check=_unless(0, "matching is by branch (RFC 3261 §17.2.3)"))
-    reply_matching = Param(1, "", check=_unless(1, "matching is by branch (RFC 3261 §17.1.3)"))
-    pass_provisional_replies = Param(0, "", check=_unless(0, "local requests always see them"))
-    reparse_invite = Param(1, "", check=_unless(1, "local ACK and CANCEL are made from the INVITE as sent"))
-    reparse_on_dns_failover = Param(1, "", check=_unless(1, "the request is always re-read for its new Via"))
-    dns_reuse_rcv_socket = Param(0, "", check=_unless(0, "the socket follows from protocol and family"))
-    e2e_cancel_hop_by_hop = Param(1, "", check=_unless(1, "CANCEL is hop by hop (RFC 3261 §9.2)"))
-    enable_uac_fr = Param(0, "", check=_unless(0, "local requests use fr_timer"))
-    evlreq_mode = Param(0, "", check=_unless(0, "tm:local-request always runs"))
-    exec_time_check = Param(5000, "", check=_unless(5000, "a route may wait: its time says nothing"))
-    headers_mode = Param(0, "", check=_unless(0, "the From and To of a failure are the request's"))
-    local_ack_mode = Param(0, "", check=_unless(0, "the ACK goes where its INVITE went"))
-    local_ack_branch_mode = Param(0, "", check=_unless(0, "local ACKs of 2xx"))
-    noisy_ctimer = Param(1, "", check=_unless(1, "a timer C that fires is always answered (RFC 3261 §16.8)"))
-    reply_relay_mode = Param(1, "", check=_unless(1, "what cannot be relayed is never tried again"))
+    evcb_local_ack_sent = Param("", "", check=unless("", "the event of a local ACK"))
+    fr_timer_avp = Param("", "", check=unless("", "use t_set_fr()"))
+    fr_inv_timer_avp = Param("", "", check=unless("", "use t_set_fr()"))
+    on_sl_reply = Param("", "", check=unless("", "use the reply route"))
+    tw_append = Param("", "", check=unless("", "t_write_* functions"))
+    unix_tx_timeout = Param(500, "", check=unless(500, "t_write_unix()"))
+    rich_redirect = Param(0, "", check=unless(0, "redirect contacts beyond URI and q"))
+    blst_503 = Param(0, "", check=unless(0, "destinations are not blocklisted"))
+    blst_503_def_timeout = Param(0, "", check=unless(0, "destinations are not blocklisted"))
+    blst_503_max_timeout = Param(3600, "", check=unless(3600, "destinations are not blocklisted"))
+    blst_503_min_timeout = Param(0, "", check=unless(0, "destinations are not blocklisted"))
+    blst_methods_add = Param(1, "", check=unless(1, "destinations are not blocklisted"))
+    blst_methods_lookup = Param(4294967287, "", check=unless(4294967287, "destinations are not blocklisted"))
+    ruri_matching = Param(1, "", check=unless(1, "RFC 2543 matching always looks at the Request-URI"))
+    via1_matching = Param(1, "", check=unless(1, "RFC 2543 matching always looks at the top Via"))
+    callid_matching = Param(0, "", check=unless(0, "matching is by branch (RFC 3261 §17.2.3)"))
+    callid_cseq_matching = Param(0, "", check=unless(0, "matching is by branch (RFC 3261 §17.2.3)"))
+    reply_matching = Param(1, "", check=unless(1, "matching is by branch (RFC 3261 §17.1.3)"))
+    pass_provisional_replies = Param(0, "", check=unless(0, "local requests always see them"))
+    reparse_invite = Param(1, "", check=unless(1, "local ACK and CANCEL are made from the INVITE as sent"))
+    reparse_on_dns_failover = Param(1, "", check=unless(1, "the request is always re-read for its new Via"))
+    dns_reuse_rcv_socket = Param(0, "", check=unless(0, "the socket follows from protocol and family"))
+    e2e_cancel_hop_by_hop = Param(1, "", check=unless(1, "CANCEL is hop by hop (RFC 3261 §9.2)"))
+    enable_uac_fr = Param(0, "", check=unless(0, "local requests use fr_timer"))
+    evlreq_mode = Param(0, "", check=unless(0, "tm:local-request always runs"))
+    exec_time_check = Param(5000, "", check=unless(5000, "a route may wait: its time says nothing"))
+    headers_mode = Param(0, "", check=unless(0, "the From and To of a failure are the request's"))
+    local_ack_mode = Param(0, "", check=unless(0, "the ACK goes where its INVITE went"))
+    local_ack_branch_mode = Param(0, "", check=unless(0, "local ACKs of 2xx"))
+    noisy_ctimer = Param(1, "", check=unless(1, "a timer C that fires is always answered (RFC 3261 §16.8)"))
+    reply_relay_mode = Param(1, "", check=unless(1, "what cannot be relayed is never tried again"))
 
     def start(self) -> None:
         """Hand the parameters to the transaction layer."""

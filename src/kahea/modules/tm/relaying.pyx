@@ -160,6 +160,11 @@ cdef class Relaying:
         if t is not None and t.status >= 300:
             self.layer.take_ack(t)
             return 1
+        if self.layer.on_created:
+            t = self.layer.lookup_answered(run.msg)
+            if t is not None:
+                for watcher in t.watchers:
+                    watcher.acknowledged(t, run.msg)
         if destination:
             first = destination[0]
             hop = b"sip:%b:%d;transport=%b" % (

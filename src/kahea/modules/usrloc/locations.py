@@ -250,6 +250,7 @@ class Locations(UsrlocParameters):
             use_domain=bool(self.use_domain),
             attributes=bool(self.xavp_contact),
             check_version=bool(self.version_table),
+            version_table=self.node.settings.version_table,
             by_ruid=bool(self.db_ops_ruid),
             upsert_inserts=bool(self.db_insert_update),
             upsert_updates=bool(self.db_update_as_insert or self.db_check_update),

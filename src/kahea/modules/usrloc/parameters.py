@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kahea.routing.checks import between
 from kahea.routing.module import Module, Param
-
-
-def between(low: int, high: int) -> Callable[[int], int]:
-    """A check that a number is in a range."""
-
-    def check(value: int) -> int:
-        if not low <= value <= high:
-            raise ValueError(f"must be between {low} and {high}, not {value}")
-        return value
-
-    return check
 
 
 def only(default: int, why: str) -> Callable[[int], int]:

@@ -29,6 +29,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from kahea.connectors.errors import Refused
 from kahea.connectors.group import GroupWriter
 from kahea.connectors.sql import Database, Prepared, Step
+from kahea.connectors.versions import Versions
 from kahea.modules.usrloc import tables
 from kahea.modules.usrloc.contact import DIRTY, NEW, SYNC, UNSURE, Contact
 from kahea.modules.usrloc.domain import DELETE
@@ -56,6 +57,7 @@ class Layout:
     use_domain: bool = False
     attributes: bool = False
     check_version: bool = True
+    version_table: str = "version"
     by_ruid: bool = True  # rows are found by their ruid, else by AOR, contact and Call-ID
     upsert_inserts: bool = False
     upsert_updates: bool = False
@@ -82,7 +84,7 @@ class Store:
         self._find_listener = find_listener
         metadata = MetaData()
         self._metadata = metadata
-        self._versions = tables.version_table(metadata)
+        self._versions = Versions(layout.version_table)
         self._location = tables.location_table(metadata, name, layout.columns, layout.big_times)
         self._attributes = tables.attributes_table(metadata, name, layout.columns, layout.big_times)
         self.group: GroupWriter[Change] = GroupWriter(self.commit)
@@ -100,31 +102,19 @@ class Store:
             await self.database.call(self._create)
         if not self.layout.check_version:
             return
-        await self._check_version(self.name, tables.LOCATION_VERSION)
+        await self._versions.check(self.database, self.name, tables.LOCATION_VERSION)
         if self.layout.attributes:
-            await self._check_version(f"{self.name}_attrs", tables.ATTRIBUTES_VERSION)
+            await self._versions.check(self.database, f"{self.name}_attrs", tables.ATTRIBUTES_VERSION)
 
     async def exists(self) -> bool:
         """Whether the table is there. Raises DatabaseError."""
         return bool(await self.database.call(lambda c: inspect(c).has_table(self.name)))
 
     def _create(self, connection: Any) -> None:
-        wanted = [(self._versions, 1), (self._location, tables.LOCATION_VERSION)]
+        wanted = [(self._location, tables.LOCATION_VERSION)]
         if self.layout.attributes:
             wanted.append((self._attributes, tables.ATTRIBUTES_VERSION))
-        have = set(inspect(connection).get_table_names())
-        for table, version in wanted:
-            if table.name in have:
-                continue
-            table.create(connection)
-            connection.execute(insert(self._versions).values(table_name=table.name, table_version=version))
-
-    async def _check_version(self, name: str, wanted: int) -> None:
-        v = self._versions
-        rows = await self.database.fetch(select(v.c.table_version).where(v.c.table_name == name))
-        found = rows[0].table_version if rows else None
-        if found != wanted:
-            raise Refused(f"table {name} has version {found}, not {wanted}")
+        self._versions.create_missing(connection, wanted)
 
     # ---- reading
 

@@ -7,14 +7,12 @@ it. Imported only where there is a database.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
     REAL,
     BigInteger,
     Column,
-    DateTime,
     Index,
     Integer,
     MetaData,
@@ -22,8 +20,8 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
 )
-from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
+from kahea.connectors.columns import Moment
 from kahea.modules.usrloc.contact import ALL_METHODS, SYNC, UNWATCHED, Contact, socket_text
 from kahea.routing.lists import Xavps, Xitem
 from kahea.routing.text import text, wire
@@ -31,53 +29,10 @@ from kahea.routing.text import text, wire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy.engine import Dialect
-
     from kahea.net.address import Listener
 
 LOCATION_VERSION: Final = 9
 ATTRIBUTES_VERSION: Final = 1
-
-_JULIAN_EPOCH: Final = 2440587.5  # 1970-01-01 as a Julian day
-
-
-class _JulianDay(UserDefinedType[Any]):
-    """What Kamailio's db_sqlite keeps for a time: a Julian day as a float, half a second on."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_kw: object) -> str:
-        return "TIMESTAMP WITHOUT TIME ZONE"
-
-
-class Moment(TypeDecorator[int]):
-    """Unix seconds, kept as Kamailio keeps a time in this database."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """A Julian day in SQLite, a local date and time elsewhere."""
-        return dialect.type_descriptor(_JulianDay() if dialect.name == "sqlite" else DateTime())
-
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> Any:
-        """For the database."""
-        if value is None:
-            return None
-        if dialect.name == "sqlite":
-            return (value + 0.5) / 86400 + _JULIAN_EPOCH
-        return datetime.fromtimestamp(value)
-
-    def process_result_value(self, value: Any, _dialect: Dialect) -> int:
-        """From the database; SQLite may have text there, written by hand or by other tools."""
-        if value is None:
-            return 0
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        if isinstance(value, datetime):
-            return int(value.timestamp())
-        # A number that is no Julian day is Unix time already.
-        return int((value - _JULIAN_EPOCH) * 86400) if value < 10_000_000 else int(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +61,6 @@ class Columns:
     keepalive: str = "keepalive"
     partition: str = "partition"
     modified: str = "last_modified"
-
-
-def version_table(metadata: MetaData) -> Table:
-    """Kamailio's table of table versions."""
-    return Table(
-        "version",
-        metadata,
-        Column("id", Integer, primary_key=True),
-        Column("table_name", String(32), nullable=False),
-        Column("table_version", Integer, nullable=False, server_default="0"),
-        UniqueConstraint("table_name", name="version_table_name_idx"),
-    )
 
 
 def location_table(metadata: MetaData, name: str, c: Columns, big_times: bool) -> Table:
