@@ -66,6 +66,14 @@ path = ["lib"]
     assert [n for n in config.notes if n.startswith("children has no effect here: ")]
 
 
+def test_variables_of_its_own(tmp_path: Path) -> None:
+    config = read(tmp_path, '[variables.pstn]\ngw_ip = "10.0.0.1"\nlimit = 5\n')
+    assert config.runtime.get("pstn", "gw_ip") == "10.0.0.1"
+    assert config.runtime.get("pstn", "limit") == 5
+    with pytest.raises(ConfigError, match=r"kahea.toml:2: variable pstn.on"):
+        read(tmp_path, "[variables.pstn]\non = true\n")
+
+
 def test_flags_replace_the_listeners(tmp_path: Path) -> None:
     config = read(tmp_path, '[global]\nlisten = "udp:127.0.0.1:5080"', listeners=["udp:127.0.0.1:5090"])
     assert config.settings.listen == ["udp:127.0.0.1:5090"]

@@ -188,6 +188,7 @@ def test_settings_stand_in_a_toml_beside_it(node: Node) -> None:
         loadmodule "/usr/lib/kamailio/modules/sl.so"
         modparam("tm", "fr_timer", 5000)
         modparam("tm|sl", "default_reason", "a \\"b\\"")
+        pstn.gw_ip = "10.0.0.1" desc "the gateway"
         request_route { exit; }
         """
     settings = convert(parse_text(textwrap.dedent(cfg), "test.cfg", {}), node, "test.cfg").settings
@@ -198,6 +199,9 @@ def test_settings_stand_in_a_toml_beside_it(node: Node) -> None:
         [global]
         listen = ["udp:192.0.2.1:5060 advertise 198.51.100.1:5060", "tcp:192.0.2.1:5060"]
         debug = 2
+
+        [variables.pstn]
+        gw_ip = "10.0.0.1"
 
         [modules.tm]
         fr_timer = 5000

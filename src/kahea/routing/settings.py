@@ -12,6 +12,9 @@ They stand in `kahea.toml` beside the script, and flags on the command line come
     db_url = "sqlite:///${STATE:-/var/lib/kahea}/location.db"
     preload = ["location", "aliases"]  # a parameter that may be given several times
 
+    [variables.pstn]
+    gw_ip = "10.0.0.1"               # a variable of the script's own: $sel(cfg_get.pstn.gw_ip), and `cfg.set` changes it
+
     [python]
     path = ["lib"]                   # where the script's imports are looked for, beside its own directory
 
@@ -152,6 +155,15 @@ def _read_modules(config: Configuration, source: _Source, tables: Any) -> None:
                 config.set_module(module, name, value)
 
 
+def _read_variables(config: Configuration, source: _Source, tables: Any) -> None:
+    for group, table in _table(tables, source, "variables").items():
+        for name, value in _table(table, source, f"variables.{group}").items():
+            with source.at(("variables", group), name):
+                if isinstance(value, bool) or not isinstance(value, (int, str)):
+                    raise ConfigError(f"variable {group}.{name} is an integer or a string, not {value!r}")
+                config.runtime.declare(group, name, value)
+
+
 def _read_python(config: Configuration, source: _Source, table: Any) -> None:
     try:
         options = msgspec.convert(table, PythonOptions)
@@ -164,6 +176,7 @@ _SECTIONS: Final = {
     "load": _read_load,
     "global": _read_global,
     "modules": _read_modules,
+    "variables": _read_variables,
     "python": _read_python,
 }
 

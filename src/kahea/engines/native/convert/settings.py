@@ -24,6 +24,7 @@ def settings(program: Program) -> str:
     listen: list[str] = []
     plain: dict[str, list[str]] = {}
     parameters: dict[str, dict[str, list[str]]] = {}
+    own: dict[str, dict[str, str]] = {}
     for declaration in program.declarations:
         match declaration:
             case LoadModule(file=file):
@@ -34,6 +35,8 @@ def settings(program: Program) -> str:
                 listen.append(literal(_socket(declaration)))
             case GlobalParameter(name=name, values=values, group=""):
                 plain.setdefault(name, []).extend(_value(v) for v in values or (Number(1),))
+            case GlobalParameter(name=name, values=(value, *_), group=group):
+                own.setdefault(group, {})[name] = _value(value)
             case ModParam(modules=names, name=name, value=value):
                 for module in names.split("|"):
                     parameters.setdefault(module, {}).setdefault(name, []).append(_value(value))
@@ -43,6 +46,9 @@ def settings(program: Program) -> str:
         if listen:
             out.append(f"listen = {_list(listen)}")
         out += [f"{_key(name)} = {values[0] if len(values) == 1 else _list(values)}" for name, values in plain.items()]
+    for group, variables in own.items():
+        out += ["", f"[variables.{_key(group)}]"]
+        out += [f"{_key(name)} = {value}" for name, value in variables.items()]
     for module, given in parameters.items():
         out += ["", f"[modules.{module}]"]
         out += [f"{_key(name)} = {values[0] if len(values) == 1 else _list(values)}" for name, values in given.items()]
