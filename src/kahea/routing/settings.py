@@ -13,7 +13,7 @@ They stand in `kahea.toml` beside the script, and flags on the command line come
     preload = ["location", "aliases"]  # a parameter that may be given several times
 
     [variables.pstn]
-    gw_ip = "10.0.0.1"               # a variable of the script's own: $sel(cfg_get.pstn.gw_ip), and `cfg.set` changes it
+    gw_ip = "10.0.0.1"               # of the script's own: $sel(cfg_get.pstn.gw_ip); `cfg.set` changes it
 
     [python]
     path = ["lib"]                   # where the script's imports are looked for, beside its own directory
