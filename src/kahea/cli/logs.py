@@ -6,6 +6,8 @@ import logging
 import sys
 from typing import Final
 
+from kahea.routing.log_prefix import LogPrefix
+
 #: Kamailio's L_NOTICE has no counterpart in `logging`; it lies between information and warning.
 NOTICE: Final = 25
 
@@ -50,6 +52,7 @@ def set_up(debug: int, *, colour: bool = False) -> None:
     logging.addLevelName(NOTICE, "NOTICE")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(colour=colour))
+    handler.addFilter(LogPrefix())
     logging.basicConfig(handlers=[handler], level=level_of(debug), force=True)
     # A log record is made without asking for thread, process and task: nothing here shows them.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False

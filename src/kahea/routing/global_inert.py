@@ -133,8 +133,6 @@ NOT_YET: Final[dict[str, tuple[int | str, str]]] = {
     "latency_limit_db": (0, _LATENCY),
     "latency_log": (-1, _LATENCY),
     "local_rport": (0, "asking for rport in every Via is not supported yet; a script has add_local_rport()"),
-    "log_prefix": ("", "a prefix of log lines is not supported yet"),
-    "log_prefix_mode": (0, "a prefix of log lines is not supported yet"),
     "mcast": ("", _SOCKETS),
     "mcast_loopback": (0, _SOCKETS),
     "mcast_ttl": (-1, _SOCKETS),

@@ -158,6 +158,10 @@ class Settings:
     # The process, its log and its scripts.
     debug: int = _setting(0, "How much is logged: -1 errors, 0 warnings, 1 notices, 2 information, 3 debugging.")
     log_color: bool = _setting(False, "Colour the log by level.")
+    log_prefix: str = _setting(
+        "", "What stands before log lines written while a message is handled; may hold variables."
+    )
+    log_prefix_mode: int = _setting(0, "Evaluate `log_prefix` once for a message (0), or for each line (1).")
     exit_timeout: int = _setting(60, "Seconds that transactions get to finish after SIGTERM.", "ser_kill_timeout")
     open_files_limit: int = _setting(0, "The process's limit of open files; 0 leaves it.")
     server_id: int = _setting(0, "A number for this node among others.")

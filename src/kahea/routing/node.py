@@ -18,7 +18,7 @@ from kahea.routing.dispatch import Dispatcher
 from kahea.routing.generation import Generation, Route, event_message
 from kahea.routing.module import ConfigError, Module
 from kahea.routing.myself import Myself
-from kahea.routing.pv import VariableTable
+from kahea.routing.pv import PvError, VariableTable
 from kahea.routing.registry import Registry
 from kahea.routing.run import (
     BRANCH_FAILURE_ROUTE,
@@ -125,6 +125,10 @@ class Node(Dispatcher):
 
     def start(self) -> None:
         """Start the modules, in order of dependence. Raises ConfigError."""
+        try:
+            self.variables.format(self.settings.log_prefix)
+        except PvError as error:
+            raise ConfigError(f"log_prefix: {error}") from error
         for instance in self.registry.modules.values():
             instance.start()
 
