@@ -7,6 +7,7 @@ It is told of datagrams and of time, runs the script's routes, and sends through
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -90,6 +91,8 @@ class Node(Dispatcher):
         self.started = wall()
         self.statistics = Statistics()
         self.forwarded_replies = 0
+        #: Ends the process at once, for scripts that ask for it to debug.
+        self.abort: Callable[[], object] = os.abort
         #: ACKs to our own stateless replies.
         self.own_acks = 0
         self._declare_statistics()

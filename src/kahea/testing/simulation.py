@@ -34,6 +34,10 @@ class ScriptFailed(AssertionError):
     """A routing script, or the engine, logged an error during a simulation."""
 
 
+def _aborted() -> None:
+    raise ScriptFailed("the script aborted the server")
+
+
 class VirtualNode:
     """One node of a simulation; `node` is the engine itself. Make it by `Simulation.node`."""
 
@@ -54,6 +58,7 @@ class VirtualNode:
             hosts=None,
         )
         self.node.resolver = self.resolver
+        self.node.abort = _aborted
         self.listeners: list[VirtualListener] = []
         self.engine: Engine | None = None
         self.running = False

@@ -165,21 +165,26 @@ def _byte_at(text: str, index: int) -> Value:
     return ord(text[index]) if -len(text) <= index < len(text) else None
 
 
-def core_hash(text: str) -> int:
-    """The hash that Kamailio's tables use: 32 bits, of a string with no second one.
+def core_hash(text: str, second: str = "") -> int:
+    """The hash that Kamailio's tables use: 32 bits, of one string or two.
 
     Bytes count as signed, as on the machines that it was made for.
     """
+    h = _hashed(text, 0)
+    if second:
+        h = _hashed(second, h)
+    return (h + (h >> 11) + (h >> 13) + (h >> 23)) & _MASK
+
+
+def _hashed(text: str, h: int) -> int:
     data = [byte - 256 if byte > 127 else byte for byte in text.encode("latin-1")]
-    h = 0
     whole = len(data) & ~3
     for i in range(0, whole, 4):
         h = _mix(h, (data[i] << 24) + (data[i + 1] << 16) + (data[i + 2] << 8) + data[i + 3])
     rest = 0
     for byte in data[whole:]:
         rest = (rest << 8) + byte
-    h = _mix(h, rest)
-    return (h + (h >> 11) + (h >> 13) + (h >> 23)) & _MASK
+    return _mix(h, rest)
 
 
 def _mix(h: int, v: int) -> int:

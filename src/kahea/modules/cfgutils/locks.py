@@ -1,0 +1,83 @@
+"""Locks of scripts: a run that wants one that is taken is suspended, and nothing else is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING
+
+from kahea.routing.run import can_wait, wait
+
+if TYPE_CHECKING:
+    from kahea.routing.run import Run
+
+log = logging.getLogger("kahea.script")
+
+Key = tuple[str, str]
+
+
+class _Lock:
+    """A lock that somebody has. `owner` is that run's own state, which tells it from all others."""
+
+    __slots__ = ("owner", "waiting")
+
+    def __init__(self, owner: object) -> None:
+        self.owner = owner
+        self.waiting: deque[tuple[object, asyncio.Future[None]]] = deque()
+
+
+class Locks:
+    """Locks by key. As in Kamailio, a lock stays when its run ends, and anybody may let go of it."""
+
+    def __init__(self) -> None:
+        self._locks: dict[Key, _Lock] = {}
+
+    def take_now(self, run: Run, key: Key) -> bool:
+        """Take a lock if nobody has it."""
+        if key in self._locks:
+            return False
+        self._locks[key] = _Lock(run.state)
+        run.on_end = (*run.on_end, lambda ended: self._after(ended, key))
+        return True
+
+    def take(self, run: Run, key: Key) -> bool:
+        """Take a lock, waiting for it in turn; False where this run would wait for itself, or can't wait."""
+        if self.take_now(run, key):
+            return True
+        lock = self._locks[key]
+        if lock.owner is run.state or not can_wait():
+            log.error("lock: %s has the lock %r already", "this run" if can_wait() else "another run", key[0])
+            return False
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        place = (run.state, turn)
+        lock.waiting.append(place)
+        try:
+            wait(turn)
+        except BaseException:
+            if place in lock.waiting:
+                lock.waiting.remove(place)
+            elif lock.owner is run.state:
+                self.release(key)
+            raise
+        run.on_end = (*run.on_end, lambda ended: self._after(ended, key))
+        return True
+
+    def release(self, key: Key) -> None:
+        """Let go of a lock, which the run that waits longest gets at once."""
+        lock = self._locks.get(key)
+        if lock is None:
+            return
+        while lock.waiting:
+            lock.owner, turn = lock.waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        del self._locks[key]
+
+    def _after(self, run: Run, key: Key) -> None:
+        """A run that failed will not come back for its lock."""
+        lock = self._locks.get(key)
+        if run.failed and lock is not None and lock.owner is run.state:
+            log.error("lock: %r was held by a script that failed; it is free again", key[0])
+            self.release(key)
