@@ -39,6 +39,7 @@ BITS = {
 BINDING = "a binding between Kamailio's modules, not for scripts"
 UNDOCUMENTED = "newer than 5.6, and nothing says what it does"
 EXCEPTIONS = {
+    "bind_app_lua": BINDING,
     "bind_tmx": BINDING,
     "bind_textopsx": BINDING,
     "t_cell_append_branches": UNDOCUMENTED,
