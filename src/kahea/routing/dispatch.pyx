@@ -362,6 +362,8 @@ cdef class Dispatcher:
             else:
                 msg.check_basics()
         except ParseError as error:
+            if self.take_foreign(msg):
+                return 0
             self.bad_messages += 1
             self.bad_requests += 1
             log.info("malformed request from %s:%d: %s", msg.src_ip.decode(), msg.src_port, error)

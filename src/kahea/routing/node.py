@@ -110,6 +110,8 @@ class Node(Dispatcher):
         self.on_sl_ack: Callable[[Message], object] | None = None
         #: Asked about responses to nobody here, before they are forwarded; True for "it is mine" (keepalives).
         self.stray_replies: list[Callable[[Message], bool]] = []
+        #: Asked about requests that are no SIP, such as HTTP; True for "it is mine".
+        self.foreign_requests: list[Callable[[Message], bool]] = []
         #: Told the ids of stream connections that are gone.
         self.connection_watchers: list[Callable[[int], object]] = []
         #: Sends this process a signal; the process around the node sets it, a simulation has none.
@@ -278,6 +280,10 @@ class Node(Dispatcher):
         if msg.is_request:
             log.info("malformed request from %s:%d: %s", source.ip, source.port, reason)
             self.refuse(msg, ParseError("Bad Content-Length"))
+
+    def take_foreign(self, msg: Message) -> bool:
+        """Whether a module takes a request that is not valid SIP."""
+        return any(take(msg) for take in self.foreign_requests)
 
     def refuse(self, msg: Message, error: ParseError) -> None:
         """Answer a malformed request as RFC 3261 calls for, with what it has for an answer (`strict_messages`)."""

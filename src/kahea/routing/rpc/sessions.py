@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, Protocol
 
 from kahea.routing.rpc import binrpc
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 #: Seconds for the rest of a request that has begun.
 STALL_TIMEOUT: Final = 20.0
+
+_LENGTH: Final = re.compile(rb"(0|[1-9][0-9]{0,5}):")
+_LONGEST_LENGTH: Final = 6
 
 
 class Wire(Protocol):
@@ -104,25 +108,54 @@ class BinrpcSession:
 
 
 class JsonSession(BinrpcSession):
-    """Requests in JSON-RPC, one on each line, answered likewise."""
+    """Requests in JSON-RPC, one on each line or each a netstring (`12:{...},`), answered likewise."""
 
     def __init__(self, node: Node, wire: Wire) -> None:
         super().__init__(node, wire, exact=False)
 
     def _next(self) -> bool:
+        taken = self._netstring() if self._buffer[:1].isdigit() else self._line()
+        if taken is None:
+            if len(self._buffer) > MAX_REQUEST:
+                self._refuse(b'{"jsonrpc":"2.0","error":{"code":-32600,"message":"Request too long"},"id":null}\n')
+            elif not self._gone:
+                self._wire.stay(STALL_TIMEOUT)
+            return False
+        document, as_netstring = taken
+        if document.strip():
+            self._busy = True
+
+            def reply(data: bytes, _code: int, _reason: str) -> None:
+                self._answer(b"%d:%b," % (len(data), data) if as_netstring else data + b"\n")
+
+            serve_jsonrpc(self._node, document, reply, pretty=False)
+        return True
+
+    def _line(self) -> tuple[bytes, bool] | None:
+        """The next line; None while it is incomplete."""
         end = self._buffer.find(b"\n")
-        if end > MAX_REQUEST or (end < 0 and len(self._buffer) > MAX_REQUEST):
-            self._refuse(b'{"jsonrpc":"2.0","error":{"code":-32600,"message":"Request too long"},"id":null}\n')
-            return False
         if end < 0:
-            self._wire.stay(STALL_TIMEOUT)
-            return False
+            return None
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
-        if line.strip():
-            self._busy = True
-            serve_jsonrpc(self._node, line, lambda data, _code, _reason: self._answer(data + b"\n"), pretty=False)
-        return True
+        return line, False
+
+    def _netstring(self) -> tuple[bytes, bool] | None:
+        """The next netstring; None while it is incomplete, or after refusing what is none."""
+        head = _LENGTH.match(self._buffer)
+        if head is None or int(head[1]) > MAX_REQUEST:
+            if head is not None or len(self._buffer) > _LONGEST_LENGTH:
+                self._refuse(b"")
+            return None
+        start, end = head.end(), head.end() + int(head[1])
+        if len(self._buffer) <= end:
+            return None
+        if self._buffer[end] != ord(","):
+            self._refuse(b"")
+            return None
+        document = bytes(self._buffer[start:end])
+        del self._buffer[: end + 1]
+        return document, True
 
 
 __all__ = ["STALL_TIMEOUT", "BinrpcSession", "JsonSession", "Wire"]
