@@ -7,18 +7,7 @@ import sys
 from typing import Final
 
 from kahea.routing.log_prefix import LogPrefix
-
-#: Kamailio's L_NOTICE has no counterpart in `logging`; it lies between information and warning.
-NOTICE: Final = 25
-
-#: `debug` (Kamailio's level) and the least level of `logging` that is then shown.
-LEVELS: Final = {
-    -1: logging.ERROR,
-    0: logging.WARNING,
-    1: NOTICE,
-    2: logging.INFO,
-    3: logging.DEBUG,
-}
+from kahea.routing.verbosity import NOTICE, level_of
 
 _COLOURS: Final = {
     logging.CRITICAL: "35",
@@ -40,11 +29,6 @@ class _Formatter(logging.Formatter):
         text = super().format(record).rstrip("\n")
         code = _COLOURS.get(record.levelno, "") if self._colour else ""
         return f"\x1b[{code}m{text}\x1b[0m" if code else text
-
-
-def level_of(debug: int) -> int:
-    """The level of `logging` for a value of `debug`."""
-    return LEVELS[max(min(debug, 3), min(LEVELS))] if debug >= -1 else logging.CRITICAL
 
 
 def set_up(debug: int, *, colour: bool = False) -> None:

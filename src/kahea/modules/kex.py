@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import resource
 import secrets
@@ -13,14 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kahea.routing.module import Module, RpcError, Value, function, native, rpc, variable
+from kahea.routing.verbosity import set_debug
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
     from kahea.routing.pv import Pv
     from kahea.routing.run import Run
-
-#: The level of `logging` that shows what a value of `debug` asks for.
-_LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: 25, 2: logging.INFO, 3: logging.DEBUG}
 
 
 def _resident() -> int:
@@ -64,12 +61,9 @@ class Kex(Module):
     @function
     def setdebug(self, run: Run, level: int) -> int:
         """Set the log level of this node until `resetdebug`."""
-        settings = self.node.settings
         if self._configured is None:
-            self._configured = settings.debug
-        settings.debug = level
-        shown = _LEVELS[min(level, 3)] if level >= -1 else logging.CRITICAL
-        logging.getLogger("kahea").setLevel(shown)
+            self._configured = self.node.settings.debug
+        set_debug(self.node, level)
         return 1
 
     @native()
@@ -77,9 +71,8 @@ class Kex(Module):
     def resetdebug(self, run: Run) -> int:
         """Go back to the log level that the configuration has."""
         if self._configured is not None:
-            self.node.settings.debug = self._configured
+            set_debug(self.node, self._configured)
             self._configured = None
-            logging.getLogger("kahea").setLevel(logging.NOTSET)
         return 1
 
     @native("pv", "str")

@@ -122,7 +122,7 @@ class Xlog(Module):
     )
     log_facility = Param("", "The syslog facility of lines, as the log record's attribute.", check=facilities.facility)
     long_format = Param(0, "Let xlogl() and xdbgl() name the file before the line number.")
-    methods_filter = Param(-1, "Methods that xlogm() passes over: a sum of the numbers of their bits.")
+    methods_filter = Param(-1, "Methods that xlogm() passes over: a sum of the numbers of their bits.", runtime=True)
     prefix = Param("<script>: ", "What each line begins with.")
     prefix_mode = Param(0, "1: the prefix has variables, and is evaluated for each line.")
 

@@ -45,6 +45,22 @@ class AresClient:
         self.settings = settings
         self.nameservers = list(nameservers) if nameservers else None
         self._resolver: aiodns.DNSResolver | None = None
+        self._opened_with: tuple[int, int, int] | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    def _wishes(self) -> tuple[int, int, int]:
+        """The settings that a resolver is opened with."""
+        return self.settings.dns_retr_time, self.settings.dns_retr_no, self.settings.dns_servers_no
+
+    def _current(self) -> aiodns.DNSResolver:
+        """The resolver, opened anew where the settings have changed."""
+        wishes = self._wishes()
+        if self._resolver is None or self._opened_with != wishes:
+            old, self._resolver = self._resolver, self._open()
+            self._opened_with = wishes
+            if old is not None:
+                self._closing = asyncio.ensure_future(old.close())
+        return self._resolver
 
     def _open(self) -> aiodns.DNSResolver:
         settings = self.settings
@@ -63,10 +79,9 @@ class AresClient:
     async def ask(self, name: str, kind: str) -> Answer:
         """Ask one question; see `Client`."""
         try:
-            if self._resolver is None:
-                self._resolver = self._open()
+            resolver = self._current()
             async with asyncio.timeout(LONGEST):
-                result = await self._resolver.query_dns(name, kind)
+                result = await resolver.query_dns(name, kind)
         except aiodns.error.DNSError as error:
             code, text = error.args[0], str(error.args[-1])
             return Answer() if code in _MISSING else Answer(error=text)

@@ -200,7 +200,7 @@ class Resolver:
         self._fresh.clear()
 
     def forget_destinations(self) -> None:
-        """Look anew at what is kept: it was changed by hand."""
+        """Work destinations out anew: what they follow from was changed, answers by hand or settings."""
         self._fresh.clear()
 
     def _known(self, query: Query) -> Answer | None:

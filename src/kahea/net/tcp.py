@@ -108,6 +108,16 @@ class TcpListener(Listener):
         """Whether it is bound."""
         return self._loop is not None
 
+    def set_limit(self, name: str, value: float) -> None:
+        """Change one of the table's limits while running; options of the kernel hold for connections to come."""
+        limits = self.table.limits
+        setattr(limits, name, type(getattr(limits, name))(value))
+        if self._sock is not None:
+            try:
+                limits.apply(self._sock)
+            except OSError as error:
+                log.warning("%s: %s: %s", self.uri, name, error.strerror)
+
     # What subclasses change.
 
     def make_framer(self) -> Framer:

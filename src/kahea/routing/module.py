@@ -45,7 +45,9 @@ class Param(Generic[T]):
 
     `many` collects every value given (Kamailio parameters that may be set several times). `check` may
     raise ValueError or return a converted value. The value is read as a plain attribute of the module. `inert` says
-    why a parameter has no effect here: its value is accepted, and the operator told.
+    why a parameter has no effect here: its value is accepted, and the operator told. `runtime` names the variable under
+    which management may change it while the node runs (`cfg.set`), True for its own name; the module must read it anew
+    each time, or override `changed`.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class Param(Generic[T]):
         many: bool = False,
         check: Callable[[Any], Any] | None = None,
         inert: str = "",
+        runtime: bool | str = False,
     ) -> None:
         self.default = default
+        self.runtime = runtime
         self.inert = inert
         self.doc = doc
         self.many = many
@@ -296,6 +300,9 @@ class Module:
 
     def start(self) -> None:
         """Check parameters and bind to others. No I/O that waits: that belongs to `open`."""
+
+    def changed(self, name: str) -> None:
+        """Management changed a parameter that may change while the node runs."""
 
     async def open(self) -> None:
         """Connect, load: awaited in order of dependence before the node takes traffic."""

@@ -30,6 +30,7 @@ from kahea.routing.run import (
     ONSEND_ROUTE,
     Run,
 )
+from kahea.routing.runtime import expose_parameters
 from kahea.routing.settings import Configuration
 from kahea.routing.statistics import Statistics, declare_tcp
 from kahea.routing.targets import Targets
@@ -136,6 +137,7 @@ class Node(Dispatcher):
             raise ConfigError(f"log_prefix: {error}") from error
         for instance in self.registry.modules.values():
             instance.start()
+            expose_parameters(self.configuration.runtime, instance)
 
     async def open(self) -> None:
         """Let the modules connect and load."""

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from kahea.routing.module import ConfigError
+
+if TYPE_CHECKING:
+    from kahea.routing.module import Module, Param
 
 #: The values that there are: Kamailio has 32-bit integers and strings.
 RuntimeValue = int | str
@@ -21,6 +25,9 @@ SELECTED: Final = "runtime.selected"
 
 LOWEST: Final = -(2**31)
 HIGHEST: Final = 2**31 - 1
+
+#: Instances that one group may have.
+MAX_INSTANCES: Final = 1000
 
 
 @dataclass(slots=True)
@@ -62,12 +69,14 @@ class RuntimeSettings:
     def __init__(self) -> None:
         self._groups: dict[str, dict[str, RuntimeVariable]] = {}
         self._own: set[str] = set()
+        self._instances: dict[str, set[int]] = {}
 
     def declare(self, group: str, name: str, value: RuntimeValue, doc: str = "", instance: int | None = None) -> None:
         """A variable of the cfg's own, or the value that one has in an instance. Raises ConfigError."""
         known = self._groups.get(group, {}).get(name)
         if instance is not None and known is not None:
             known.instances[instance] = known.checked(value)
+            self.add_instance(group, instance)
             return
         if known is not None:
             raise ConfigError(f"{group}.{name} is declared already")
@@ -101,6 +110,27 @@ class RuntimeSettings:
             if group in (None, name):
                 yield from members.values()
 
+    def add_instance(self, group: str, instance: int) -> None:
+        """Let a group have an instance, whose values are the general ones until it gets its own. Raises ConfigError."""
+        if group not in self._groups:
+            raise ConfigError(f"there is no group {group!r}")
+        known = self._instances.setdefault(group, set())
+        if instance not in known and len(known) >= MAX_INSTANCES:
+            raise ConfigError(f"group {group} has {MAX_INSTANCES} instances already")
+        known.add(instance)
+
+    def remove_instance(self, group: str, instance: int) -> None:
+        """Forget an instance with its values. Raises ConfigError."""
+        if not self.has_instance(group, instance):
+            raise ConfigError(f"there is no instance {group}[{instance}]")
+        self._instances[group].discard(instance)
+        for variable in self.variables(group):
+            variable.instances.pop(instance, None)
+
+    def has_instance(self, group: str, instance: int) -> bool:
+        """Whether a group has an instance."""
+        return instance in self._instances.get(group, ())
+
     def find(self, group: str, name: str) -> RuntimeVariable | None:
         """A variable, or None."""
         return self._groups.get(group, {}).get(name)
@@ -119,6 +149,8 @@ class RuntimeSettings:
         variable = self._must(group, name)
         value = variable.checked(value)
         if instance is not None:
+            if not self.has_instance(group, instance):
+                raise ConfigError(f"there is no instance {group}[{instance}]")
             variable.instances[instance] = value
         elif variable.write is not None:
             variable.write(value)
@@ -136,3 +168,21 @@ class RuntimeSettings:
         if variable is None:
             raise ConfigError(f"there is no variable {group}.{name}")
         return variable
+
+
+def expose_parameters(runtime: RuntimeSettings, module: Module) -> None:
+    """Make a module's parameters that may change while it runs known."""
+    for name, param in module.params().items():
+        if not param.runtime:
+            continue
+        shown = name if param.runtime is True else str(param.runtime)
+        if runtime.find(module.name, shown) is not None:
+            continue
+
+        def write(value: RuntimeValue, param: Param[Any] = param, name: str = name) -> None:
+            param.set(module, value)
+            module.changed(name)
+
+        read = partial(getattr, module, name)
+        kind = int if param.type is int else str
+        runtime.expose(RuntimeVariable(module.name, shown, kind, param.doc, read, write))

@@ -9,6 +9,7 @@ from kahea.modules.core.rewrite import Rewriting
 from kahea.modules.core.rpc_dns import DnsCommands
 from kahea.modules.core.rpc_network import NetworkCommands
 from kahea.modules.core.rpc_process import ProcessCommands
+from kahea.modules.core.runtime import RuntimeCore
 from kahea.modules.core.settings import Selecting
 from kahea.modules.core.shell import Shell
 from kahea.modules.core.target import Targeting
@@ -29,6 +30,7 @@ class Core(
     ProcessCommands,
     NetworkCommands,
     DnsCommands,
+    RuntimeCore,
 ):
     """Kamailio's core, as KEMI exports it: KSR.info(), KSR.is_INVITE(), KSR.setflag(), KSR.forward()..."""
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 from kahea.modules.corex.dns import Entry, parse_entry, pin
 from kahea.net.address import PROTO_NAMES
 from kahea.routing.module import ConfigError, Module, Param, RpcError, rpc
+from kahea.routing.verbosity import HIGHEST, LOWEST, set_debug
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-DEBUG_RANGE = (-5, 9)
 
 
 def _not_yet(why: str) -> Callable[[Any], Any]:
@@ -59,10 +58,9 @@ class Administration(Module):
         old = self.node.settings.debug
         if level is None:
             return {"debug": old}
-        low, high = DEBUG_RANGE
-        if not isinstance(level, int) or not low <= level <= high:
-            raise RpcError(400, f"debug goes from {low} to {high}")
-        self.node.settings.debug = level
+        if not LOWEST <= level <= HIGHEST:
+            raise RpcError(400, f"debug goes from {LOWEST} to {HIGHEST}")
+        set_debug(self.node, level)
         return {"old": old, "new": level}
 
     @rpc("corex.list_sockets")

@@ -75,7 +75,7 @@ class Registrar(RegistrarParameters):
             self.__dict__.setdefault(name, param.default)
         self.usrloc = self.node.module("usrloc")
         self._sl = self.node.module("sl")
-        self.aors = AorRules(bool(self.usrloc.use_domain), bool(self.case_sensitive), wire(self.realm_prefix).lower())
+        self.changed("realm_prefix")
         self.received_param_bytes = wire(self.received_param)
         self.sock_mask = 1 << self.sock_flag if self.sock_flag >= 0 else 0
         if self.sock_mode:
@@ -94,6 +94,12 @@ class Registrar(RegistrarParameters):
         for name in ("accepted_regs", "rejected_regs"):
             statistics.declare("registrar", name)
         self.usrloc.on_expired.append(self._expired)
+
+    def changed(self, name: str) -> None:
+        """How AORs are read depends on two parameters."""
+        if name in ("realm_prefix", "case_sensitive"):
+            prefix = wire(self.realm_prefix).lower()
+            self.aors = AorRules(bool(self.usrloc.use_domain), bool(self.case_sensitive), prefix)
 
     def variables(self) -> Iterator[Variable]:
         """`$ulc(profile=>attribute)`."""

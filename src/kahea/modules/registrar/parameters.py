@@ -15,20 +15,22 @@ class RegistrarParameters(Module):
 
     name = "registrar"
 
-    default_expires = Param(3600, "Seconds for contacts that ask for none.", check=_SECONDS)
-    default_expires_range = Param(0, "Percent of those, at random, taken off.", check=_PERCENT)
-    expires_range = Param(0, "Percent, at random, taken off the seconds asked for.", check=_PERCENT)
-    min_expires = Param(60, "The fewest seconds; 0: any.", check=_SECONDS)
+    default_expires = Param(3600, "Seconds for contacts that ask for none.", check=_SECONDS, runtime=True)
+    default_expires_range = Param(0, "Percent of those, at random, taken off.", check=_PERCENT, runtime=True)
+    expires_range = Param(0, "Percent, at random, taken off the seconds asked for.", check=_PERCENT, runtime=True)
+    min_expires = Param(60, "The fewest seconds; 0: any.", check=_SECONDS, runtime=True)
     min_expires_mode = Param(0, "Fewer are 0: raised; 1: refused with 423.", check=_ON_OFF)
-    max_expires = Param(0, "The most seconds; 0: any.", check=_SECONDS)
-    default_q = Param(-1, "q in thousandths of contacts that have none; -1: none.", check=between(-1, 1000))
-    realm_prefix = Param("", "Taken off the front of domains, with use_domain.")
-    append_branches = Param(1, "lookup() makes branches of the contacts after the first.", check=_ON_OFF)
-    case_sensitive = Param(0, "The case of user names matters.", check=_ON_OFF)
+    max_expires = Param(0, "The most seconds; 0: any.", check=_SECONDS, runtime=True)
+    default_q = Param(
+        -1, "q in thousandths of contacts that have none; -1: none.", check=between(-1, 1000), runtime=True
+    )
+    realm_prefix = Param("", "Taken off the front of domains, with use_domain.", runtime="realm_pref")
+    append_branches = Param(1, "lookup() makes branches of the contacts after the first.", check=_ON_OFF, runtime=True)
+    case_sensitive = Param(0, "The case of user names matters.", check=_ON_OFF, runtime=True)
     received_avp = Param("", "Variable with the URI that a REGISTER came from.")
     received_param = Param("received", "Contact parameter that tells of it in answers; empty: none.")
-    max_contacts = Param(0, "The most contacts of an AOR; 0: any.", check=_SECONDS)
-    retry_after = Param(0, "Seconds in the Retry-After of 5xx answers; 0: none.", check=_SECONDS)
+    max_contacts = Param(0, "The most contacts of an AOR; 0: any.", check=_SECONDS, runtime=True)
+    retry_after = Param(0, "Seconds in the Retry-After of 5xx answers; 0: none.", check=_SECONDS, runtime=True)
     sock_flag = Param(-1, "Message flag: take the listener from a header.", check=between(-1, 31))
     sock_hdr_name = Param("", "That header.")
     sock_mode = Param(0, "Keep listeners 0: as bound; 1: as advertised.", check=_ON_OFF)
@@ -55,4 +57,4 @@ class RegistrarParameters(Module):
         0, "lookup() leaves out contacts 1: without the flags of rlf_bflags; 2: whose connection is gone.",
         check=between(0, 3),
     )  # fmt: skip
-    use_expired_contacts = Param(0, "lookup() finds contacts that have expired too.", check=_ON_OFF)
+    use_expired_contacts = Param(0, "lookup() finds contacts that have expired too.", check=_ON_OFF, runtime=True)

@@ -21,47 +21,53 @@ class Tm(Addressed, Control, Contacts, Uac):
 
     name = "tm"
 
-    fr_timer = Param(30000, "Milliseconds to wait for a final response when none at all came.", check=_MS)
+    fr_timer = Param(30000, "Milliseconds to wait for a final response when none at all came.", check=_MS, runtime=True)
     fr_inv_timer = Param(
-        120000, "Milliseconds to wait for an INVITE's final response after a provisional one.", check=_MS
+        120000, "Milliseconds to wait for an INVITE's final response after a provisional one.", check=_MS, runtime=True
     )
-    max_inv_lifetime = Param(180000, "Milliseconds that an INVITE's transaction may live.", check=_MS)
-    max_noninv_lifetime = Param(32000, "Milliseconds that any other transaction may live.", check=_MS)
-    wt_timer = Param(5000, "Milliseconds that an answered transaction absorbs retransmissions.", check=_MS)
-    retr_timer1 = Param(500, "Milliseconds until the first retransmission.", check=_MS)
-    retr_timer2 = Param(4000, "The longest time between retransmissions, in milliseconds.", check=_MS)
-    restart_fr_on_each_reply = Param(1, "Each provisional response starts fr_inv_timer anew.")
-    auto_inv_100 = Param(1, "Answer an INVITE with 100 before it is forwarded.")
-    auto_inv_100_reason = Param("trying -- your call is important to us", "Reason phrase of that 100.")
-    relay_100 = Param(0, "Pass 100 responses on.")
+    max_inv_lifetime = Param(180000, "Milliseconds that an INVITE's transaction may live.", check=_MS, runtime=True)
+    max_noninv_lifetime = Param(32000, "Milliseconds that any other transaction may live.", check=_MS, runtime=True)
+    wt_timer = Param(
+        5000, "Milliseconds that an answered transaction absorbs retransmissions.", check=_MS, runtime=True
+    )
+    retr_timer1 = Param(500, "Milliseconds until the first retransmission.", check=_MS, runtime=True)
+    retr_timer2 = Param(4000, "The longest time between retransmissions, in milliseconds.", check=_MS, runtime=True)
+    restart_fr_on_each_reply = Param(1, "Each provisional response starts fr_inv_timer anew.", runtime=True)
+    auto_inv_100 = Param(1, "Answer an INVITE with 100 before it is forwarded.", runtime=True)
+    auto_inv_100_reason = Param("trying -- your call is important to us", "Reason phrase of that 100.", runtime=True)
+    relay_100 = Param(0, "Pass 100 responses on.", runtime=True)
     cancel_b_method = Param(
         1, "A branch without provisional response that is cancelled: 0 is given up, 1 waits for one, 2 is sent a "
-        "CANCEL at once.", check=between(0, 2),
-    )  # fmt: skip
+        "CANCEL at once.", check=between(0, 2), runtime=True)  # fmt: skip
     unmatched_cancel = Param(
         0,
         "A CANCEL without INVITE is forwarded: 0 statefully, 1 statelessly, 2 not at all.",
         check=between(0, 2),
+        runtime=True,
     )
-    e2e_cancel_reason = Param(1, "A received CANCEL's Reason headers go into ours.")
-    local_cancel_reason = Param(1, "A CANCEL of our own says why in a Reason header.")
+    e2e_cancel_reason = Param(1, "A received CANCEL's Reason headers go into ours.", runtime=True)
+    local_cancel_reason = Param(1, "A CANCEL of our own says why in a Reason header.", runtime=True)
     failure_reply_mode = Param(
         3, "Failures of earlier branches, once a failure route made new ones: 0 count on, 1 to 3 count no more.",
         check=between(0, 3),
     )  # fmt: skip
     failure_exec_mode = Param(0, "", check=unless(0, "failures of forwarding reach the script as return codes"))
     faked_reply_prio = Param(0, "Added to the rank of failures made here when the best is chosen.")
-    disable_6xx_block = Param(0, "Treat a 6xx as any other failure.")
-    aggregate_challenges = Param(1, "Merge the challenges of all 401 and 407 into the one passed on.")
+    disable_6xx_block = Param(0, "Treat a 6xx as any other failure.", runtime=True)
+    aggregate_challenges = Param(1, "Merge the challenges of all 401 and 407 into the one passed on.", runtime=True)
     remap_503_500 = Param(1, "Pass a 503 on as 500 (RFC 3261 §16.7 step 6).")
     reply_408_code = Param(408, "Status told upstream for a timeout.", check=between(300, 699))
     reply_408_reason = Param("Request Timeout", "Its reason phrase.")
-    default_code = Param(500, "Status of a reply whose own is none.", check=between(300, 699))
-    default_reason = Param("Server Internal Error", "Its reason phrase.")
+    default_code = Param(500, "Status of a reply whose own is none.", check=between(300, 699), runtime=True)
+    default_reason = Param("Server Internal Error", "Its reason phrase.", runtime=True)
     delayed_reply = Param(1, "A failure of t_relay is answered at the end of the route, unless the script did.")
     failover_reply_codes = Param("", "Statuses besides 503 that move on to the next DNS answer: `code=404;code=480`.")
-    ac_extra_hdrs = Param("", "Headers that begin so are copied from the INVITE to its local ACK and CANCEL.",
-                          check=unless("", "local ACK and CANCEL carry the RFC's headers only"))  # fmt: skip
+    ac_extra_hdrs = Param(
+        "",
+        "Headers that begin so are copied from the INVITE to its local ACK and CANCEL.",
+        check=unless("", "local ACK and CANCEL carry the RFC's headers only"),
+        runtime=True,
+    )
     contacts_avp = Param(
         "", "Any name turns on t_load_contacts and t_next_contacts; contacts wait with the message, not in an AVP."
     )
@@ -74,36 +80,49 @@ class Tm(Addressed, Control, Contacts, Uac):
     fr_inv_timer_avp = Param("", "", check=unless("", "use t_set_fr()"))
     on_sl_reply = Param("", "", check=unless("", "use the reply route"))
     tw_append = Param("", "", check=unless("", "t_write_* functions"))
-    unix_tx_timeout = Param(500, "", check=unless(500, "t_write_unix()"))
+    unix_tx_timeout = Param(500, "", check=unless(500, "t_write_unix()"), runtime=True)
     rich_redirect = Param(0, "", check=unless(0, "redirect contacts beyond URI and q"))
-    blst_503 = Param(0, "", check=unless(0, "destinations are not blocklisted"))
-    blst_503_def_timeout = Param(0, "", check=unless(0, "destinations are not blocklisted"))
-    blst_503_max_timeout = Param(3600, "", check=unless(3600, "destinations are not blocklisted"))
-    blst_503_min_timeout = Param(0, "", check=unless(0, "destinations are not blocklisted"))
-    blst_methods_add = Param(1, "", check=unless(1, "destinations are not blocklisted"))
+    blst_503 = Param(0, "", check=unless(0, "destinations are not blocklisted"), runtime=True)
+    blst_503_def_timeout = Param(0, "", check=unless(0, "destinations are not blocklisted"), runtime=True)
+    blst_503_max_timeout = Param(3600, "", check=unless(3600, "destinations are not blocklisted"), runtime=True)
+    blst_503_min_timeout = Param(0, "", check=unless(0, "destinations are not blocklisted"), runtime=True)
+    blst_methods_add = Param(1, "", check=unless(1, "destinations are not blocklisted"), runtime=True)
     blst_methods_lookup = Param(4294967287, "", check=unless(4294967287, "destinations are not blocklisted"))
-    ruri_matching = Param(1, "", check=unless(1, "RFC 2543 matching always looks at the Request-URI"))
-    via1_matching = Param(1, "", check=unless(1, "RFC 2543 matching always looks at the top Via"))
-    callid_matching = Param(0, "", check=unless(0, "matching is by branch (RFC 3261 §17.2.3)"))
-    callid_cseq_matching = Param(0, "", check=unless(0, "matching is by branch (RFC 3261 §17.2.3)"))
+    ruri_matching = Param(1, "", check=unless(1, "RFC 2543 matching always looks at the Request-URI"), runtime=True)
+    via1_matching = Param(1, "", check=unless(1, "RFC 2543 matching always looks at the top Via"), runtime=True)
+    callid_matching = Param(0, "", check=unless(0, "matching is by branch (RFC 3261 §17.2.3)"), runtime=True)
+    callid_cseq_matching = Param(0, "", check=unless(0, "matching is by branch (RFC 3261 §17.2.3)"), runtime=True)
     reply_matching = Param(1, "", check=unless(1, "matching is by branch (RFC 3261 §17.1.3)"))
-    pass_provisional_replies = Param(0, "", check=unless(0, "local requests always see them"))
-    reparse_invite = Param(1, "", check=unless(1, "local ACK and CANCEL are made from the INVITE as sent"))
-    reparse_on_dns_failover = Param(1, "", check=unless(1, "the request is always re-read for its new Via"))
+    pass_provisional_replies = Param(0, "", check=unless(0, "local requests always see them"), runtime=True)
+    reparse_invite = Param(
+        1, "", check=unless(1, "local ACK and CANCEL are made from the INVITE as sent"), runtime=True
+    )
+    reparse_on_dns_failover = Param(
+        1, "", check=unless(1, "the request is always re-read for its new Via"), runtime=True
+    )
     dns_reuse_rcv_socket = Param(0, "", check=unless(0, "the socket follows from protocol and family"))
     e2e_cancel_hop_by_hop = Param(1, "", check=unless(1, "CANCEL is hop by hop (RFC 3261 §9.2)"))
-    enable_uac_fr = Param(0, "", check=unless(0, "local requests use fr_timer"))
+    enable_uac_fr = Param(0, "", check=unless(0, "local requests use fr_timer"), runtime=True)
     evlreq_mode = Param(0, "", check=unless(0, "tm:local-request always runs"))
     exec_time_check = Param(5000, "", check=unless(5000, "a route may wait: its time says nothing"))
     headers_mode = Param(0, "", check=unless(0, "the From and To of a failure are the request's"))
-    local_ack_mode = Param(0, "", check=unless(0, "the ACK goes where its INVITE went"))
+    local_ack_mode = Param(0, "", check=unless(0, "the ACK goes where its INVITE went"), runtime=True)
     local_ack_branch_mode = Param(0, "", check=unless(0, "local ACKs of 2xx"))
-    noisy_ctimer = Param(1, "", check=unless(1, "a timer C that fires is always answered (RFC 3261 §16.8)"))
+    noisy_ctimer = Param(
+        1, "", check=unless(1, "a timer C that fires is always answered (RFC 3261 §16.8)"), runtime=True
+    )
     reply_relay_mode = Param(1, "", check=unless(1, "what cannot be relayed is never tried again"))
 
     def start(self) -> None:
         """Hand the parameters to the transaction layer."""
         self.node.on_left_open = self.left_open
+        self._hand_over()
+
+    def changed(self, name: str) -> None:
+        """The layer has its own copy of the parameters."""
+        self._hand_over()
+
+    def _hand_over(self) -> None:
         self.relaying.auto_100 = bool(self.auto_inv_100)
         self.relaying.delayed_reply = bool(self.delayed_reply)
         self.relaying.trying = self.trying = wire(self.auto_inv_100_reason)
