@@ -42,6 +42,7 @@ EXCEPTIONS = {
     "bind_app_lua": BINDING,
     "bind_tmx": BINDING,
     "bind_textopsx": BINDING,
+    "bind_xhttp": BINDING,
     "t_cell_append_branches": UNDOCUMENTED,
     "t_msg_apply_changes": UNDOCUMENTED,
     "t_cancel_branch_idx": UNDOCUMENTED,

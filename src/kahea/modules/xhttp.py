@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from kahea.net.address import P_UDP, Address, Listener
 from kahea.routing.module import Module, Param, Value, function, native, variable
 from kahea.routing.regex import compile_posix
-from kahea.routing.run import EVENT_ROUTE, REQUEST_ROUTE, Run
+from kahea.routing.run import REQUEST_ROUTE, Run
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
 from kahea.sip.message import Message, parse
@@ -96,7 +96,7 @@ class Xhttp(Module):
         return made
 
     @function
-    @native("int", "str", "str", "str", routes=REQUEST_ROUTE | EVENT_ROUTE)
+    @native("int", "str", "str", "str", routes=REQUEST_ROUTE)
     def xhttp_reply(self, run: Run, code: int, reason: str, content_type: str, body: str) -> int:
         """Answer the HTTP request; -1 outside of one, a second time, or for a bad status."""
         return 1 if self.reply(run.msg, code, reason, content_type, wire(body)) else -1

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Selecting(Module):
     """Instances of groups of settings: `cfg_get` selects read the one that the run chose.
 
-    What the core and the modules do follows the general values: an instance of theirs changes what a script reads alone.
+    What the core and the modules do follows the general values: an instance of theirs changes what a script reads.
     """
 
     @core_native("cfg_select", takes=("text", "int"))

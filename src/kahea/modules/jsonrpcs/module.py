@@ -26,7 +26,7 @@ from kahea.routing.pv.errors import PvError
 from kahea.routing.rpc import jsonrpc
 from kahea.routing.rpc.serving import carry_out, serve_jsonrpc
 from kahea.routing.rpc.sessions import JsonSession
-from kahea.routing.run import EVENT_ROUTE, REQUEST_ROUTE, Run
+from kahea.routing.run import REQUEST_ROUTE, Run
 from kahea.routing.text import text, wire
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Jsonrpcs(Module):
     # ---- scripts
 
     @function
-    @native(name="jsonrpc_dispatch", routes=REQUEST_ROUTE | EVENT_ROUTE)
+    @native(name="jsonrpc_dispatch", routes=REQUEST_ROUTE)
     def dispatch(self, run: Run) -> int:
         """Carry out the command in the body of the HTTP request, and answer it; -1 if that could not be sent."""
         xhttp = self.node.module("xhttp")
