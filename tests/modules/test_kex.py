@@ -32,7 +32,7 @@ def test_setdebug_until_resetdebug(bench: Make) -> None:
     assert logging.getLogger("kahea").level == logging.CRITICAL
     assert b.call("kex.resetdebug") == 1
     assert b.node.settings.debug == before
-    assert logging.getLogger("kahea").level == logging.NOTSET
+    assert logging.getLogger("kahea").level == logging.WARNING
     assert b.call("kex.resetdebug") == 1
 
 
