@@ -78,7 +78,7 @@ class Binrpc:
             self.socket.connect(str(where))
         self.socket.settimeout(PATIENCE)
         self._buffer = b""
-        self._cookies = itertools.count(1)
+        self._cookies = itertools.count(0x1000000)  # Kamailio leaves out leading zeros
 
     def __enter__(self) -> Binrpc:
         return self

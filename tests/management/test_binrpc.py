@@ -80,7 +80,7 @@ def test_replies_that_kamailio_was_seen_to_send() -> None:
         ([{"x": 1, "y": 1}, {"x": 2, "y": 2}], [[("x", 1), ("y", 1)], [("x", 2), ("y", 2)]]),
         (2**31, ["2147483648"]),  # four bytes would show it as negative
         (True, [1]),
-        ({"v": None}, [[("v", "<null>")]]),
+        ({"v": None}, [[("v", "<null string>")]]),
     ],
 )
 def test_what_commands_return(result: object, shown: object) -> None:

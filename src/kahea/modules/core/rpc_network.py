@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kahea.net.address import P_TCP, PROTO_NAMES
+from kahea.net.address import P_TCP, PROTO_NAMES, Listener
 from kahea.net.tcp import TcpListener
 from kahea.routing.module import Module, RpcError, rpc
 
@@ -19,20 +19,14 @@ class NetworkCommands(Module):
 
     @rpc("core.sockets_list")
     def rpc_sockets_list(self) -> list[dict[str, dict[str, str]]]:
-        """The listeners."""
-        return [
-            {
-                "socket": {
-                    "proto": one.proto_name,
-                    "address": one.address.ip,
-                    "port": str(one.address.port),
-                    "mcast": "no",
-                    "mhomed": "no",
-                    "virtual": "no",
-                }
-            }
-            for one in self.node.listeners
-        ]
+        """The listeners; each address twice where no names were looked up for them (`auto_aliases`), as in Kamailio."""
+        return [{"socket": self._socket(one)} for one in self.node.listeners]
+
+    def _socket(self, one: Listener) -> dict[str, str]:
+        shown = {"proto": one.proto_name, "address": one.address.ip}
+        if not self.node.settings.auto_aliases:
+            shown["ipaddress"] = one.address.ip
+        return shown | {"port": str(one.address.port), "mcast": "no", "mhomed": "no", "virtual": "no"}
 
     @rpc("core.aliases_list")
     def rpc_aliases_list(self) -> dict[str, object]:

@@ -142,9 +142,9 @@ class ProcessCommands(Module):
         return list(words)
 
     @rpc("core.prints")
-    def rpc_prints(self, first: str, *more: str) -> list[str]:
+    def rpc_prints(self, *words: str) -> list[str]:
         """The texts that it was given."""
-        return [first, *more]
+        return list(words)
 
     @rpc("core.printi")
     def rpc_printi(self, *numbers: int) -> list[int]:

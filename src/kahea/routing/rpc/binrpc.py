@@ -175,7 +175,7 @@ def _scalar(value: object) -> bytes:
             return bytes((0x80 | _DOUBLE,)) + thousandths.to_bytes(8, signed=True)
         return _sized(_DOUBLE, _integer(thousandths))
     if value is None:
-        value = "<null>"
+        value = "<null string>"
     # A number that four bytes can't hold is shown right as text only.
     if isinstance(value, (str, int, float)):
         return _sized(_STR, str(value).encode("utf-8", "surrogateescape") + b"\0")
