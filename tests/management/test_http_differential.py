@@ -103,7 +103,8 @@ DOCUMENTS = [
 ALIKE = [
     "core.version", "core.info", "core.uptime", "core.runinfo", "core.flags", "core.psa", "core.psx", "core.pwd",
     "core.sockets_list", "core.aliases_list", "core.tcp_info", "core.tcp_list", "core.tcp_options",
-    "core.udp4_raw_info", "core.ppdefines_full", "system.listMethods", "core.arg", "core.modules", "core.ppdefines", "ul.dump",
+    "core.udp4_raw_info", "core.ppdefines_full", "system.listMethods", "core.arg", "core.modules",
+    "core.ppdefines", "ul.dump",
 ]  # fmt: skip
 
 
