@@ -18,7 +18,7 @@ import uvloop
 from kahea.cli import logs
 from kahea.cli.server import Server
 from kahea.net.address import Address
-from kahea.routing.settings import load
+from kahea.routing.settings import Settings, load
 from kahea.testing.ladder import ladder
 from kahea.testing.message import SipMessage, reply_to, uri_of
 from kahea.testing.network import Packet
@@ -181,7 +181,7 @@ def _names(tape: list[Packet]) -> Iterator[tuple[Address, str]]:
 
 def run() -> int:
     """The command: prints the picture; 0 if the call was made."""
-    logs.set_up(0)
+    logs.set_up(Settings())
     with tempfile.TemporaryDirectory(prefix="kahea-demo-") as state:
         try:
             tape = uvloop.run(demonstrate(Path(state)))

@@ -1,13 +1,24 @@
-"""The log on stderr: Kamailio's levels over Python's logging."""
+"""The log: Kamailio's levels over Python's logging, to stderr or to syslog."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from kahea.routing.facilities import FACILITIES
 from kahea.routing.log_prefix import LogPrefix
 from kahea.routing.verbosity import NOTICE, level_of
+
+if TYPE_CHECKING:
+    from socket import socket as Socket
+
+    from kahea.routing.settings import Settings
+
+#: Where the system's log takes messages.
+SYSLOG: Final = Path("/dev/log")
 
 _COLOURS: Final = {
     logging.CRITICAL: "35",
@@ -21,8 +32,8 @@ _COLOURS: Final = {
 class _Formatter(logging.Formatter):
     """`10:34:08.125 WARNING kahea.script: text`, one trailing line end of a script's own left out."""
 
-    def __init__(self, *, colour: bool) -> None:
-        super().__init__("%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
+    def __init__(self, form: str, *, colour: bool = False) -> None:
+        super().__init__(form, "%H:%M:%S")
         self._colour = colour
 
     def format(self, record: logging.LogRecord) -> str:
@@ -31,12 +42,48 @@ class _Formatter(logging.Formatter):
         return f"\x1b[{code}m{text}\x1b[0m" if code else text
 
 
-def set_up(debug: int, *, colour: bool = False) -> None:
-    """Send the log to stderr; called once by the process, before anything logs."""
+_STDERR_FORM: Final = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
+_SYSLOG_FORM: Final = "%(levelname)s: %(name)s: %(message)s"
+
+
+def set_up(settings: Settings) -> str:
+    """Send the log to where the settings say; called once by the process, before anything logs.
+
+    Returns what the operator must know of it: "" if the log is on stderr.
+    """
     logging.addLevelName(NOTICE, "NOTICE")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(colour=colour))
+    to_syslog = not settings.log_stderror and SYSLOG.exists()
+    handler: logging.Handler
+    if to_syslog:
+        handler = _syslog(settings)
+        handler.setFormatter(_Formatter(_SYSLOG_FORM))
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_Formatter(_STDERR_FORM, colour=settings.log_color))
     handler.addFilter(LogPrefix())
-    logging.basicConfig(handlers=[handler], level=level_of(debug), force=True)
+    logging.basicConfig(handlers=[handler], level=level_of(settings.debug), force=True)
     # A log record is made without asking for thread, process and task: nothing here shows them.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    if to_syslog:
+        return f"the log goes to syslog ({settings.log_facility}), as log_stderror=no says; -E keeps it here"
+    return "" if settings.log_stderror else f"the log stays on stderr, since there is no {SYSLOG}"
+
+
+def _syslog(settings: Settings) -> logging.Handler:
+    # Only here: it takes a while to import.
+    from logging.handlers import SysLogHandler
+
+    class Syslog(SysLogHandler):
+        """Each record with its own facility, if it has one; never waits."""
+
+        priority_map: ClassVar[dict[str, str]] = {**SysLogHandler.priority_map, "NOTICE": "notice"}
+        socket: Socket
+
+        def emit(self, record: logging.LogRecord) -> None:
+            self.facility = FACILITIES[getattr(record, "facility", settings.log_facility)]
+            super().emit(record)
+
+    handler = Syslog(address=str(SYSLOG))
+    handler.ident = f"{settings.log_name or 'kahea'}[{os.getpid()}]: "
+    handler.socket.setblocking(False)
+    return handler

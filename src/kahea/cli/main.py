@@ -69,13 +69,27 @@ def run(
         list[str] | None,
         typer.Option("--modparam", metavar="MODULE:NAME:s|i:VALUE", help="Give a module's parameter a value."),
     ] = None,
+    to_stderr: Annotated[bool, typer.Option("-E", help="Log to stderr, whatever the file says.")] = False,
+    verbose: Annotated[int, typer.Option("-d", count=True, help="Log more; may be repeated.")] = 0,
+    pid_file: Annotated[
+        Path | None, typer.Option("-P", metavar="FILE", help="Keep the process's number in this file.")
+    ] = None,
+    user: Annotated[str, typer.Option("-u", metavar="NAME", help="As --set user=NAME.")] = "",
+    group: Annotated[str, typer.Option("-g", metavar="NAME", help="As --set group=NAME.")] = "",
+    workdir: Annotated[str, typer.Option("-w", metavar="DIR", help="As --set workdir=DIR.")] = "",
+    run_dir: Annotated[str, typer.Option("-Y", metavar="DIR", help="As --set rundir=DIR.")] = "",
+    foreground: Annotated[int, typer.Option("-D", count=True, hidden=True)] = 0,  # noqa: ARG001  what happens anyway
+    tuning: Annotated[list[str] | None, typer.Option("-m", "-M", "-n", "-N", "-x", "-X", "-L", hidden=True)] = None,
 ) -> None:
-    """Run a routing script in the foreground, logging to stderr, until SIGTERM."""
+    """Run a routing script in the foreground until SIGTERM."""
     if file is not None and script is not None:
         raise typer.BadParameter("give the script as FILE or by -f, not both")
-    from kahea.cli import logs, server
+    from kahea.cli import logs, process, server
 
     config = configure(file or script, listen or (), define or (), settings)
+    for name, value in (("user", user), ("group", group), ("workdir", workdir), ("rundir", run_dir)):
+        if value:
+            config.set_global(name, value)
     for text in set_ or ():
         name, _, value = text.partition("=")
         config.set_global(name, value)
@@ -85,8 +99,16 @@ def run(
         parse_listen(text)
     if config.settings.workdir:
         os.chdir(config.settings.workdir)
-    logs.set_up(config.settings.debug, colour=config.settings.log_color)
-    raise typer.Exit(server.run(config, announce))
+    config.settings.debug += verbose
+    config.settings.log_stderror |= to_stderr
+    if tuning:
+        config.notes.append(
+            "-m, -M, -n, -N, -x, -X and -L have no effect here: there is one process, with Python's memory"
+        )
+    if note := logs.set_up(config.settings):
+        config.notes.append(note)
+    with process.number_in(pid_file):
+        raise typer.Exit(server.run(config, announce))
 
 
 @app.command()

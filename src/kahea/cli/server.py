@@ -15,7 +15,6 @@ import asyncio
 import gc
 import logging
 import os
-import resource
 import signal
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from typing import Any, Final
 
 import uvloop
 
+from kahea.cli import process
 from kahea.cli.listening import Bind, binds, reverse_names
 from kahea.engines import engine_for
 from kahea.net.address import P_UDP, Listener
@@ -104,7 +104,7 @@ class Server:
     async def start(self) -> None:
         """Bring everything up. Raises ConfigError."""
         engine = engine_for(self.node)
-        limit_open_files(self.settings.open_files_limit)
+        process.limit(self.settings)
         wanted = binds(self.settings)
         for listener in make_listeners(self.settings, wanted):
             self.listeners.append(listener)
@@ -115,6 +115,7 @@ class Server:
                 self.node.myself.add_alias(name)
         self.node.start()
         self.node.use(engine.load())
+        process.become(self.settings)
         await self.node.open()
         self._ticker.drive(self.node)
         for listener in self.listeners:
@@ -197,17 +198,6 @@ def make_listeners(settings: Settings, wanted: list[Bind]) -> list[Listener]:
         else:
             made.append(TcpListener(one.address, table, **common))
     return made
-
-
-def limit_open_files(limit: int) -> None:
-    """Raise the process's limit of open files to at least `limit`. Raises ConfigError."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit <= soft:
-        return
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, max(limit, hard)))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"open_files_limit: can't be raised from {soft} to {limit}: {error}") from error
 
 
 async def serve(configuration: Configuration, announce: Callable[[Server], None]) -> int:

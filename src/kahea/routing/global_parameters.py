@@ -12,6 +12,7 @@ from dataclasses import Field, dataclass, field, fields
 from functools import cache
 from typing import Any, Final, TypeVar
 
+from kahea.routing.facilities import facility
 from kahea.routing.global_inert import INERT, NOT_YET
 from kahea.routing.module import ConfigError
 from kahea.version import __version__
@@ -157,12 +158,18 @@ class Settings:
 
     # The process, its log and its scripts.
     debug: int = _setting(0, "How much is logged: -1 errors, 0 warnings, 1 notices, 2 information, 3 debugging.")
+    log_stderror: bool = _setting(True, "Log to stderr; else to syslog, if there is one on this host.")
+    log_facility: str = _setting("LOG_DAEMON", "The facility of lines in syslog that have none of their own.")
+    log_name: str = _setting("", "What the lines in syslog are named by; `kahea` if empty.")
     log_color: bool = _setting(False, "Colour the log by level.")
     log_prefix: str = _setting(
         "", "What stands before log lines written while a message is handled; may hold variables."
     )
     log_prefix_mode: int = _setting(0, "Evaluate `log_prefix` once for a message (0), or for each line (1).")
     exit_timeout: int = _setting(60, "Seconds that transactions get to finish after SIGTERM.", "ser_kill_timeout")
+    user: str = _setting("", "The user to become once the script is read, by name or number.", "uid")
+    group: str = _setting("", "The group to become once the script is read, by name or number.", "gid")
+    disable_core_dump: bool = _setting(False, "Leave no core file, should the process crash.")
     open_files_limit: int = _setting(0, "The process's limit of open files; 0 leaves it.")
     server_id: int = _setting(0, "A number for this node among others.")
     rundir: str = _setting(
@@ -198,6 +205,11 @@ class Settings:
             if _plain(value) != wanted:
                 raise ConfigError(f"global parameter {name} = {value!r}: {why}")
             return ""
+        if real == "log_facility":
+            try:
+                value = facility(str(value))
+            except ValueError as error:
+                raise ConfigError(f"global parameter {name}: {error}") from error
         self._give(real, name, value)
         return ""
 
@@ -256,7 +268,6 @@ _INERT_ALIASES: Final = {
     "dns_sctp_preference": "dns_sctp_pref",
     "dns_tls_preference": "dns_tls_pref",
     "dst_blocklist_ttl": "dst_blocklist_expire",
-    "gid": "group",
     "http_reply_parse": "http_reply_hack",
     "mem_dbg": "memdbg",
     "mem_log": "memlog",
@@ -273,7 +284,6 @@ _INERT_ALIASES: Final = {
     "tls_enable": "enable_tls",
     "tls_log": "tls_port_no",
     "tlslog": "tls_port_no",
-    "uid": "user",
 }
 
 

@@ -32,11 +32,12 @@ def prefix_of(run: Run) -> str:
     text = settings.log_prefix
     if not text:
         return ""
-    facets = run.msg.facets
+    # A transaction's messages share what is kept with them.
+    facets, about = run.msg.facets, run.msg.id
     kept = facets.get(_FACET)
-    if isinstance(kept, str) and settings.log_prefix_mode == 0:
-        return kept
-    facets[_FACET] = ""  # what the variables themselves log has none
+    if isinstance(kept, tuple) and kept[0] == about and (settings.log_prefix_mode == 0 or not kept[1]):
+        return str(kept[1])
+    facets[_FACET] = (about, "")  # what the variables themselves log has none
     prefix: str = run.node.variables.format(text).render(run)
-    facets[_FACET] = prefix
+    facets[_FACET] = (about, prefix)
     return prefix

@@ -17,6 +17,7 @@ from kahea.routing.checks import NO_FLAG
 from kahea.routing.module import ConfigError, Value, function
 from kahea.routing.run import EVENT_ROUTE, Run, can_wait, wait
 from kahea.routing.text import text
+from kahea.routing.verbosity import level_of
 from kahea.sip.message import M_CANCEL, M_INVITE
 from kahea.sip.status import reason as standard_reason
 from kahea.tm.hooks import Watcher
@@ -33,8 +34,6 @@ MISSED: Final = "call missed"
 ACKNOWLEDGED: Final = "request acknowledged"
 ACCOUNTED: Final = "request accounted"
 
-#: Levels of `logging` by Kamailio's, from 0 up.
-_LEVELS: Final = (logging.WARNING, 25, logging.INFO, logging.DEBUG)
 _CODE: Final = re.compile(r"([1-6]\d\d)(?:\s+|$)")
 
 
@@ -192,8 +191,7 @@ class Acc(Parameters, Watcher):
             for leg in legs or [[None] * len(self._legs.names)]:
                 pairs += zip(self._legs.names, leg, strict=True)
         line = ";".join(f"{name}={'' if value is None else value}" for name, value in pairs)
-        level = _LEVELS[min(self.log_level, 3)] if self.log_level >= 0 else logging.ERROR
-        log.log(level, "ACC: %s: %s", what, line, extra={"facility": self.log_facility})
+        log.log(level_of(self.log_level), "ACC: %s: %s", what, line, extra={"facility": self.log_facility})
 
     def _write_rows(self, run: Run, table: str, fixed: tuple[str, ...], legs: list[list[Value]], now: float) -> bool:
         """A row for each leg, or one."""
