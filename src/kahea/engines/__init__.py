@@ -21,7 +21,7 @@ LANGUAGES: Final = {
     ".sq": "sqlang",
     ".nut": "sqlang",
 }
-_NOT_YET: Final = {"jsdt": "JavaScript", "sqlang": "Squirrel"}
+_NOT_YET: Final = {"sqlang": "Squirrel"}
 #: How a cfg may begin, whatever it is called.
 _MARKS: Final = ("#!KAMAILIO", "#!KAHEA", "#!SER", "#!OPENSER", "#!ALL", "#!MAXCOMPAT")
 
@@ -80,6 +80,10 @@ def engine_for(node: Node) -> Engine:
         from kahea.engines.lua import LuaEngine
 
         return LuaEngine(node, script)
+    if language == "jsdt":
+        from kahea.engines.javascript import JavaScriptEngine
+
+        return JavaScriptEngine(node, script)
     raise ConfigError(f"{script}: {_NOT_YET[language]} is not supported yet")
 
 

@@ -20,7 +20,7 @@ from kahea.modules.app_lua import AppLua
 from kahea.routing.foreign import Foreign, TooFewArguments
 from kahea.routing.generation import Generation, Route, event_message
 from kahea.routing.module import ConfigError
-from kahea.routing.run import EVENT_ROUTE, EndRoute, Run, ScriptError, current, held, without_waiting
+from kahea.routing.run import EVENT_ROUTE, EndRoute, Run, ScriptError, begin, current, held, without_waiting
 from kahea.routing.text import text, wire
 
 if TYPE_CHECKING:
@@ -178,6 +178,7 @@ class LuaState:
             raise ConfigError(self._full(message)) from None
         run = Run(self.node, event_message(), EVENT_ROUTE, "mod_init")
         saved, current.run = current.run, run
+        begin()
         try:
             self.call(chunk)
         except EndRoute:

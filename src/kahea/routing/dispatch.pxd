@@ -87,3 +87,6 @@ cdef class Dispatcher:
     cpdef bint is_myself(self, object host, int port=*, int proto=*) except -1
     cpdef take_response(self, Message msg)
     cpdef int forward_to(self, Message msg, bytes next_hop) except? -99
+
+
+cdef double seconds_held() noexcept nogil

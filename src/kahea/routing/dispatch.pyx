@@ -52,15 +52,26 @@ class ScriptError(Exception):
     own trace. Its cause, if it has one, is the Python exception that a function raised."""
 
 
-cdef double monotonic() noexcept:
+cdef double monotonic() noexcept nogil:
     cdef timespec t
     clock_gettime(CLOCK_MONOTONIC, &t)
     return t.tv_sec + t.tv_nsec * 1e-9
 
 
+cdef double seconds_held() noexcept nogil:
+    return monotonic() - slice_start
+
+
 def held():
     """For how many real seconds the running script has had the node without waiting."""
-    return monotonic() - slice_start
+    return seconds_held()
+
+
+def begin():
+    """Outside of a worker (a script that is loaded): `held` counts from now."""
+    global slice_start
+    if not in_worker:
+        slice_start = monotonic()
 
 
 def without_waiting(str reason not None, f, *args):
