@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -211,6 +212,4 @@ class Kahea(Server):
         return [sys.executable, "-m", "kahea", "run", str(self.folder / "script.py")]
 
     def environment(self) -> dict[str, str] | None:
-        import os
-
-        return {**os.environ, "PYTHONPATH": str(Path(package[0]).parent)}
+        return {**os.environ, "PYTHONPATH": str(Path(package[0]).parent), "KAHEA_RUN": str(self.folder / "run")}

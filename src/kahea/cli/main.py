@@ -144,6 +144,43 @@ def convert(
         typer.echo(result.settings if settings else result.script, nl=False)
 
 
+@app.command(context_settings={"ignore_unknown_options": True})
+def ctl(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="COMMAND [ARGUMENT]...", help="`s:` before an argument that is a number makes it text."),
+    ] = None,
+    where: Annotated[
+        str, typer.Option("-s", metavar="SOCKET", help="A node's control socket; the node that runs here without it.")
+    ] = "",
+    list_: Annotated[
+        bool, typer.Option("--list", help="The commands, those alone whose names begin with COMMAND.")
+    ] = False,
+    format_: Annotated[
+        str, typer.Option("--format", metavar="table|json", help="For people or for programs.")
+    ] = "table",
+    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="Wait so long for an answer.")] = 10.0,
+) -> None:
+    """Manage a running node: ask it, change its settings, stop it."""
+    from kahea.cli import ctl as client
+
+    if format_ not in ("table", "json"):
+        raise typer.BadParameter("it is table or json", param_hint="--format")
+    if not words and not list_:
+        raise typer.BadParameter("name a command; `kahea ctl --list` has them", param_hint="COMMAND")
+    as_json = format_ == "json"
+    if list_:
+        code, out, err = client.listing(where, words[0] if words else "", as_json=as_json, timeout=timeout)
+    else:
+        assert words
+        code, out, err = client.run(client.Request(words[0], tuple(words[1:]), where, as_json, timeout))
+    if out:
+        typer.echo(out)
+    if err:
+        typer.echo(err, err=True)
+    raise typer.Exit(code)
+
+
 @app.command()
 def demo() -> None:
     """Start the server and two user agents, place a call between them, and print it."""

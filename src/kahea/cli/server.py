@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import uvloop
 
+from kahea.admin.control import ControlSocket
 from kahea.cli import process
 from kahea.cli.listening import Bind, binds, reverse_names
 from kahea.engines import engine_for
@@ -95,6 +96,7 @@ class Server:
         self.node.signal = lambda number: os.kill(os.getpid(), number)
         self.resolver = Resolver(configuration.settings)
         self.node.resolver = self.resolver
+        self._control: ControlSocket | None = None
 
     @property
     def settings(self) -> Settings:
@@ -123,6 +125,8 @@ class Server:
                 listener.open(self._loop, self.node)  # type: ignore[attr-defined]
             except BindError as error:
                 raise ConfigError(str(error)) from error
+        self._control = ControlSocket(self.node, self.settings.control_socket)
+        await self._control.open()
 
     async def _reverse_names(self, wanted: list[Bind]) -> list[str]:
         """The names of our addresses, unless the resolver keeps us waiting."""
@@ -162,6 +166,8 @@ class Server:
 
     async def stop(self) -> None:
         """Close sockets, timers and modules, whatever was reached of the start."""
+        if self._control is not None:
+            self._control.close()
         for listener in self.listeners:
             if listener.is_open:  # type: ignore[attr-defined]
                 listener.flush()

@@ -176,6 +176,11 @@ class Settings:
         "/run/kamailio", "Directory of the sockets and FIFOs that management modules make by default.", "run_dir"
     )
     version_table: str = _setting("version", "The table that has the versions of a database's tables.")
+    control_socket: str = _setting(
+        "",
+        'Kahea\'s own: the path of the control socket, for `kahea ctl`; "none" for no such socket. By default it is in '
+        "the run directory of the user or service.",
+    )
     workdir: str = _setting("", "Directory to change to before the script is read.", "wdir")
     kemi_request_route_callback: str = _setting(
         "ksr_request_route", "The script's function for requests (`kemi.request_route_callback`)."

@@ -9,6 +9,7 @@ import time
 from typing import Any, Final
 
 from kahea.routing.module import Module, RpcError, rpc
+from kahea.routing.rpc.calls import usage
 from kahea.version import __version__
 
 #: What Kamailio's list of compile-time options says of the same abilities.
@@ -157,6 +158,14 @@ class ProcessCommands(Module):
     def rpc_list_methods(self) -> list[str]:
         """Every command."""
         return sorted(self.node.registry.rpcs)
+
+    @rpc("kahea.commands")
+    def rpc_commands(self) -> list[dict[str, str]]:
+        """Every command with its parameters and what it does: what `kahea ctl --list` shows."""
+        return [
+            {"name": name, "parameters": usage(command), "help": command.doc.partition("\n")[0]}
+            for name, command in sorted(self.node.registry.rpcs.items())
+        ]
 
     @rpc("system.methodHelp")
     def rpc_method_help(self, name: Any = None) -> str:

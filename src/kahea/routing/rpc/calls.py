@@ -67,6 +67,17 @@ def signature(command: RpcCommand) -> Signature:
     return _signature(command.call.__func__)  # type: ignore[attr-defined]
 
 
+def usage(command: RpcCommand) -> str:
+    """A command's parameters for people: `table aor [expires] [more...]`."""
+    words = []
+    for parameter in inspect.signature(command.call).parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            words.append(f"[{parameter.name}...]")
+        else:
+            words.append(parameter.name if parameter.default is parameter.empty else f"[{parameter.name}]")
+    return " ".join(words)
+
+
 def bind(command: RpcCommand, given: Sequence[object], *, exact: bool = False) -> list[object]:
     """The arguments for a command. Raises RpcError for one that is missing or does not fit.
 
@@ -135,4 +146,4 @@ def start(node: Node, command: RpcCommand, given: Sequence[object], done: Done, 
         done(None, RpcError(503, "too many runs are in flight"))
 
 
-__all__ = ["Done", "Signature", "Slot", "bind", "signature", "start"]
+__all__ = ["Done", "Signature", "Slot", "bind", "signature", "start", "usage"]
