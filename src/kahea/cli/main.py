@@ -80,27 +80,34 @@ def run(
     run_dir: Annotated[str, typer.Option("-Y", metavar="DIR", help="As --set rundir=DIR.")] = "",
     foreground: Annotated[int, typer.Option("-D", count=True, hidden=True)] = 0,  # noqa: ARG001  what happens anyway
     tuning: Annotated[list[str] | None, typer.Option("-m", "-M", "-n", "-N", "-x", "-X", "-L", hidden=True)] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Reload whenever a file of the script changes.")] = False,
 ) -> None:
-    """Run a routing script in the foreground until SIGTERM."""
+    """Run a routing script in the foreground until SIGTERM. SIGHUP reloads it."""
     if file is not None and script is not None:
         raise typer.BadParameter("give the script as FILE or by -f, not both")
     from kahea.cli import logs, process, server
 
-    config = configure(file or script, listen or (), define or (), settings)
-    for name, value in (("user", user), ("group", group), ("workdir", workdir), ("rundir", run_dir)):
-        if value:
+    path, toml = (each.resolve() if each is not None else None for each in (file or script, settings))
+
+    def read() -> Configuration:
+        config = configure(path, listen or (), define or (), toml)
+        for name, value in (("user", user), ("group", group), ("workdir", workdir), ("rundir", run_dir)):
+            if value:
+                config.set_global(name, value)
+        for text in set_ or ():
+            name, _, value = text.partition("=")
             config.set_global(name, value)
-    for text in set_ or ():
-        name, _, value = text.partition("=")
-        config.set_global(name, value)
-    for text in modparam or ():
-        _modparam(config, text)
-    for text in config.settings.listen:
-        parse_listen(text)
+        for text in modparam or ():
+            _modparam(config, text)
+        for text in config.settings.listen:
+            parse_listen(text)
+        config.settings.debug += verbose
+        config.settings.log_stderror |= to_stderr
+        return config
+
+    config = read()
     if config.settings.workdir:
         os.chdir(config.settings.workdir)
-    config.settings.debug += verbose
-    config.settings.log_stderror |= to_stderr
     if tuning:
         config.notes.append(
             "-m, -M, -n, -N, -x, -X and -L have no effect here: there is one process, with Python's memory"
@@ -108,7 +115,7 @@ def run(
     if note := logs.set_up(config.settings):
         config.notes.append(note)
     with process.number_in(pid_file):
-        raise typer.Exit(server.run(config, announce))
+        raise typer.Exit(server.run(config, announce, read, watch=watch))
 
 
 @app.command()

@@ -5,13 +5,15 @@ Life of a server, in order:
 1. The node and its modules are made, given their parameters and started, and the script is read. What is
    wrong with any of it raises ConfigError, before the first socket is bound.
 2. The modules open what they need (databases); then the listeners, and traffic flows.
-3. SIGTERM or SIGINT: new requests outside of dialogs are answered by 503, transactions get `exit_timeout`
+3. SIGHUP, or a change of the script's files where they are watched: script and settings are read anew.
+4. SIGTERM or SIGINT: new requests outside of dialogs are answered by 503, transactions get `exit_timeout`
    seconds to finish, then everything is closed. A second signal ends the wait.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -19,7 +21,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 
@@ -35,12 +37,19 @@ from kahea.net.tcp import TcpListener
 from kahea.net.tcp_limits import TcpLimits
 from kahea.net.udp import UdpListener
 from kahea.routing.node import Node
+from kahea.routing.reload import Reloader
+from kahea.routing.run import wait
 from kahea.routing.settings import ConfigError, Configuration, Settings
+
+if TYPE_CHECKING:
+    from kahea.cli.watching import Watcher
 
 log = logging.getLogger("kahea.server")
 
 #: How often a stopping server looks whether its transactions are done, in seconds.
 STOP_CHECK: Final = 0.05
+#: How often a reload looks whether the one before it is done, in seconds.
+RELOAD_CHECK: Final = 0.05
 #: How long the reverse names of our addresses may take to be found.
 NAMES_TIMEOUT: Final = 2.0
 
@@ -85,7 +94,14 @@ class Ticker:
 class Server:
     """One node with its sockets. `start`, then `wait` for a signal, then `stop`."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        read: Callable[[], Configuration] | None = None,
+        *,
+        watch: bool = False,
+    ) -> None:
+        """`read` reads the configuration anew, for a reload; `watch` reloads when the script's files change."""
         self.configuration = configuration
         self.listeners: list[Listener] = []
         self._loop = asyncio.get_running_loop()
@@ -97,6 +113,12 @@ class Server:
         self.resolver = Resolver(configuration.settings)
         self.node.resolver = self.resolver
         self._control: ControlSocket | None = None
+        self._read = read
+        self._watcher: Watcher | None = None
+        if watch:
+            from kahea.cli.watching import Watcher
+
+            self._watcher = Watcher(self.reload)
 
     @property
     def settings(self) -> Settings:
@@ -116,7 +138,8 @@ class Server:
             for name in await self._reverse_names(wanted):
                 self.node.myself.add_alias(name)
         self.node.start()
-        self.node.use(engine.load())
+        self.node.reloader = Reloader(self.node, engine, self._read)
+        self.node.reloader.start()
         process.become(self.settings)
         await self.node.open()
         self._ticker.drive(self.node)
@@ -127,6 +150,21 @@ class Server:
                 raise ConfigError(str(error)) from error
         self._control = ControlSocket(self.node, self.settings.control_socket)
         await self._control.open()
+        if self._watcher is not None:
+            self._watcher.start(self.node)
+
+    def reload(self) -> None:
+        """Read script and settings anew, where that may wait; a failure is in the log, and changes nothing."""
+
+        def work() -> None:
+            reloader = self.node.reloader
+            assert reloader is not None
+            while reloader.busy:
+                wait(asyncio.sleep(RELOAD_CHECK))
+            with contextlib.suppress(ConfigError):
+                reloader.reload()
+
+        self.node.pool.run(work)
 
     async def _reverse_names(self, wanted: list[Bind]) -> list[str]:
         """The names of our addresses, unless the resolver keeps us waiting."""
@@ -138,9 +176,14 @@ class Server:
             return []
 
     def watch_signals(self) -> None:
-        """Take SIGTERM and SIGINT as the wish to stop."""
+        """Take SIGTERM and SIGINT as the wish to stop, and SIGHUP, once all is up, as that to reload."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal)
+        self._loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+
+    def _on_hangup(self) -> None:
+        if self.node.reloader is not None:
+            self.reload()
 
     def _on_signal(self) -> None:
         self._signals += 1
@@ -173,6 +216,8 @@ class Server:
                 listener.flush()
                 listener.close()  # type: ignore[attr-defined]
         self._ticker.stop()
+        if self._watcher is not None:
+            await self._watcher.stop()
         layer = self.node.layer
         log.info("%d transactions were made, %d are left", layer.created, len(layer))
         await self.node.stop()
@@ -206,9 +251,8 @@ def make_listeners(settings: Settings, wanted: list[Bind]) -> list[Listener]:
     return made
 
 
-async def serve(configuration: Configuration, announce: Callable[[Server], None]) -> int:
+async def serve(server: Server, announce: Callable[[Server], None]) -> int:
     """Run a server until a signal; `announce` is called when it answers. Raises ConfigError."""
-    server = Server(configuration)
     server.watch_signals()
     try:
         await server.start()
@@ -228,6 +272,16 @@ async def serve(configuration: Configuration, announce: Callable[[Server], None]
     return 0
 
 
-def run(configuration: Configuration, announce: Callable[[Server], None]) -> int:
-    """`serve` in an event loop of its own; the process's exit code."""
-    return uvloop.run(serve(configuration, announce))
+def run(
+    configuration: Configuration,
+    announce: Callable[[Server], None],
+    read: Callable[[], Configuration] | None = None,
+    *,
+    watch: bool = False,
+) -> int:
+    """`serve` in an event loop of its own; the process's exit code. See `Server` for `read` and `watch`."""
+
+    async def main() -> int:
+        return await serve(Server(configuration, read, watch=watch), announce)
+
+    return uvloop.run(main())

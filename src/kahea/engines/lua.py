@@ -105,6 +105,7 @@ class LuaEngine:
             pre_routing=state.optional(settings.kemi_pre_routing_callback),
             events=lambda name: state.event(event, name),
             source=source,
+            files=(self.script,),
         )
 
 

@@ -127,7 +127,14 @@ class PythonEngine:
             pre_routing=self._optional(handler, settings.kemi_pre_routing_callback),
             events=lambda name: self._event(handler, name),
             source=source,
+            files=(self.script,),
+            close=lambda: sys.modules.pop(self._name(handler), None),
         )
+
+    @staticmethod
+    def _name(handler: object) -> str:
+        """The name that the script's module has among Python's."""
+        return handler.__name__ if isinstance(handler, ModuleType) else type(handler).__module__
 
     def _start(self, code: Any) -> object:
         """Execute the file, `mod_init` and `child_init`; the object that has the routes."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kahea.sip.message import Message, parse
@@ -32,8 +33,13 @@ class Generation:
         events: Callable[[str], Route | None] = lambda _name: None,
         of_kind: Callable[[str, str], Route | None] | None = None,
         source: bytes = b"",
+        files: Sequence[Path] = (),
+        close: Callable[[], object] | None = None,
     ) -> None:
-        """`of_kind(kind, name)` is for a language whose routes of each kind have names of their own."""
+        """`of_kind(kind, name)` is for a language whose routes of each kind have names of their own.
+
+        `files` are what it was read from; `close` is called when it is no longer kept, while runs may still be in it.
+        """
         self.number = next(_numbers)
         self.hash = hashlib.sha256(source).hexdigest()[:12]
         self.request = request
@@ -43,12 +49,19 @@ class Generation:
         self._find = find
         self._events = events
         self._of_kind = of_kind
+        self.files = tuple(files)
+        self._close = close
         self._named: dict[str, Route | None] = {}
 
     @classmethod
     def empty(cls) -> Generation:
         """No routes at all: what a node has before its script."""
         return cls(lambda _name: None)
+
+    def close(self) -> None:
+        """It is not kept any more; runs and transactions that began with it go on."""
+        if self._close is not None:
+            self._close()
 
     def find(self, name: str, kind: str = "request") -> Route | None:
         """A route by name, or None. `kind` is `request`, `failure`, `branch` or `reply`."""

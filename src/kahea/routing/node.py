@@ -45,6 +45,7 @@ from kahea.tm.wheel import CallTimer, Wheel
 
 if TYPE_CHECKING:
     from kahea.net.resolver import Resolver
+    from kahea.routing.reload import Reloader
     from kahea.tm.transaction import Branch, Transaction
 
 log = logging.getLogger("kahea.node")
@@ -107,6 +108,8 @@ class Node(Dispatcher):
         self.myself: Myself = Myself(self)
         self.targets = Targets(self)
         self.routes = Generation.empty()
+        #: Reloads the script; whoever loaded it sets it.
+        self.reloader: Reloader | None = None
         #: Told of ACKs to our own stateless replies; the `sl` module sets it.
         self.on_sl_ack: Callable[[Message], object] | None = None
         #: Asked about responses to nobody here, before they are forwarded; True for "it is mine" (keepalives).

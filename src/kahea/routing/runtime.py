@@ -91,6 +91,11 @@ class RuntimeSettings:
         self.expose(RuntimeVariable(group, name, kind, doc, lambda: kept[0], write))
         self._own.add(group)
 
+    def adopt(self, variable: RuntimeVariable) -> None:
+        """Take over a variable that a cfg declared for its own."""
+        self.expose(variable)
+        self._own.add(variable.group)
+
     def expose(self, variable: RuntimeVariable) -> None:
         """Make a variable known; its value now is what a reset brings back."""
         variable.initial = variable.read()

@@ -13,7 +13,9 @@ from typing import Any
 
 from kahea.engines import configure, engine_for
 from kahea.net.resolver import Resolver
-from kahea.routing.node import Engine, Node
+from kahea.routing.changes import Changes
+from kahea.routing.node import Node
+from kahea.routing.reload import Reloader
 from kahea.routing.settings import Configuration, parse_listen
 from kahea.testing.clock import Planned, VirtualLoop
 from kahea.testing.dns import VirtualDns
@@ -41,8 +43,11 @@ def _aborted() -> None:
 class VirtualNode:
     """One node of a simulation; `node` is the engine itself. Make it by `Simulation.node`."""
 
-    def __init__(self, simulation: Simulation, name: str, configuration: Configuration) -> None:
+    def __init__(
+        self, simulation: Simulation, name: str, configuration: Configuration, read: Callable[[], Configuration]
+    ) -> None:
         self.simulation = simulation
+        self._read = read
         self.name = name
         self.node = Node(
             configuration,
@@ -60,7 +65,6 @@ class VirtualNode:
         self.node.resolver = self.resolver
         self.node.abort = _aborted
         self.listeners: list[VirtualListener] = []
-        self.engine: Engine | None = None
         self.running = False
         self._alarm: Planned | None = None
 
@@ -106,20 +110,28 @@ class VirtualNode:
 
     def start(self) -> None:
         """Start modules, read the script, bind. Raises ConfigError."""
-        self.engine = engine_for(self.node)
+        self.node.reloader = Reloader(self.node, engine_for(self.node), self._read)
         self.resolver.serve(self.listeners)
         self.node.start()
-        self.node.use(self.engine.load())
+        self.node.reloader.start()
         self.simulation.await_(self.node.open())
         for listener in self.listeners:
             listener.open()
         self.running = True
         self._earlier()
 
-    def reload(self) -> None:
-        """Read the script anew, as a running server does. Raises ConfigError, and then the old one stays."""
-        assert self.engine is not None
-        self.node.use(self.engine.load())
+    def reload(self) -> Changes:
+        """Read script and settings anew, as a running server does; what could change at once, and what could not.
+
+        Raises ConfigError, and then the old ones stay.
+        """
+        assert self.node.reloader is not None
+        return self.node.reloader.reload()
+
+    def rollback(self, generation: int = 0) -> Changes:
+        """Go back to a generation that is kept, or to the one before. Raises ConfigError."""
+        assert self.node.reloader is not None
+        return self.node.reloader.rollback(generation)
 
     def down(self) -> None:
         """Take it off the network, as if its host died: nothing is flushed."""
@@ -212,15 +224,20 @@ class Simulation:
         module, on top of the file's. Raises ConfigError.
         """
         path = self._script(script, language)
-        configuration = configure(path, None if toml is None else Path(toml), listen, defines)
-        for key, value in (settings or {}).items():
-            configuration.set_global(key, value)
-        for module, parameters in (modules or {}).items():
-            for key, value in parameters.items():
-                configuration.set_module(module, key, value)
-        if load_modules is not None:
-            configuration.load = list(load_modules)
-        made = VirtualNode(self, name or f"node{len(self.nodes) + 1}", configuration)
+
+        def read() -> Configuration:
+            configuration = configure(path, None if toml is None else Path(toml), listen, defines)
+            for key, value in (settings or {}).items():
+                configuration.set_global(key, value)
+            for module, parameters in (modules or {}).items():
+                for key, value in parameters.items():
+                    configuration.set_module(module, key, value)
+            if load_modules is not None:
+                configuration.load = list(load_modules)
+            return configuration
+
+        configuration = read()
+        made = VirtualNode(self, name or f"node{len(self.nodes) + 1}", configuration, read)
         for text in configuration.settings.listen or [f"10.0.0.{9 + len(self.nodes)}"]:
             proto = parse_listen(text).proto
             for one in [proto] if proto else ["udp", "tcp"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from kahea.engines.native.compiler import compile_program
 from kahea.engines.native.parser import parse_file
 from kahea.engines.native.tree import Program
 from kahea.routing.generation import Generation
+from kahea.routing.run import can_wait, wait
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
@@ -30,4 +32,13 @@ class NativeEngine:
         program, configuration.program = configuration.program, None
         if not isinstance(program, Program):
             program = parse_file(self.script, self.defines)
-        return compile_program(program, self.node)
+        return compile_program(program, self.node, _pause if can_wait() else _go_on)
+
+
+def _pause() -> None:
+    """Let the messages through that came meanwhile."""
+    wait(asyncio.sleep(0))
+
+
+def _go_on() -> None:
+    """Nobody else is there to let through."""

@@ -1,5 +1,5 @@
 """What Kamailio's core gives without loading a module: the functions directly under `KSR`, and the commands
-`core.*`, `system.*` and `dns.*`.
+`core.*`, `system.*`, `dns.*` and `kahea.*`.
 """
 
 from kahea.modules.core.flags import Flags
@@ -9,6 +9,7 @@ from kahea.modules.core.rewrite import Rewriting
 from kahea.modules.core.rpc_dns import DnsCommands
 from kahea.modules.core.rpc_network import NetworkCommands
 from kahea.modules.core.rpc_process import ProcessCommands
+from kahea.modules.core.rpc_reload import ReloadCommands
 from kahea.modules.core.runtime import RuntimeCore
 from kahea.modules.core.settings import Selecting
 from kahea.modules.core.shell import Shell
@@ -31,6 +32,7 @@ class Core(
     NetworkCommands,
     DnsCommands,
     RuntimeCore,
+    ReloadCommands,
 ):
     """Kamailio's core, as KEMI exports it: KSR.info(), KSR.is_INVITE(), KSR.setflag(), KSR.forward()..."""
 

@@ -7,6 +7,8 @@ A function's value is its return code: above 0 true, below false. None means tha
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
+from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Final
 
@@ -35,15 +37,21 @@ _BITS: Final = {
 _EVENTS: Final = {"tm:local-request": kinds.LOCAL_ROUTE, "tm:branch-failure": kinds.BRANCH_FAILURE_ROUTE}
 
 
-def compile_program(program: Program, node: Node) -> Generation:
-    """The routes of a program, for a node whose modules are loaded. Raises CfgError with every error."""
+def compile_program(program: Program, node: Node, pause: Callable[[], object] = lambda: None) -> Generation:
+    """The routes of a program, for a node whose modules are loaded. Raises CfgError with every error.
+
+    `pause` is called between routes, where others may do their work.
+    """
     scope = Scope(program, node)
     routes = program.routes()
     for route in routes:
         if scope.route_names[route.kind, route.name]:
             scope.error("duplicate-route", f"there is a {title(route)} already", route.place)
         scope.route_names[route.kind, route.name] = title(route)
-    trees = [(route, _function(scope, route)) for route in routes]
+    trees = []
+    for route in routes:
+        trees.append((route, _function(scope, route)))
+        pause()
     if scope.diagnostics:
         scope.diagnostics.sort(key=lambda d: (d.place.file, d.place.line, d.place.column))
         raise CfgError(scope.diagnostics, program.sources)
@@ -54,6 +62,7 @@ def compile_program(program: Program, node: Node) -> Generation:
         made = scope.names[tree.name]
         assert isinstance(made, FunctionType)
         functions[route.kind, route.name] = made
+        pause()
     for name in scope.recursive_routes():
         bounded = runtime.bounded(functions["request", name], node.settings.max_recursive_level)
         functions["request", name] = scope.names[scope.route_names["request", name]] = bounded
@@ -99,4 +108,5 @@ def _generation(program: Program, functions: dict[tuple[str, str], Function]) ->
         events=lambda name: functions.get(("event", name)),
         of_kind=lambda kind, name: functions.get((kind, name)),
         source=source.encode("utf-8", "surrogateescape"),
+        files=[Path(name) for name in program.sources],
     )
