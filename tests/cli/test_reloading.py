@@ -1,0 +1,50 @@
+"""`kahea run` reloads its cfg: by SIGHUP, and by itself with `--watch`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from test_cfg import CFG, answer, running
+
+WAIT = 100  # lines of the log that may come before the one waited for
+
+
+def until(read: Callable[[], str], text: str) -> str:
+    """The next line of the log that has the text."""
+    for _ in range(WAIT):
+        line = read()
+        if text in line:
+            return line
+    raise AssertionError(f"the log does not say {text!r}")
+
+
+@pytest.mark.parametrize("watch", [False, True])
+def test_a_changed_cfg_is_taken_up(tmp_path: Path, watch: bool) -> None:
+    cfg = tmp_path / "kamailio.cfg"
+    cfg.write_text("debug=2\nlog_stderror=yes\n" + CFG.replace('"Unasked"', '"One"'))
+    more = ["--watch"] if watch else []
+    with running(str(cfg), "-l", "udp:127.0.0.1:0", *more) as process:
+        assert process.stderr is not None
+        address = until(process.stderr.readline, " runs ").split()[-1]
+        assert answer(address) == "SIP/2.0 200 One"
+
+        def change(text: str, says: str) -> None:
+            new = tmp_path / "new"
+            new.write_text(text)
+            new.rename(cfg)
+            if not watch:
+                os.kill(process.pid, signal.SIGHUP)
+            assert process.stderr is not None
+            until(process.stderr.readline, says)
+
+        text = "debug=2\nlog_stderror=yes\n" + CFG
+        change(text.replace('"Unasked"', '"Two"'), "runs in place of")
+        assert answer(address) == "SIP/2.0 200 Two"
+        change(text.replace("exit;", "exit"), "reload failed")
+        assert answer(address) == "SIP/2.0 200 Two"
+        change(text.replace('"Unasked"', '"Three"'), "runs in place of")
+        assert answer(address) == "SIP/2.0 200 Three"
