@@ -120,7 +120,7 @@ class Calls:
         kinds = form.kinds if form is not None else ("str",) * len(call.arguments)
         out: list[str] = []
         for argument, kind, wanted in zip(call.arguments, kinds, function.params, strict=False):
-            code = self._integer(argument) if wanted in ("int", "long") else self._text(argument, kind)
+            code = self._integer(argument) if wanted in ("int", "long") else self._text(argument, kind, function.name)
             if code is None:
                 return None
             out.append(code)
@@ -170,10 +170,10 @@ class Calls:
         self._names.constants.setdefault(macro, value)
         return macro
 
-    def _text(self, argument: Expression, kind: object) -> str | None:
+    def _text(self, argument: Expression, kind: object, function: str) -> str | None:
         match argument:
             case String(text=text):
-                if kind == "str" and "$" in text:
+                if "$" in text and not self._by_itself(kind, function):
                     return self.format(text)
                 if isinstance(kind, str) and kind.startswith("route:"):
                     kinds = {"onreply": "reply", "route": "request"}
@@ -186,6 +186,13 @@ class Calls:
             case Word(text=text) | Select(text=text):
                 return literal(text)
         return None
+
+    @staticmethod
+    def _by_itself(kind: object, function: str) -> bool:
+        """Whether `$` is left to the function: it takes the text as it is, or evaluates it in KEMI, too."""
+        if isinstance(kind, str) and kind not in ("str", "format"):
+            return True
+        return function.startswith(("subst", "x", "evalx", "msg_iterator"))
 
     def _as_written(self, argument: Expression) -> str:
         match argument:

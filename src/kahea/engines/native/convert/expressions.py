@@ -115,6 +115,8 @@ class Expressions:
         self._flow = flow
         self._calls = calls
         self.imports: set[str] = set()
+        #: Whether the route at hand keeps the codes of calls in `rc`.
+        self.keeps_code = False
 
     # ---- calls
 
@@ -243,7 +245,7 @@ class Expressions:
 
     def _read(self, variable: str, how: str) -> Code:
         if variable in RETURN_CODES:
-            return Code("rc" if self._flow.kept else 'KSR.pv.geti("$rc")', type=INT)
+            return Code("rc" if self.keeps_code else 'KSR.pv.geti("$rc")', type=INT)
         kind = {"geti": INT, "gete": STR}.get(how, ANY)
         return Code(f"KSR.pv.{how}({literal(variable)})", type=kind)
 

@@ -3,11 +3,11 @@ what the script's own variables hold."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 from kahea.engines.native.convert.code import ANY, INT, STR
+from kahea.engines.native.convert.variables import is_own, known_type
 from kahea.engines.native.tree import (
     Assign,
     Binary,
@@ -22,6 +22,7 @@ from kahea.engines.native.tree import (
     Number,
     Program,
     Return,
+    Route,
     RouteCall,
     Statement,
     String,
@@ -34,96 +35,6 @@ from kahea.engines.native.tree import (
 
 #: The return code of the last function, by its names.
 RETURN_CODES: Final = frozenset({"$rc", "$?", "$retcode", "$(rc)", "$(?)", "$(retcode)"})
-
-#: Variables of Kamailio that hold numbers, and those that hold text.
-NUMBERS: Final = frozenset(
-    [
-        "$rc",
-        "$?",
-        "$retcode",
-        "$rs",
-        "$sp",
-        "$Rp",
-        "$Rap",
-        "$ml",
-        "$bl",
-        "$mb_len",
-        "$Ts",
-        "$TS",
-        "$Tf_s",
-        "$mi",
-        "$pp",
-        "$T_branch_idx",
-        "$T_reply_code",
-        "$err.rcode",
-        "$err.level",
-        "$branch(count)",
-        "$rz_id",
-        "$af_id",
-        "$prid",
-        "$cnt",
-        "$bf",
-        "$bF",
-        "$mf",
-        "$sf",
-    ]
-)
-TEXTS: Final = frozenset(
-    [
-        "$ru",
-        "$rU",
-        "$rd",
-        "$rz",
-        "$ou",
-        "$oU",
-        "$od",
-        "$du",
-        "$dd",
-        "$fu",
-        "$fU",
-        "$fd",
-        "$fn",
-        "$ft",
-        "$tu",
-        "$tU",
-        "$td",
-        "$tn",
-        "$tt",
-        "$ci",
-        "$cs",
-        "$ct",
-        "$ua",
-        "$rm",
-        "$rr",
-        "$si",
-        "$Ri",
-        "$Ra",
-        "$mb",
-        "$rb",
-        "$rv",
-        "$ai",
-        "$pr",
-        "$proto",
-        "$su",
-        "$sut",
-        "$br",
-        "$re",
-        "$route_uri",
-        "$hfl",
-        "$tl",
-        "$di",
-        "$dip",
-        "$au",
-        "$ad",
-        "$ar",
-        "$aU",
-        "$an",
-        "$cT",
-        "$hu",
-    ]
-)
-
-_OWN: Final = re.compile(r"\$(?:var|avp|shv|dsv|xavp|sht|def)\(|\$\((?:var|avp)\(")
 
 
 def expressions(statement: Statement) -> Iterator[Expression]:
@@ -203,6 +114,10 @@ def ends(body: tuple[Statement, ...]) -> bool:
     return False
 
 
+#: Stands for "no call in this route yet" among the identities of calls.
+_ENTRY: Final = 0
+
+
 class Flow:
     """The facts."""
 
@@ -213,8 +128,13 @@ class Flow:
         self.valued: set[str] = set()
         self._types: dict[str, str] = {}
         self._calls: dict[int, Call | RouteCall] = {}
+        #: Routes that read a return code which none of their own calls may have left, by identity.
+        self.inherits: set[int] = set()
         for route in program.routes():
-            self._codes(route.body, set())
+            self._codes(route.body, {_ENTRY})
+            if _ENTRY in self.kept:
+                self.kept.discard(_ENTRY)
+                self.inherits.add(id(route))
             for statement in walk(route.body):
                 for expression in expressions(statement):
                     self._values(expression, used=not isinstance(statement, Evaluate))
@@ -224,15 +144,14 @@ class Flow:
                 self.valued.add(target_name(call))
         self._infer(program)
 
+    def keeps(self, route: Route) -> bool:
+        """Whether a call of this route leaves its code for a later read."""
+        found = (one for statement in walk(route.body) for e in expressions(statement) for one in inside(e))
+        return any(id(one) in self.kept for one in found)
+
     def type_of(self, variable: str) -> str:
         """What a variable holds, as far as that is sure."""
-        if variable in NUMBERS:
-            return INT
-        if variable in TEXTS or variable.startswith(("$hdr(", "$sel(", "$fu{", "$(ru{", "$(fu{", "$(tu{")):
-            return INT if variable.endswith(("{s.len})", "{s.int})")) else STR
-        if variable.endswith(("{s.len})", "{s.int})")):
-            return INT
-        return self._types.get(variable, ANY)
+        return known_type(variable) or self._types.get(variable, ANY)
 
     def _values(self, expression: Expression, *, used: bool) -> None:
         for one in inside(expression):
@@ -268,7 +187,7 @@ class Flow:
             for statement in walk(route.body):
                 found = [statement, *(one for e in expressions(statement) for one in inside(e))]
                 for assign in found:
-                    if isinstance(assign, Assign) and _OWN.match(assign.target.text):
+                    if isinstance(assign, Assign) and is_own(assign.target.text):
                         given.setdefault(assign.target.text, []).append(assign.value)
         for _ in range(len(given) + 1):
             before = dict(self._types)

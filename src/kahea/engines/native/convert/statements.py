@@ -69,6 +69,9 @@ class Statements:
             leave="exit()" if called else "return",
             valued=called and route.name in self._flow.valued,
         )
+        self._expressions.keeps_code = self._flow.keeps(route)
+        if self._expressions.keeps_code and id(route) in self._flow.inherits:
+            self._f.lines.append(f"{INDENT}rc = 1")
         name = self._names.route(route.kind, route.name)
         above = self._above(route.place)
         body_at = Place(route.place.file, route.place.line, route.place.column, 0, 0)
