@@ -1,0 +1,115 @@
+"""A converted cfg puts the same messages on the wire as the cfg: both run the same calls on the virtual network."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kahea.cli.convert import converted, write
+from kahea.testing import Simulation, UserAgent
+
+STOCK = Path("/etc/kamailio/kamailio.cfg")
+SERVER = "10.0.0.9"
+
+_MADE_UP = re.compile(rb"(;branch=z9hG4bK|;tag=)[0-9a-f]{4}[0-9a-z.]+")
+
+needs_stock = pytest.mark.skipif(not STOCK.exists(), reason="Debian's kamailio is not installed")
+
+
+def calls(sim: Simulation) -> None:
+    """Registrations, calls that succeed and fail in every way that the stock cfg has a line for, and nonsense."""
+    alice = sim.ua("alice", "udp:10.0.0.1:5060", domain=SERVER)
+    bob = sim.ua("bob", "udp:10.0.0.2:5060", domain=SERVER)
+    bob.register()
+    to_bob = f"sip:bob@{SERVER}"
+
+    call = alice.invite(to_bob)
+    bob.ring().answer()
+    call.wait(200)
+    call.request("INFO")
+    sim.run(1)
+    call.bye()
+
+    call = alice.invite(to_bob)
+    bob.reject(486)
+    call.wait("final")
+    call = alice.invite(to_bob)
+    bob.reject(302, headers=[("Contact", "<sip:carol@10.0.0.3>")])
+    call.wait("final")
+    call = alice.invite(to_bob)
+    bob.reject(407, headers=[("Proxy-Authenticate", 'Digest realm="b", nonce="1"')])
+    call.wait("final")
+    call = alice.invite(to_bob)
+    bob.ring()
+    call.cancel()
+    sim.run(1)
+
+    alice.invite(to_bob)  # nobody answers
+    sim.run(200)
+    bob.received.clear()
+
+    asking(sim, alice, to_bob)
+
+
+def asking(sim: Simulation, alice: UserAgent, to_bob: str) -> None:
+    """Requests outside of calls, each for another line of the script."""
+    for method, uri, headers in (
+        ("OPTIONS", f"sip:{SERVER}", []),
+        ("OPTIONS", to_bob, []),
+        ("MESSAGE", f"sip:nobody@{SERVER}", []),
+        ("INVITE", f"sip:nobody@{SERVER}", []),
+        ("INVITE", f"sip:+3912345678@{SERVER}", []),
+        ("INVITE", f"sip:003912345678@{SERVER}", []),
+        ("INVITE", f"sip:{SERVER}", []),
+        ("INVITE", "sip:carol@other.example", []),
+        ("MESSAGE", to_bob, [("Max-Forwards", "0")]),
+        ("MESSAGE", to_bob, [("User-Agent", "friendly-scanner")]),
+        ("SUBSCRIBE", f"sip:nobody@{SERVER}", [("Event", "message-summary"), ("Expires", "60")]),
+        ("PUBLISH", to_bob, [("Event", "presence")]),
+        ("BYE", to_bob, [("To", f"<{to_bob}>;tag=gone")]),
+        ("ACK", to_bob, [("To", f"<{to_bob}>;tag=gone")]),
+        ("SUBSCRIBE", to_bob, [("To", f"<{to_bob}>;tag=gone"), ("Event", "presence")]),
+    ):
+        alice.request(method, uri, headers=headers)
+        sim.run(40)
+
+
+def wire(sim: Simulation) -> list[tuple[float, str, str, bytes]]:
+    """What went over the wire, in order, without the tags and branches that each server makes up."""
+    return [(p.sent_at, p.source.ip, p.destination.ip, _MADE_UP.sub(rb"\1", p.data)) for p in sim.trace]
+
+
+def played(script: Path, defines: dict[str, str]) -> list[tuple[float, str, str, bytes]]:
+    sim = Simulation(1)
+    sim.node(script, f"udp:{SERVER}:5060", f"tcp:{SERVER}:5060", defines=defines)
+    calls(sim)
+    assert not [e for e in sim.errors if "Traceback" in e]
+    return wire(sim)
+
+
+@needs_stock
+@pytest.mark.parametrize(
+    "defines",
+    [
+        (),
+        ("WITH_PSTN",),
+        ("WITH_VOICEMAIL",),
+        ("WITH_BLOCK3XX", "WITH_BLOCK401407"),
+        ("WITH_PSTN", "WITH_VOICEMAIL", "WITH_JSONRPC", "WITH_BLOCK3XX", "WITH_BLOCK401407"),
+    ],
+    ids=" ".join,
+)
+def test_the_stock_cfg_and_its_conversion_send_the_same(tmp_path: Path, defines: tuple[str, ...]) -> None:
+    given = dict.fromkeys(defines, "")
+    cfg = tmp_path / "kamailio.cfg"
+    text = STOCK.read_text()
+    cfg.write_text(
+        text.replace('pstn.gw_ip = ""', 'pstn.gw_ip = "10.0.0.3"').replace('srv_ip = ""', 'srv_ip = "10.0.0.4"')
+    )
+    write(converted(cfg, given), tmp_path / "python", "kamailio")
+    native = played(cfg, given)
+    python = played(tmp_path / "python" / "kamailio.py", {})
+    assert python == native
+    assert len(native) > 100
