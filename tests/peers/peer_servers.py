@@ -66,9 +66,12 @@ class ServerProcess:
         if self.kind == "kahea":
             script = [] if self.script is None else [str(self.script)]
             return [sys.executable, "-m", "kahea", "run", *script, *listen, *self.more]
-        cfg = self.directory / "kamailio.cfg"
-        load = "\n".join(f'loadmodule "{name}.so"' for name in MODULES.split())
-        cfg.write_text(CONFIGURATION.format(modules=load, script=self.script or DEFAULT_SCRIPT))
+        if self.script is not None and self.script.suffix == ".cfg":
+            cfg = self.script
+        else:
+            cfg = self.directory / "kamailio.cfg"
+            load = "\n".join(f'loadmodule "{name}.so"' for name in MODULES.split())
+            cfg.write_text(CONFIGURATION.format(modules=load, script=self.script or DEFAULT_SCRIPT))
         run = str(self.directory)
         return [
             "kamailio",
@@ -85,6 +88,7 @@ class ServerProcess:
             "-w",
             run,
             *listen,
+            *self.more,
         ]
 
     def __enter__(self) -> ServerProcess:

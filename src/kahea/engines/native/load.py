@@ -301,7 +301,9 @@ class _Loader:
             return self._evaluated(node, value.text) if node.evaluated else value.text
         number = _number(value)
         if number is None:
-            self._error(value, "bad-value", f"{node.name} takes a number or a string in quotes, not {_shown(value)}")
+            hint = f"{value.text} is not defined" if isinstance(value, Word) and value.text.isupper() else ""
+            what = f"{node.name} takes a number or a string in quotes, not {_shown(value)}"
+            self._error(value, "bad-value", what, hint)
         return number
 
     def _module_parameter(self, node: ModParam, module: str, name: str, given: int | str) -> None:

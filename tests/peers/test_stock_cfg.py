@@ -1,0 +1,85 @@
+"""Debian's own kamailio.cfg, unmodified: two phones register with it and call each other."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from baresip_phone import MISSING, Phone
+from peer_servers import ServerProcess
+
+STOCK = Path("/etc/kamailio/kamailio.cfg")
+pytestmark = pytest.mark.skipif(not STOCK.exists(), reason=f"there is no {STOCK} (Debian: kamailio)")
+
+
+@pytest.fixture(params=["kahea", "kamailio"])
+def stock(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server that runs the file; Kamailio, to prove the test."""
+    more = ["-E", "-Y", str(tmp_path)] if request.param == "kahea" else []
+    with ServerProcess(request.param, tmp_path, STOCK, *more) as running:
+        yield running
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_two_phones_call_each_other(stock: ServerProcess, tmp_path: Path, transport: str) -> None:
+    with ExitStack() as stack:
+        alice, bob = (stack.enter_context(Phone(user, stock.port, transport, tmp_path)) for user in ("alice", "bob"))
+        alice.registered()
+        bob.registered()
+        alice.tell("dial", bob.uri)
+        alice.until("CALL_ESTABLISHED")
+        bob.until("CALL_ESTABLISHED")
+        bob.tell("hangup")
+        assert alice.until("CALL_CLOSED")["peeruri"].startswith("sip:bob@")
+    accounted = re.findall(r"ACC: transaction answered: .*?;method=(\w+);.*src_user=alice", stock.log())
+    assert accounted == ["INVITE"], stock.log()
+
+
+#: Method and Request-URI (`ME` is the server), further headers, and the status line of the first final answer.
+ANSWERS = [
+    ("OPTIONS", "sip:ME", "", "200 Keepalive"),
+    ("INVITE", "sip:nobody@ME", "", "404 Not Found"),
+    ("INVITE", "sip:ME", "", "484 Address Incomplete"),
+    ("INVITE", "sip:nobody@elsewhere.example", "", "403 Not relaying"),
+    ("MESSAGE", "sip:nobody@ME", "", "404 Not Found"),
+    ("PUBLISH", "sip:nobody@ME", "Event: presence\r\n", "404 Not here"),
+    ("SUBSCRIBE", "sip:nobody@ME", "", "404 Not Found"),
+    ("BYE", "sip:nobody@ME", "", "404 Not here"),
+    ("REGISTER", "sip:ME", "Contact: <sip:a@192.0.2.1>\r\nExpires: 60\r\n", "200 OK"),
+    ("INVITE", "sip:nobody@ME", "Max-Forwards: 0\r\n", "483 Too Many Hops"),
+    ("INVITE", "sip:nobody@ME", "Route: <sip:192.0.2.1;lr>\r\n", "404 Not Found"),
+    ("INVITE", "sip:nobody@127.0.0.1:0", "", "400 Bad Request"),
+]
+
+
+def test_what_it_answers(stock: ServerProcess) -> None:
+    """What its routes say themselves, without anybody behind it."""
+    found = []
+    with socket.socket(type=socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        s.settimeout(5)
+        for number, (method, uri, headers, _) in enumerate(ANSWERS):
+            to = ";tag=there" if method == "BYE" else ""
+            limit = "" if "Max-Forwards" in headers else "Max-Forwards: 70\r\n"
+            text = (
+                f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{s.getsockname()[1]};branch=z9hG4bK{number}\r\n"
+                f"From: <sip:alice@ME>;tag=here\r\nTo: <sip:alice@ME>{to}\r\nCall-ID: {number}@test\r\n"
+                f"CSeq: 1 {method}\r\n{limit}{headers}Content-Length: 0\r\n\r\n"
+            )
+            text = text.replace("ME", f"127.0.0.1:{stock.port}")
+            s.sendto(text.encode(), ("127.0.0.1", stock.port))
+            try:
+                answer = s.recv(65535).decode()
+                while answer.startswith("SIP/2.0 1") or f"\nCall-ID: {number}@test" not in answer:
+                    answer = s.recv(65535).decode()
+            except TimeoutError:
+                answer = "SIP/2.0 nothing\r\n"
+            if method == "INVITE":
+                s.sendto(text.replace("INVITE", "ACK").encode(), ("127.0.0.1", stock.port))
+            found.append((method, uri, headers, answer.partition("\r\n")[0].removeprefix("SIP/2.0 ")))
+    assert found == ANSWERS
