@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from peer_servers import HOST, free_port
+from peer_servers import HOST, free_pair, free_port
 
 MODULES = next(iter(Path("/usr/lib").glob("**/baresip/modules")), None)
 #: Why there is no phone here, or "".
@@ -47,7 +47,8 @@ class Phone:
         self._directory = directory / user
         self._directory.mkdir()
         rtp = free_port() & ~1
-        values = {"host": HOST, "sip": free_port(), "rtp": rtp, "rtp_end": rtp + 20}
+        # It binds the next port, too, for TLS.
+        values = {"host": HOST, "sip": free_pair(), "rtp": rtp, "rtp_end": rtp + 20}
         text = CONFIG.format(**values, modules=MODULES, control=self._control)
         (self._directory / "config").write_text(text)
         account = f"<{self.uri};transport={transport}>;auth_pass=none;regint=60;answermode=auto"

@@ -49,6 +49,19 @@ def free_port() -> int:
             return port
 
 
+def free_pair() -> int:
+    """A free port with the next one free, too."""
+    while True:
+        port = free_port()
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind((HOST, port + 1))
+                udp.bind((HOST, port + 1))
+            except OSError:
+                continue
+            return port
+
+
 class ServerProcess:
     """A server as a person starts it, on UDP and TCP of one loopback port. A context."""
 
