@@ -10,16 +10,15 @@ import tempfile
 from pathlib import Path
 
 from . import all_flows
-from .servers import Kahea, Kamailio
-from .stages import FLOWS, perform_all
-
-TRACES = Path(__file__).parent / "traces"
+from .servers import Kahea, Kamailio, NativeKahea, NativeKamailio
+from .stages import FLOWS, NATIVE_TRACES, TRACES, perform_all, recorded
 
 
 def main() -> int:
     """Print each flow's trace, record it, or show how it differs from the record."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--server", choices=["kamailio", "kahea"], default="kamailio")
+    kinds = {each.kind: each for each in (Kamailio, Kahea, NativeKamailio, NativeKahea)}
+    parser.add_argument("--server", choices=kinds, default="kamailio")
     parser.add_argument("--record", action="store_true", help="keep the traces as what must be (Kamailio only)")
     parser.add_argument("--show", action="store_true", help="print the traces")
     parser.add_argument("--log", action="store_true", help="print the server's log")
@@ -27,7 +26,7 @@ def main() -> int:
     options = parser.parse_args()
     all_flows.load()
     chosen = [f for name, f in FLOWS.items() if not options.flows or name in options.flows]
-    kind = Kahea if options.server == "kahea" else Kamailio
+    kind = kinds[options.server]
     with tempfile.TemporaryDirectory() as directory:
         outcomes = asyncio.run(perform_all(kind, chosen, Path(directory)))
         if options.log:
@@ -36,7 +35,7 @@ def main() -> int:
     bad = 0
     seen: set[str] = set()
     for name, outcome in outcomes.items():
-        record = TRACES / f"{name}.txt"
+        record = recorded(name, native=options.server.startswith("native"))
         if options.show:
             print(f"##### {name}\n{outcome.trace}")
         if outcome.error:
@@ -46,6 +45,12 @@ def main() -> int:
             bad += 1
         elif options.record and kind is Kamailio:
             record.write_text(outcome.trace)
+        elif options.record and kind is NativeKamailio:
+            # Most are the same as a KEMI script's.
+            of_its_own = NATIVE_TRACES / f"{name}.txt"
+            of_its_own.unlink(missing_ok=True)
+            if (TRACES / f"{name}.txt").read_text() != outcome.trace:
+                of_its_own.write_text(outcome.trace)
         elif record.exists() and record.read_text() != outcome.trace:
             bad += 1
             print(f"DIFFERS {name}")

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,9 @@ MODULES = (
     "kex", "corex", "tm", "tmx", "sl", "rr", "pv", "maxfwd", "usrloc", "registrar",
     "textops", "siputils", "xlog", "sanity", "kemix",
 )  # fmt: skip
+
+#: What the same scripts need in Kamailio's own language.
+NATIVE_MODULES = tuple(name for name in MODULES if name != "kemix")
 
 #: Timers of tm in milliseconds, short so that a flow takes a second or two.
 FR, FR_INV, RETR1, RETR2 = 1000, 2000, 200, 400
@@ -170,6 +173,11 @@ class Kamailio(Server):
         return "" if found else "Kamailio's app_python3 is not installed"
 
     def configuration(self) -> str:
+        python = [("app_python3", "load", str(HERE / self.setup.script))]
+        return self.cfg((*MODULES, "app_python3"), python) + 'cfgengine "python"\n'
+
+    def cfg(self, modules: Sequence[str], more: list[tuple[str, str, int | str]]) -> str:
+        """What a cfg says before its routes."""
         lines = ["#!KAMAILIO", "log_stderror=yes", "debug=2", "fork=yes", "children=1", "tcp_children=1"]
         lines += ["memdbg=5", "memlog=5", "disable_sctp=yes", 'alias="test.example"']
         for key, value in self.setup.all_settings().items():
@@ -179,12 +187,11 @@ class Kamailio(Server):
             host, port = self.addresses[key]
             extra = f" advertise {advertised}" if advertised else ""
             lines.append(f"listen={key.rstrip('6')}:{bracket(host)}:{port}{extra}")
-        lines += [f'loadmodule "{name}.so"' for name in (*MODULES, "app_python3")]
-        parameters = [*self.setup.all_parameters(), ("app_python3", "load", str(HERE / self.setup.script))]
-        for module, key, value in parameters:
+        lines += [f'loadmodule "{name}.so"' for name in modules]
+        for module, key, value in [*self.setup.all_parameters(), *more]:
             shown = value if isinstance(value, int) else f'"{value}"'
             lines.append(f'modparam("{module}", "{key}", {shown})')
-        return "\n".join([*lines, 'cfgengine "python"', ""])
+        return "\n".join([*lines, ""])
 
     def command(self) -> list[str]:
         cfg = self.directory / "kamailio.cfg"
@@ -232,6 +239,42 @@ class Kahea(Server):
             spec = f"{key.rstrip('6')}:{bracket(host)}:{port}"
             command += ["-l", spec + (f"/{advertised}" if advertised else "")]
         return command
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(HERE.parents[1] / "src")}
+
+
+class NativeKamailio(Kamailio):
+    """The oracle in its own language: the script's twin, `script_*.cfg`."""
+
+    kind = "native_kamailio"
+    number = 3
+
+    @staticmethod
+    def missing() -> str:
+        """Why it can't be run here, or an empty string."""
+        return "" if shutil.which("kamailio") else "the kamailio binary is not installed"
+
+    def configuration(self) -> str:
+        routes = (HERE / self.setup.script).with_suffix(".cfg").read_text()
+        return self.cfg(NATIVE_MODULES, []) + routes
+
+
+class NativeKahea(NativeKamailio):
+    """The server under test, with the very cfg that Kamailio is given."""
+
+    kind = "native_kahea"
+    number = 4
+
+    @staticmethod
+    def missing() -> str:
+        """Why it can't be run here, or an empty string."""
+        return ""
+
+    def command(self) -> list[str]:
+        cfg = self.directory / "kamailio.cfg"
+        cfg.write_text(self.configuration())
+        return [sys.executable, "-m", "kahea", "run", str(cfg)]
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "PYTHONPATH": str(HERE.parents[1] / "src")}

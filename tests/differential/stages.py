@@ -11,6 +11,10 @@ from .normal import trace
 from .peers import Stage
 from .servers import Server, Setup
 
+#: What Kamailio sent in each flow under the KEMI scripts, and in its own language where that differs.
+TRACES = Path(__file__).parent / "traces"
+NATIVE_TRACES = TRACES / "native"
+
 Play = Callable[[Stage], Awaitable[None]]
 
 
@@ -32,6 +36,12 @@ class Outcome:
 
 
 FLOWS: dict[str, Flow] = {}
+
+
+def recorded(name: str, *, native: bool = False) -> Path:
+    """The record of a flow."""
+    of_its_own = NATIVE_TRACES / f"{name}.txt"
+    return of_its_own if native and of_its_own.exists() else TRACES / f"{name}.txt"
 
 
 def flow(setup: Setup) -> Callable[[Play], Play]:

@@ -370,4 +370,19 @@ TM = [
     Case(t('t_uac_send("OPTIONS", "sip:x@@SINK", "", "", "From: <sip:a@b>;tag=1\\r\\nTo: <sip:x@y>\\r\\n", "")')),
 ]
 
+DROP_ALL = "branch_route[DROP] { drop; }"
+NO_CAROL = r'branch_route[NO_CAROL] { append_hf("X-I: $T_branch_idx\r\n"); if ($rU == "carol") drop; }'
+TM += [
+    Case('append_branch("sip:carol@@SINK"); t_on_branch("DROP");' + t("t_relay()"), routes=DROP_ALL),
+    Case(
+        'append_branch("sip:carol@@SINK"); append_branch("sip:dave@@SINK"); t_on_branch("NO_CAROL");' + t("t_relay()"),
+        routes=NO_CAROL,
+    ),
+    Case('$du = "sip:nonexistent.invalid"; if (!t_relay()) sl_reply_error();'),
+    Case('$du = "sip:127.0.0.1:9;transport=sctp";' + t("t_relay()")),
+    Case('$du = "garbage";' + t("t_relay()")),
+    Case('$ru = "garbage";' + t("t_relay()")),
+    Case(each("t_relay()", "t_relay()")),
+]
+
 CASES = [*CORE, *KEX, *MAXFWD, *RR, *PATH, *SL, *COREX, *REGISTRAR, *TM]

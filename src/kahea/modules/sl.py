@@ -74,9 +74,6 @@ class Sl(Module):
         self._sent["sent_replies" if sent > 0 else "failures"] += 1
         if sent > 0:
             self._sent[_counted_as(code)] += 1
-        if sent > 0 and run.tm is not None:
-            # The caller has been told: the transaction need not tell of its failure, too.
-            run.tm.error = None
         if sent > 0 and self.event_callback_lres_sent:
             self._call(self.event_callback_lres_sent, "sl:local-response", run.msg)
         return sent
@@ -100,7 +97,15 @@ class Sl(Module):
         """As send_reply; mode 1 forces a stateless reply."""
         return self.sl_send_reply(run, code, reason) if mode & 1 else self.send_reply(run, code, reason)
 
-    @native(routes=REQUEST_ROUTE)
+    @native(name="sl_reply_error", routes=REQUEST_ROUTE)
+    def sl_reply_error_native(self, run: Run) -> int:
+        """A stateless reply that tells of the last failure to forward, else a 500."""
+        error = getattr(run.tm, "error", None)
+        if error is None:
+            return self.sl_reply_error(run)
+        status, reason, number = error
+        return self.sl_send_reply(run, status, f"{reason} ({number}/SL)")
+
     @function
     def sl_reply_error(self, run: Run) -> int:
         """A stateless 500, with the words that Kamailio has for a KEMI script: it does not tell why."""
@@ -152,7 +157,7 @@ class Sl(Module):
     def _error(self, run: Run) -> tuple[int, str]:
         """What to say of the failure that the tm module noted, in Kamailio's words."""
         error = getattr(run.tm, "error", None)
-        return error if error is not None else (500, "I'm terribly sorry, server error occurred")
+        return error[:2] if error is not None else (500, "I'm terribly sorry, server error occurred")
 
     def _call(self, name: str, event: str, msg: Message) -> None:
         self.node.call_route(name, event, msg)

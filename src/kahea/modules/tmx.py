@@ -142,7 +142,7 @@ class Tmx(Module):
         if t.freed or t.status >= 200 or t.is_pending or t.suspended:
             return
         error = run.tm.error if run.tm is not None else None
-        code, reason = error if error is not None else (500, "Server Internal Error")
+        code, reason = error[:2] if error is not None else (500, "Server Internal Error")
         if t.cancelled:
             code, reason = 487, "Request Terminated"
         self.node.layer.reply(t, code, wire(reason))

@@ -432,6 +432,10 @@ class Node(Dispatcher):
         """Where a URI is sent, in order (RFC 3263); empty if nowhere. May wait."""
         return self.targets.of_uri(uri, send_sock, connection_id, received_on)
 
+    def lacks_listener(self, uri: bytes) -> bool:
+        """Whether there is no listener for the protocol that a URI calls for."""
+        return self.targets.lacks_listener(uri)
+
     def stream_instead(self, msg: Message, address: Address) -> Destination | None:
         """The stream destination for a request too large for a datagram, None to send it as it is."""
         proto = msg.facets.get("udp_mtu_try_proto", self.settings.udp_mtu_try_proto)

@@ -99,8 +99,6 @@ class Targets:
             log.info("no destination for a %s URI", parsed.scheme.decode("ascii", "replace"))
             return ()
         proto = self._protocol(parsed, forced)
-        if proto < 0:
-            return ()
         host = parsed.param(b"maddr") or parsed.host
         key = (host, parsed.port, proto, forced, received_on)
         known = self._known.get(key)
@@ -117,11 +115,19 @@ class Targets:
             return (Destination(first.listener, first.address, connection_id), *known[1:])
         return known
 
+    def lacks_listener(self, uri: bytes) -> bool:
+        """Whether a URI calls for a protocol that no listener has: why `of_uri` found nothing."""
+        try:
+            proto = self._protocol(parse_uri(uri), None)
+        except ParseError:
+            return False
+        return proto > 0 and all(listener.proto != proto for listener in self._node.listeners)
+
     @staticmethod
     def _protocol(uri: Uri, forced: object | None) -> int:
-        """The URI's protocol, 0 if it leaves the choice open, -1 if unknown."""
+        """The URI's protocol, 0 if it leaves the choice open, as with a transport that nobody knows."""
         name = uri.transport
-        proto = PROTO_IDS.get(name.decode("ascii", "replace"), -1) if name else 0
+        proto = PROTO_IDS.get(name.decode("ascii", "replace"), 0) if name else 0
         if uri.scheme == b"sips":
             proto = _SECURE.get(proto, proto) if proto > 0 else P_TLS
         if proto == 0 and isinstance(forced, Listener):

@@ -11,9 +11,11 @@ from kahea.tm.transaction import Transaction
 
 E_NO_DESTINATION: Final = -478
 E_SEND: Final = -477
-E_BAD_URI: Final = -8
+E_BAD_URI: Final = -400
+E_NO_BRANCH: Final = -1
+E_DROPPED: Final = -6
+E_NO_SOCKET: Final = -7
 E_TOO_MANY_BRANCHES: Final = -9
-E_NO_BRANCH: Final = -10
 
 def via_line(listener: Listener, branch_id: bytes, msg: Message | None) -> bytes: ...
 def forward(

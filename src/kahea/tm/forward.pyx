@@ -22,9 +22,11 @@ log = logging.getLogger("kahea.tm")
 # Kamailio's codes for the ways in which forwarding can fail.
 E_NO_DESTINATION = -478
 E_SEND = -477
-E_BAD_URI = -8
+E_BAD_URI = -400
+E_NO_BRANCH = -1
+E_DROPPED = -6
+E_NO_SOCKET = -7
 E_TOO_MANY_BRANCHES = -9
-E_NO_BRANCH = -10
 
 cdef unsigned long long FNV_PRIME = 0x100000001B3ULL
 cdef unsigned long long FNV_BASIS = 0xCBF29CE484222325ULL
@@ -148,7 +150,7 @@ cdef int _add(TransactionLayer layer, Transaction t, Message msg, bytes uri, byt
     else:
         found = _place(layer, msg, _next_hop(uri, dst_uri, path), sock, branch.connection_id)
     if not found:
-        return E_NO_DESTINATION
+        return E_NO_SOCKET if layer.hooks.lacks_listener(_next_hop(uri, dst_uri, path)) else E_NO_DESTINATION
     first = found[0]
     branch.listener = first[0]
     if msg._facets is not None:
@@ -182,6 +184,18 @@ cdef int _add(TransactionLayer layer, Transaction t, Message msg, bytes uri, byt
     return 1
 
 
+cdef int _add_or_not(TransactionLayer layer, Transaction t, Message msg, bytes uri, bytes dst_uri, bytes path,
+                     object sock, unsigned int flags, Target target, object destination, list added) except? -99:
+    """As `_add`; a branch that is not to be sent leaves its index to the next."""
+    cdef Py_ssize_t known = len(t.branches)
+    cdef int code = _add(layer, t, msg, uri, dst_uri, path, sock, flags, target, destination, added)
+    if code == 0:
+        code = E_DROPPED
+    if code < 0 and len(t.branches) == known + 1:
+        t.branches.pop()
+    return code
+
+
 cpdef int forward(TransactionLayer layer, Transaction t, Message msg, destination=None) except? -99:
     """Fork to the current Request-URI (unless it was forked to already) and the added branches.
 
@@ -207,7 +221,7 @@ cpdef int forward(TransactionLayer layer, Transaction t, Message msg, destinatio
     edits = msg.edits_snapshot() if restore else None
     if msg.uri_fresh:
         msg.uri_fresh = False
-        code = _add(layer, t, msg, uri, dst_uri, path, sock, flags, None, destination, added)
+        code = _add_or_not(layer, t, msg, uri, dst_uri, path, sock, flags, None, destination, added)
         if code < 0:
             result = code
         if restore:
@@ -219,8 +233,9 @@ cpdef int forward(TransactionLayer layer, Transaction t, Message msg, destinatio
             msg.path = target.path
             msg.send_sock = target.sock
             msg.bflags = target.flags
-            code = _add(layer, t, msg, target.uri, target.dst_uri, target.path,
-                        target.sock if target.sock is not None else sock, target.flags, target, destination, added)
+            code = _add_or_not(layer, t, msg, target.uri, target.dst_uri, target.path,
+                               target.sock if target.sock is not None else sock, target.flags, target, destination,
+                               added)
             if code < 0:
                 result = code
             msg.edits_restore(edits)

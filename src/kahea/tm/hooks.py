@@ -67,6 +67,9 @@ class Hooks(Protocol):
         They are sent to from `send_sock`, else from the listener the request came on, if it fits, else the first.
         """
 
+    def lacks_listener(self, uri: bytes) -> bool:
+        """Whether there is no listener for the protocol that a URI calls for."""
+
     def stream_instead(self, msg: Message, address: Address) -> Destination | None:
         """The stream destination for a request too large for a datagram, or None."""
 

@@ -54,9 +54,13 @@ class Headers(Module):
             return -1
         return 1 if any(regex.search(text(h.name)) for h in run.msg.headers()) else -1
 
-    @function
-    @native(header_name)
+    @native(header_name, name="remove_hf")
     @native("str", name="remove_hf_pv")
+    def remove_hf_native(self, run: Run, name: str) -> int:
+        """Remove all headers of a name; -1 if there are none."""
+        return remove_named(run, name) if headers_named(run, name) else -1
+
+    @function
     def remove_hf(self, run: Run, name: str) -> int:
         """Remove all headers of a name; 1 also if there are none, -1 for a bad name."""
         return remove_named(run, name)

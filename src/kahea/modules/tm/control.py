@@ -130,7 +130,7 @@ class Control(Module):
     def t_reply_error(self, run: Run) -> int:
         """A reply that tells of the last failure to forward."""
         error = run.tm.error if run.tm is not None else None
-        code, reason = error if error is not None else (self.default_code, self.default_reason)
+        code, reason = error[:2] if error is not None else (self.default_code, self.default_reason)
         return self.t_send_reply(run, code, reason)
 
     @native(routes=REQUEST_ROUTE)

@@ -45,7 +45,7 @@ class Relay(Module):
         assert t is not None
         error = run.tm.error if run.tm is not None else None
         if error is not None and not run.tm.no_internal_reply and not t.local:
-            self.node.layer.reply(t, error[0], wire(f"{error[1]} ({error[0]}/TM)"))
+            self.node.layer.reply(t, error[0], wire(f"{error[1]} ({error[2]}/TM)"))
         else:
             self.node.layer.release(t)
 

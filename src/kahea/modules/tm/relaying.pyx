@@ -28,18 +28,22 @@ cdef int IN_FAILURE = _run.FAILURE_ROUTE | _run.BRANCH_FAILURE_ROUTE
 # What a Request-URI may be; for another there is no transaction.
 cdef frozenset SCHEMES = frozenset((b"sip", b"sips", b"tel", b"tels", b"urn"))
 
-# What the caller is told when a request can't be forwarded.
+# What the caller is told when a request can't be forwarded: status, reason, and the number behind the reason.
 cdef dict ERRORS = {
-    _forward.E_NO_DESTINATION: (478, "Unresolvable destination"),
-    _forward.E_SEND: (477, "Unfortunately error on sending to next hop occurred"),
-    _forward.E_BAD_URI: (400, "Bad Request"),
-    _forward.E_TOO_MANY_BRANCHES: (500, "Too many branches"),
-    _forward.E_NO_BRANCH: (500, "I'm terribly sorry, server error occurred"),
+    _forward.E_NO_DESTINATION: (478, "Unresolvable destination", 478),
+    _forward.E_SEND: (477, "Unfortunately error on sending to next hop occurred", 477),
+    _forward.E_BAD_URI: (400, "Bad Request", 400),
+    _forward.E_TOO_MANY_BRANCHES: (500, "Too many branches", 500),
+    **{
+        code: (500, "I'm terribly sorry, server error occurred", -code)
+        for code in (_forward.E_NO_BRANCH, _forward.E_DROPPED, _forward.E_NO_SOCKET)
+    },
 }
+cdef int BAD_URI = _forward.E_BAD_URI
 # The code where the script asked for no reply of ours.
 cdef enum:
     SILENT = -4
-cdef tuple SERVER_ERROR = (500, "Server Internal Error")
+cdef tuple SERVER_ERROR = (500, "Server Internal Error", 500)
 
 
 cdef class Relaying:
@@ -70,14 +74,18 @@ cdef class Relaying:
         """A transaction for the run's request, with what the script asked for; None if there can't be one."""
         return self.make(run)
 
-    cdef Transaction make(self, Run run):
-        cdef Transaction t
+    cdef bint is_target(self, Message msg) except -1:
+        """Whether a Request-URI is one that there can be a transaction for."""
         cdef Uri target
         try:
-            target = parse_uri(run.msg.get_uri())
+            target = parse_uri(msg.get_uri())
         except ParseError:
-            return None
-        if not target.is_sip and target.scheme not in SCHEMES:
+            return False
+        return target.is_sip or target.scheme in SCHEMES
+
+    cdef Transaction make(self, Run run):
+        cdef Transaction t
+        if not self.is_target(run.msg):
             return None
         t = self.layer.new_transaction(run.msg)
         if t is None:
@@ -117,6 +125,8 @@ cdef class Relaying:
                     return done
             t = self.make(run)
             if t is None:
+                if not self.is_target(msg):
+                    return self.fail(run, BAD_URI)
                 pending(run).error = SERVER_ERROR
                 return -1
         return self.forward(run, t, destination, flags)
@@ -149,8 +159,8 @@ cdef class Relaying:
         if options.no_internal_reply:
             return SILENT
         if t is not None and not self.delayed_reply and not options.no_internal_reply and run.kind == IN_REQUEST:
-            status, reason = options.error
-            self.layer.reply(t, status, wire(f"{reason} ({status}/TM)"))
+            status, reason, number = options.error
+            self.layer.reply(t, status, wire(f"{reason} ({number}/TM)"))
         return code
 
     cdef int relay_ack(self, Run run, object destination) except? -99:
