@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import greenlet
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
@@ -14,6 +15,9 @@ DIRECTIVES = {
     "freethreading_compatible": False,
 }
 
+# Where `greenlet/greenlet.h` lies.
+GREENLET = str(Path(greenlet.__file__).parents[1])
+
 # For a quick rebuild of one part: KAHEA_BUILD_ONLY=tm/ python setup.py build_ext --inplace
 ONLY = os.environ.get("KAHEA_BUILD_ONLY", "")
 
@@ -22,7 +26,7 @@ def extension(path: Path) -> Extension:
     """One extension module per `.pyx`, named by its place below `src`."""
     name = ".".join(path.with_suffix("").parts[1:])
     flags = os.environ.get("KAHEA_CFLAGS", "-O2 -fno-plt -Wall").split()
-    return Extension(name, [str(path)], extra_compile_args=flags)
+    return Extension(name, [str(path)], include_dirs=[GREENLET], extra_compile_args=flags)
 
 
 setup(

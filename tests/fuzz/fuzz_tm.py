@@ -171,7 +171,7 @@ class Theatre:
 
 def vars_of(layer: object) -> dict[str, int]:
     """The sizes of the layer's tables."""
-    return {name: len(getattr(layer, name)) for name in ("by_stem", "by_key", "by_dialog", "by_label")}
+    return {name: len(getattr(layer, name)) for name in ("by_label", "requests")}
 
 
 def _seconds(text: bytes) -> float:

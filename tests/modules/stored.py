@@ -96,7 +96,7 @@ class Server:
             CALLER, wire, 7 if wire is self.stream else 0, 0.0, 1,
         )  # fmt: skip
         before = len(wire.sent)
-        self.node.pool.run(self.node.route_request, msg)
+        self.node.pool.run(self.node.run_route, msg)
         async with asyncio.timeout(20):
             await done
         callid = msg.callid

@@ -314,7 +314,7 @@ class Ours:
             source.ip_bytes, source.port, local.ip_bytes, local.port, wire.proto,
             source, wire, 7 if stream else 0, 0.0, 1,
         )  # fmt: skip
-        self.node.pool.run(self.node.route_request if msg.is_request else self.node.route_response, msg)
+        self.node.pool.run(self.node.run_route, msg)
 
     def run(self, code: str, message: str, at: str = "@UDP") -> Outcome:
         """Run one case; `at` is the listener that gets the message."""

@@ -33,7 +33,7 @@ def check_freed(simulation: Simulation, node: VirtualNode) -> None:
     """When all timers have run, nothing is left of any transaction."""
     simulation.finish(within=2000)
     layer = node.node.layer
-    tables = {name: len(getattr(layer, name)) for name in ("by_stem", "by_key", "by_dialog", "by_label")}
+    tables = {name: len(getattr(layer, name)) for name in ("by_label", "requests")}
     assert not any(tables.values()), f"left in the tables: {tables}"
     assert layer.waiting == 0
     assert node.node.pool.in_flight == 0

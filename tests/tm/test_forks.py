@@ -236,4 +236,4 @@ def test_a_node_counts_what_passed(kahea: Simulation) -> None:
     assert (layer.created, layer.completed_2xx, layer.waiting) == (1, 1, 1)
     kahea.finish()
     assert (layer.waiting, len(layer)) == (0, 0)
-    assert [len(table) for table in (layer.by_stem, layer.by_key, layer.by_dialog, layer.by_label)] == [0, 0, 0, 0]
+    assert [len(table) for table in (layer.by_label, layer.requests)] == [0, 0]

@@ -57,9 +57,13 @@ cdef class Listener:
     cdef bytes _advertised_host
     cdef int _advertised_port
     cdef public str agname
-    cdef bytes _via_host  # computed when first asked for, dropped when one of its parts is set
+    # Computed when first asked for, dropped when one of their parts is set.
+    cdef bytes _via_host
+    cdef bytes _via_start
     cdef str _uri
 
+    cdef bytes place(self)
+    cdef bytes via_start(self)
     cpdef bint send(self, bytes data, Address to, long connection_id=*)
     cpdef object flush(self)
 

@@ -197,7 +197,7 @@ cdef class Listener:
     @address.setter
     def address(self, Address value not None):
         self._address = value
-        self._via_host = None
+        self._via_host = self._via_start = None
         self._uri = None
 
     @property
@@ -208,7 +208,7 @@ cdef class Listener:
     @advertised_host.setter
     def advertised_host(self, bytes value not None):
         self._advertised_host = value
-        self._via_host = None
+        self._via_host = self._via_start = None
 
     @property
     def advertised_port(self):
@@ -218,18 +218,28 @@ cdef class Listener:
     @advertised_port.setter
     def advertised_port(self, int value):
         self._advertised_port = value
-        self._via_host = None
+        self._via_host = self._via_start = None
 
-    @property
-    def via_host(self):
-        """host:port for Via and Record-Route: the advertised ones if set. A port 5060 that was not advertised is left
-        out, as Kamailio does."""
+    cdef bytes place(self):
+        """As `via_host`."""
         if self._via_host is None:
             host = self._advertised_host or self._address.host
             if self._advertised_port or self._address.port != 5060:
                 host = b"%b:%d" % (host, self._advertised_port or self._address.port)
             self._via_host = host
         return self._via_host
+
+    cdef bytes via_start(self):
+        """Our Via header up to the branch's value."""
+        if self._via_start is None:
+            self._via_start = b"Via: SIP/2.0/%b %b;branch=" % (self.proto_name.upper().encode(), self.place())
+        return self._via_start
+
+    @property
+    def via_host(self):
+        """host:port for Via and Record-Route: the advertised ones if set. A port 5060 that was not advertised is left
+        out, as Kamailio does."""
+        return self.place()
 
     @property
     def uri(self):

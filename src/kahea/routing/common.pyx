@@ -86,7 +86,7 @@ cdef class LetterTest:
 
 def has_totag(Run run not None):
     """1 if To has a tag, else -1."""
-    return 1 if run.msg.get_to().span.tag_len > 0 else -1
+    return 1 if run.msg.to_addr().tag_len > 0 else -1
 
 
 cdef class HopCount:

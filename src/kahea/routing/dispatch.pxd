@@ -2,6 +2,7 @@
 
 from kahea.routing.tally cimport Tally
 from kahea.sip.message cimport Message
+from kahea.sip.uri cimport Uri
 from kahea.tm.layer cimport TransactionLayer
 from kahea.tm.transaction cimport Branch, Transaction
 
@@ -35,10 +36,15 @@ cdef class Pool:
     cdef readonly long in_flight
     cdef list _idle
     cdef object _body  # what a worker does, bound once
-    cdef object _next  # handed to the worker that is switched to
+    # Handed to the worker that is switched to: any work, or a message for a dispatcher's route.
+    cdef object _next
     cdef tuple _args
+    cdef Dispatcher _dispatcher
+    cdef Message _msg
 
     cdef bint start(self, object work, tuple args) except -1
+    cdef bint start_route(self, Dispatcher dispatcher, Message msg) except -1
+    cdef int _switch(self) except -1
 
 
 cdef class View:
@@ -52,8 +58,16 @@ cdef class Method:
     cdef object invoke(self, Run run)
 
 
+cdef class Routes:
+    cdef public object request
+    cdef public object reply
+    cdef public object onsend
+    cdef public object pre_routing
+
+
 cdef class Asked:
     cdef dict _asked
+    cdef long _epoch
 
     cpdef bint check(self, object host, int port=*, int proto=*) except -1
 
@@ -61,7 +75,7 @@ cdef class Asked:
 cdef class Dispatcher:
     cdef readonly TransactionLayer layer
     cdef readonly Pool pool
-    cdef public object routes
+    cdef public Routes routes
     cdef public bint draining
     cdef public bint accept_aliases
     cdef public bint strict
@@ -78,12 +92,18 @@ cdef class Dispatcher:
     cdef readonly long forwarded_requests
     cdef public Asked myself
     cdef long _messages
-    cdef object _route_request  # the bound methods, made once
-    cdef object _route_response
+    cdef bint _system_time
 
+    cdef double _wall(self) except? -1
     cdef int _request(self, Message msg) except -1
     cdef int _response(self, Message msg) except -1
+    cpdef int run_route(self, Message msg) except -1
+    cdef int route_request(self, Message msg) except -1
+    cdef int route_response(self, Message msg) except -1
     cpdef execute(self, Run run, object route)
+    cdef int _ask(self, Uri uri) except -1
+    cdef bint owns(self, Uri uri) except -1
+    cdef bint owns_route(self, Uri uri) except -1
     cpdef bint is_myself(self, object host, int port=*, int proto=*) except -1
     cpdef take_response(self, Message msg)
     cpdef int forward_to(self, Message msg, bytes next_hop) except? -99

@@ -6,20 +6,32 @@ or a response, which route. What the routes then ask for is Python, in `node.py`
 """
 
 import logging
+import time
 
 import greenlet
 
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from cpython.object cimport PyObject, PyTypeObject
+from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 
 from kahea.net.address cimport Address, Listener
 from kahea.sip.message cimport Message, parse
-from kahea.sip.values cimport Via
+from kahea.sip.uri cimport Uri
 from kahea.tm.forward cimport forward_stateless
 from kahea.tm.layer cimport TransactionLayer
 from kahea.tm.transaction cimport Branch, Transaction
 
+from kahea.net.address import PROTO_IDS
 from kahea.routing.tally import Tally
 from kahea.sip.errors import ParseError
+
+cdef extern from "greenlet/greenlet.h":
+    ctypedef struct PyGreenlet:
+        pass
+
+    object PyGreenlet_Switch(PyGreenlet* g, PyObject* args, PyObject* kwargs)
+    void PyGreenlet_Import()
+
+PyGreenlet_Import()
 
 log = logging.getLogger("kahea.node")
 script_log = logging.getLogger("kahea.script")
@@ -31,6 +43,7 @@ cdef enum:
     CORE_ONREPLY_ROUTE = 128
 
 cdef object get_current = greenlet.getcurrent
+cdef tuple nothing = ()
 # Whether a worker is running, rather than the hub: the loop's own greenlet.
 cdef bint in_worker = False
 # When the running worker was switched to, in seconds of the monotonic clock.
@@ -173,45 +186,70 @@ cdef class Pool:
         return self.start(work, args)
 
     cdef bint start(self, object work, tuple args) except -1:
-        global in_worker, slice_start
-        cdef Run saved
         if in_worker:
             work(*args)
             return True
         if self.in_flight >= self.limit:
             return False
-        self.in_flight += 1
-        saved = _current.run
-        worker = self._idle.pop() if self._idle else _Worker(self._body)
         self._next = work
         self._args = args
+        self._switch()
+        return True
+
+    cdef bint start_route(self, Dispatcher dispatcher, Message msg) except -1:
+        """As `start`, for the route that a message from the network takes."""
+        if in_worker:
+            dispatcher.run_route(msg)
+            return True
+        if self.in_flight >= self.limit:
+            return False
+        self._dispatcher = dispatcher
+        self._msg = msg
+        self._switch()
+        return True
+
+    cdef int _switch(self) except -1:
+        """Let a worker do what is handed to it until it returns or waits."""
+        global in_worker, slice_start
+        cdef Run saved = _current.run
+        cdef list idle = self._idle
+        self.in_flight += 1
+        worker = idle.pop() if idle else _Worker(self._body)
         in_worker = True
         slice_start = monotonic()
         try:
-            worker.switch()
+            PyGreenlet_Switch(<PyGreenlet*>worker, NULL, NULL)
         finally:
             in_worker = False
             _current.run = saved
-        return True
+        return 0
 
     def _work(self):
+        cdef Dispatcher dispatcher
+        cdef Message msg
         me = get_current()
-        back = me.parent.switch
+        hub = me.parent
         while True:
-            work, args = self._next, self._args
-            self._next = self._args = None
+            dispatcher, msg, work, args = self._dispatcher, self._msg, self._next, self._args
+            self._dispatcher = None
+            self._msg = None
+            self._next = None
+            self._args = None
             try:
-                work(*args)
+                if msg is None:
+                    work(*args)
+                else:
+                    dispatcher.run_route(msg)
             except BaseException:
                 self.in_flight -= 1
                 raise  # ends this worker; greenlet hands the error to the hub's caller
             # A kept worker keeps nothing of its last run alive.
-            work = args = None
+            dispatcher = msg = work = args = None
             self.in_flight -= 1
             if len(self._idle) >= self.keep:
                 return
             self._idle.append(me)
-            back()
+            PyGreenlet_Switch(<PyGreenlet*>hub, NULL, NULL)
 
 
 def can_wait():
@@ -270,16 +308,24 @@ cdef class Method:
         cdef View view
         if self.view is None:
             return self.function()
-        view = self.view.__new__(self.view)
+        view = <View>(<PyTypeObject*>self.view).tp_new(<type>self.view, <PyObject*>nothing, NULL)
         view._run = run
         return self.function(view)
+
+
+cdef class Routes:
+    """The fixed routes of a script; `None` where it has none."""
+
+
+# Counts what was ever true of `myself`, over all nodes: what a Uri says of another count is void.
+cdef long epochs = 0
 
 
 cdef class Asked:
     """What was asked of `myself` recently, since every request asks; `work_out(host, port, proto)` knows the rest."""
 
     def __init__(self):
-        self._asked = {}
+        self.forget_asked()
 
     cpdef bint check(self, object host, int port=0, int proto=0) except -1:
         """Whether `host` is this node; a port or protocol of 0 matches any."""
@@ -297,7 +343,10 @@ cdef class Asked:
 
     def forget_asked(self):
         """What counts as this node changed."""
-        self._asked.clear()
+        global epochs
+        epochs += 1
+        self._epoch = epochs
+        self._asked = {}
 
 
 cdef class Dispatcher:
@@ -305,14 +354,20 @@ cdef class Dispatcher:
 
     def __init__(self, wall):
         self.wall = wall
+        self._system_time = wall is time.time
         self.pool = Pool()
         self.tally = Tally()
-        self._route_request = self.route_request
-        self._route_response = self.route_response
 
     def attach(self, TransactionLayer layer not None):
         """Give the node its transactions."""
         self.layer = layer
+
+    cdef double _wall(self) except? -1:
+        """The time of day. The system's clock is read without Python, since every message asks."""
+        cdef timespec at
+        if self._system_time and clock_gettime(CLOCK_REALTIME, &at) == 0:
+            return at.tv_sec + at.tv_nsec * 1e-9
+        return self.wall()
 
     cpdef execute(self, Run run, object route):
         """Run a route; what it raises is logged with its traceback, and marks the run as failed."""
@@ -356,7 +411,7 @@ cdef class Dispatcher:
         msg.source = source
         msg.listener = listener
         msg.connection_id = connection_id
-        msg.received_at = self.wall()
+        msg.received_at = self._wall()
         msg.id = self._messages
         try:
             if msg.is_request:
@@ -386,29 +441,33 @@ cdef class Dispatcher:
             return 0
         self.received_requests += 1
         self.tally.request(msg)
-        if self.accept_aliases and msg.connection_id and msg.get_via1().span.alias:
+        if self.accept_aliases and msg.connection_id and msg.top_via().alias:
             self.take_alias(msg)
         if self.draining and self.is_new(msg):
             self.reply(msg, 503, "Service Unavailable")
             return 0
-        if not self.pool.start(self._route_request, (msg,)):
+        if not self.pool.start_route(self, msg):
             self.refused_runs += 1
             if msg.method_id != M_ACK:
                 self.reply(msg, 503, "Service Unavailable")
         return 0
 
-    def route_request(self, Message msg):
+    cpdef int run_route(self, Message msg) except -1:
+        """The route that a message takes, in a worker."""
+        return self.route_request(msg) if msg.is_request else self.route_response(msg)
+
+    cdef int route_request(self, Message msg) except -1:
         """The request route, in a worker."""
         cdef Run run = Run.__new__(Run)
         cdef Transaction t
-        routes = self.routes
+        cdef Routes routes = self.routes
         start_run(run, self, msg, REQUEST_ROUTE, "", None, None, 0, routes)
         if routes.pre_routing is not None:
             self.execute(run, routes.pre_routing)
             if run.drop or run.failed:
-                return
+                return 0
         if routes.request is None:
-            return
+            return 0
         self.execute(run, routes.request)
         t = run.transaction
         if run.failed and msg.method_id != M_ACK:
@@ -437,10 +496,10 @@ cdef class Dispatcher:
         if self.routes.reply is None:
             self.take_response(msg)
         else:
-            self.pool.start(self._route_response, (msg,))
+            self.pool.start_route(self, msg)
         return 0
 
-    def route_response(self, Message msg):
+    cdef int route_response(self, Message msg) except -1:
         """The reply route of the node, in a worker, before any transaction sees the response."""
         cdef Branch branch = self.layer.match(msg)
         cdef Run run
@@ -449,7 +508,7 @@ cdef class Dispatcher:
             transaction = branch.transaction
             msg.facets = branch.transaction.request.facets
         run = Run(self, msg, CORE_ONREPLY_ROUTE, "", transaction, branch)
-        self.execute(run, run.generation.reply)
+        self.execute(run, (<Routes?>run.generation).reply)
         # A route may have put a rebuilt message in its place.
         if run.drop:
             self.dropped_replies += 1
@@ -464,6 +523,30 @@ cdef class Dispatcher:
     cpdef bint is_myself(self, object host, int port=0, int proto=0) except -1:
         """Whether a host is this node: a listener, an advertised address or an alias; 0 matches any."""
         return self.myself.check(host, port, proto)
+
+    cdef int _ask(self, Uri uri) except -1:
+        """Have a URI remember whether it is this node's: the same few are asked for again and again."""
+        cdef bytes transport
+        uri.own_target = uri.own_route = False
+        if uri.is_sip:
+            transport = uri.transport
+            proto = PROTO_IDS.get(transport.decode("latin-1"), 0) if transport else 0
+            uri.own_target = self.myself.check(uri.host, uri.port, proto)
+        uri.own_route = self.myself.check(uri.host, uri.port or (5061 if uri.scheme == b"sips" else 5060))
+        uri.seen_by = self.myself._epoch
+        return 0
+
+    cdef bint owns(self, Uri uri) except -1:
+        """Whether a URI is this node's by its host, its port if it has one, and its transport if it names one."""
+        if uri.seen_by != self.myself._epoch:
+            self._ask(uri)
+        return uri.own_target
+
+    cdef bint owns_route(self, Uri uri) except -1:
+        """Whether a URI names this node by its host and port, or the default one, whatever the transport."""
+        if uri.seen_by != self.myself._epoch:
+            self._ask(uri)
+        return uri.own_route
 
     def forward(self, Run run not None, str uri=None):
         """Stateless forwarding of the run's request to its target or `uri` (RFC 3261 §16.11); > 0 or < 0."""

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kahea.routing.dispatch import Routes
 from kahea.sip.message import Message, parse
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ Route = Callable[["Run"], object]
 _numbers = count(1)
 
 
-class Generation:
+class Generation(Routes):
     """The routes of a script: the fixed ones as attributes, the named ones by `find`."""
 
     def __init__(

@@ -420,7 +420,7 @@ class Node(Dispatcher):
             self.layer.reply(t, 500, b"Server Internal Error")
         if t.saved is not None:
             # Flags set here stay; header edits were for the branches that this route made.
-            t.saved = (*t.saved[:5], msg.flags, *t.saved[6:])
+            t.saved.flags = msg.flags
 
     def transaction_event(self, name: str, t: Transaction, msg: Message) -> None:
         """An event route of tm, if the script has one."""

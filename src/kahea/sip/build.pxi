@@ -30,14 +30,16 @@ cdef int length_op(Message m, bint stream, char* room, Op* op) except -1:
     return 1
 
 
-cdef bytes request_of(Message m, bytes uri, bytes via, bytes extra, bint stream):
+cdef bytes request_of(
+    Message m, bytes uri, bytes via_start, bytes branch, bytes via_rest, bytes extra, bint stream
+):
     cdef Op own[OWN_OPS]
     cdef char length_room[48]
     cdef int n = 0, size, place = m.line_end
     cdef Mark mark
     if not m.is_request:
         raise ValueError("not a request")
-    if uri is None or via is None or extra is None:
+    if uri is None or via_start is None or branch is None or via_rest is None or extra is None:
         raise TypeError("bytes expected, not None")
     size = m.uri_end - m.uri_start
     if PyBytes_GET_SIZE(uri) != size or memcmp(PyBytes_AS_STRING(uri), m.p + m.uri_start, size) != 0:
@@ -45,13 +47,15 @@ cdef bytes request_of(Message m, bytes uri, bytes via, bytes extra, bint stream)
         n += 1
     if m.first[H_VIA] >= 0:
         place = m.slots[m.first[H_VIA]].start
-    set_op(&own[n], place, 0, PyBytes_AS_STRING(via), PyBytes_GET_SIZE(via))
-    n += 1
+    set_op(&own[n], place, 0, PyBytes_AS_STRING(via_start), PyBytes_GET_SIZE(via_start))
+    set_op(&own[n + 1], place, 0, PyBytes_AS_STRING(branch), PyBytes_GET_SIZE(branch))
+    set_op(&own[n + 2], place, 0, PyBytes_AS_STRING(via_rest), PyBytes_GET_SIZE(via_rest))
+    n += 3
     if PyBytes_GET_SIZE(extra):
         set_op(&own[n], place, 0, PyBytes_AS_STRING(extra), PyBytes_GET_SIZE(extra))
         n += 1
     if mark_sender(m, &mark):
-        n += mark_ops(m, &mark, m._via1.span.sent_by_end, &own[n])
+        n += mark_ops(m, &mark, m.via_span.sent_by_end, &own[n])
     n += length_op(m, stream, length_room, &own[n])
     return assemble(m, own, n, 0)
 
@@ -74,22 +78,18 @@ cdef bint same_host(chars host, int n, bytes ip) noexcept:
 
 cdef bint mark_sender(Message m, Mark* mark) except -1:
     """Work out the mark; False if there is nothing to say, or no Via to say it in."""
-    cdef Via via
+    cdef ViaSpan* via
     cdef bint ask
     cdef Py_ssize_t size = 0 if m.src_ip is None else PyBytes_GET_SIZE(m.src_ip)
     mark.received_size = mark.rport_size = 0
     if m.first[H_VIA] < 0 or size == 0 or size > 80 or is_deleted(m, m.slots[m.first[H_VIA]].start):
         return False
     try:
-        via = m.get_via1()
+        via = m.top_via()
     except ParseError:
         return False
-    ask = via.span.rport >= 0 or m.force_rport
-    if (
-        via.span.rport >= 0
-        or via.span.received >= 0
-        or not same_host(m.p + via.span.host, via.span.host_len, m.src_ip)
-    ):
+    ask = via.rport >= 0 or m.force_rport
+    if via.rport >= 0 or via.received >= 0 or not same_host(m.p + via.host, via.host_len, m.src_ip):
         memcpy(mark.received, b";received=", 10)
         memcpy(mark.received + 10, PyBytes_AS_STRING(m.src_ip), size)
         mark.received_size = 10 + <int>size
@@ -112,7 +112,7 @@ cdef inline int put_mark(Op* op, int start, int end, int place, const char* text
 
 cdef int mark_ops(Message m, Mark* mark, int place, Op* ops) noexcept:
     """Write the mark into the top Via; returns how many operations. What is new goes to `place`, rport first."""
-    cdef ViaSpan* v = &m._via1.span
+    cdef ViaSpan* v = &m.via_span
     cdef int n = 0
     if v.rport < 0:
         n = put_mark(&ops[0], -1, -1, place, mark.rport, mark.rport_size)
@@ -139,14 +139,14 @@ cdef bytes response_of(Message m, bint stream):
     cdef char status_room[24]
     cdef int n
     cdef Slot* s
-    cdef Via top
+    cdef ViaSpan* top
     if m.is_request:
         raise ValueError("not a response")
-    top = m.get_via1()
+    top = m.top_via()
     s = &m.slots[m.first[H_VIA]]
-    if top.span.next >= 0:
-        n = skip_ws(m.p, top.span.next, s.body_end)
-        set_op(&own[0], top.span.start, n - top.span.start, b"", 0)
+    if top.next >= 0:
+        n = skip_ws(m.p, top.next, s.body_end)
+        set_op(&own[0], top.start, n - top.start, b"", 0)
     else:
         set_op(&own[0], s.start, s.end - s.start, b"", 0)
     n = 1 + status_op(m, status_room, &own[1])

@@ -6,7 +6,7 @@ cdef inline const char* required(Message m, int kind, const char* missing, const
     cdef int i = m.first[kind]
     if i < 0 or m.slots[i].body_end <= m.slots[i].body:
         return missing
-    return repeated if m.last[kind] != i else NULL
+    return repeated if m.slots[i].next >= 0 else NULL
 
 
 cdef const char* check_mandatory(Message m) noexcept nogil:
@@ -23,23 +23,28 @@ cdef const char* check_mandatory(Message m) noexcept nogil:
     return wrong
 
 
+cdef inline bint is_repeated(Message m, int kind) noexcept nogil:
+    cdef int i = m.first[kind]
+    return i >= 0 and m.slots[i].next >= 0
+
+
 cdef const char* check_single(Message m) noexcept nogil:
     """Fields that must not stand twice, since each reader would take another one."""
-    if m.first[H_MAXFORWARDS] != m.last[H_MAXFORWARDS]:
+    if is_repeated(m, H_MAXFORWARDS):
         return b"Repeated Max-Forwards"
-    if m.first[H_CONTENTLENGTH] != m.last[H_CONTENTLENGTH]:
+    if is_repeated(m, H_CONTENTLENGTH):
         return b"Repeated Content-Length"
-    if m.first[H_CONTENTTYPE] != m.last[H_CONTENTTYPE]:
+    if is_repeated(m, H_CONTENTTYPE):
         return b"Repeated Content-Type"
-    if m.first[H_EXPIRES] != m.last[H_EXPIRES]:
+    if is_repeated(m, H_EXPIRES):
         return b"Repeated Expires"
-    if m.first[H_EVENT] != m.last[H_EVENT]:
+    if is_repeated(m, H_EVENT):
         return b"Repeated Event"
-    if m.first[H_REFERTO] != m.last[H_REFERTO]:
+    if is_repeated(m, H_REFERTO):
         return b"Repeated Refer-To"
-    if m.first[H_REPLACES] != m.last[H_REPLACES]:
+    if is_repeated(m, H_REPLACES):
         return b"Repeated Replaces"
-    if m.first[H_SESSIONEXPIRES] != m.last[H_SESSIONEXPIRES]:
+    if is_repeated(m, H_SESSIONEXPIRES):
         return b"Repeated Session-Expires"
     return NULL
 
@@ -85,6 +90,9 @@ cdef const char* check_vias(Message m) noexcept nogil:
             wrong = scan_via(m.p, pos, m.slots[i].body_end, &via)
             if wrong != NULL:
                 return wrong
+            if not m.via_read:
+                m.via_span = via
+                m.via_read = True
             pos = via.next
         i = m.slots[i].next
     return NULL
@@ -92,13 +100,17 @@ cdef const char* check_vias(Message m) noexcept nogil:
 
 cdef const char* check_party(Message m, int kind) noexcept nogil:
     """From or To: one address, with a scheme."""
-    cdef AddrSpan addr
+    cdef AddrSpan* addr = &m.to_span if kind == H_TO else &m.from_span
     cdef Slot* s = &m.slots[m.first[kind]]
-    cdef const char* wrong = scan_addr(m.p, s.body, s.body_end, True, &addr)
+    cdef const char* wrong = scan_addr(m.p, s.body, s.body_end, True, addr)
     if wrong != NULL:
         return wrong
     if addr.next >= 0:
         return b"More Than One Address"
+    if kind == H_TO:
+        m.to_read = True
+    else:
+        m.from_read = True
     if find(m.p, addr.uri, addr.uri + addr.uri_len, 58) <= addr.uri:
         return b"No Scheme in Address"
     return NULL

@@ -10,7 +10,7 @@ cdef struct Op:
 
 
 cdef enum:
-    OWN_OPS = 8  # the most that a builder adds to the script's edits
+    OWN_OPS = 10  # the most that a builder adds to the script's edits
     OPS_ON_STACK = 48
     BODY_EDITED = 1
     BODY_SET = 2
@@ -20,7 +20,7 @@ cdef int add_edit(Message m, int start, int length, bytes data) except -1:
     """Note an edit. It lies in the headers or in the body: one that crosses ends at the empty line."""
     cdef Edit edit
     cdef list edits
-    cdef Py_ssize_t n
+    cdef Py_ssize_t i
     if data is None:
         raise TypeError("bytes expected, not None")
     if start < 0 or start > m.size or length < 0:
@@ -39,23 +39,16 @@ cdef int add_edit(Message m, int start, int length, bytes data) except -1:
     edits = m._edits
     if edits is None:
         m._edits = [edit]
+        m._edits_shared = False
         return 0
-    n = len(edits)
-    if n and (<Edit>edits[n - 1]).offset > start:
-        m._unsorted = True
-    edits.append(edit)
-    return 0
-
-
-def _offset_of(Edit edit not None):
-    return edit.offset
-
-
-cdef int sort_edits(Message m) except -1:
-    """By offset; at one offset the order of the calls stays."""
-    if m._unsorted:
-        m._edits.sort(key=_offset_of)
-        m._unsorted = False
+    if m._edits_shared:
+        m._edits = edits = list(edits)
+        m._edits_shared = False
+    # By offset; at one offset the order of the calls stays.
+    i = len(edits)
+    while i > 0 and (<Edit>edits[i - 1]).offset > start:
+        i -= 1
+    edits.insert(i, edit)
     return 0
 
 
@@ -63,6 +56,7 @@ cdef int drop_body_edits(Message m) except -1:
     cdef Edit edit
     if m._edits:
         m._edits = [edit for edit in m._edits if edit.offset < m.body_start]
+        m._edits_shared = False
     return 0
 
 
@@ -129,7 +123,6 @@ cdef bytes assemble(Message m, Op* own, int n_own, int start):
     cdef int n
     cdef Py_ssize_t room = n_own + (len(m._edits) if m._edits is not None else 0)
     cdef bytes out
-    sort_edits(m)
     if room > OPS_ON_STACK:
         ops = <Op*>PyMem_Malloc(sizeof(Op) * room)
         if ops == NULL:

@@ -1,6 +1,7 @@
 # Indexing: the first line and all header fields, in one pass.
 
 cdef Slot scratch[HEADER_CAP]
+cdef short scratch_last[KINDS]  # the last field of each kind so far
 
 
 cdef Message index_message(bytes data):
@@ -12,7 +13,7 @@ cdef Message index_message(bytes data):
     if data is None:
         raise TypeError("bytes expected, not None")
     n = PyBytes_GET_SIZE(data)
-    if n > <Py_ssize_t>MAX_MESSAGE or n > MAX_LENGTH:
+    if n > <Py_ssize_t>MAX_MESSAGE or n > SPAN_LIMIT:
         raise ParseError("Message Too Large", 513)
     p = <chars>PyBytes_AS_STRING(data)
     while at(p, lead, <int>n) == 13 or at(p, lead, <int>n) == 10:
@@ -79,7 +80,7 @@ cdef int index_headers(Message m) except -1:
     cdef int limit = min(<int>MAX_HEADERS, HEADER_CAP)
     cdef Slot* s
     memset(m.first, 0xff, sizeof(m.first))
-    memset(m.last, 0xff, sizeof(m.last))
+    memset(scratch_last, 0xff, sizeof(scratch_last))
     while pos < size:
         if p[pos] == 10:
             break
@@ -88,32 +89,32 @@ cdef int index_headers(Message m) except -1:
         if count >= limit:
             raise ParseError("Too Many Headers", 513, pos)
         s = &scratch[count]
-        s.start = pos
+        s.start = <unsigned short>pos
         line = end_of_line(p, pos, size)
         colon = pos
         while colon < line and p[colon] != 58 and p[colon] != 10:
             colon += 1
         if colon >= line or p[colon] != 58:
             raise bad(b"Header Without Colon", pos)
-        s.name_len = trim_end(p, pos, colon) - pos
+        s.name_len = <unsigned short>(trim_end(p, pos, colon) - pos)
         if s.name_len == 0 or is_in(p[pos], KH_WS):
             raise bad(b"Bad Header Name", pos)
-        s.end = line
+        s.end = <unsigned short>line
         # An empty body lies before the line end, so that an edit of it stays on its line.
         stop = line - 1 if p[line - 1] == 10 else line
         if p[stop - 1] == 13:
             stop -= 1
-        s.body = skip_ws(p, colon + 1, stop)
-        s.body_end = trim_end(p, s.body, stop)
+        s.body = <unsigned short>skip_ws(p, colon + 1, stop)
+        s.body_end = <unsigned short>trim_end(p, s.body, stop)
         kind = kind_of(p + pos, s.name_len)
         s.kind = <short>kind
         s.next = -1
-        i = m.last[kind]
+        i = scratch_last[kind]
         if i >= 0:
             scratch[i].next = <short>count
         else:
             m.first[kind] = <short>count
-        m.last[kind] = <short>count
+        scratch_last[kind] = <short>count
         count += 1
         pos = line
     m.header_count = count
@@ -129,12 +130,14 @@ cdef int index_headers(Message m) except -1:
 
 cdef int complete(Message m, int count) except -1:
     """Supply the missing end of the headers, so that a reply can be built like any other; `check` refuses it."""
+    if m.size > SPAN_LIMIT - 4:
+        raise ParseError("Message Too Large", 513)
     m.unterminated = True
     if m.p[m.size - 1] != 10:
         m.raw += b"\r\n"
         m.headers_end += 2
         if count:
-            scratch[count - 1].end = m.headers_end
+            scratch[count - 1].end = <unsigned short>m.headers_end
     m.raw += b"\r\n"
     m.p = <chars>PyBytes_AS_STRING(m.raw)
     m.size = <int>PyBytes_GET_SIZE(m.raw)
@@ -186,7 +189,6 @@ cdef Message copy_index(Message m):
     other.version_end = m.version_end
     other.unterminated = m.unterminated
     memcpy(other.first, m.first, sizeof(m.first))
-    memcpy(other.last, m.last, sizeof(m.last))
     other.slots = <Slot*>PyMem_Malloc(sizeof(Slot) * (m.header_count + 1))
     if other.slots == NULL:
         raise MemoryError()
@@ -196,9 +198,12 @@ cdef Message copy_index(Message m):
     other._callid = m._callid
     other._cseq = m._cseq
     other._cseq_method = m._cseq_method
-    other._via1 = m._via1
-    other._from = m._from
-    other._to = m._to
+    other.via_read = m.via_read
+    other.via_span = m.via_span
+    other.from_read = m.from_read
+    other.from_span = m.from_span
+    other.to_read = m.to_read
+    other.to_span = m.to_span
     return other
 
 
@@ -229,13 +234,15 @@ cdef int cseq_method_id(Message m) noexcept:
     return method_of(m.p + method, end - method)
 
 
-cdef NameAddr single_addr(Message m, int kind, const char* missing):
-    """The one address of From or To."""
+cdef int single_addr(Message m, int kind, const char* missing, AddrSpan* addr) except -1:
+    """Read the one address of From or To."""
     cdef int i = m.first[kind]
-    cdef NameAddr addr
+    cdef const char* wrong
     if i < 0:
         raise bad(missing, -1)
-    addr = addr_at(m.raw, m.slots[i].body, m.slots[i].body_end, True)
-    if addr.span.next >= 0:
-        raise bad(b"More Than One Address", addr.span.next)
-    return addr
+    wrong = scan_addr(m.p, m.slots[i].body, m.slots[i].body_end, True, addr)
+    if wrong != NULL:
+        raise bad(wrong, m.slots[i].body)
+    if addr.next >= 0:
+        raise bad(b"More Than One Address", addr.next)
+    return 0

@@ -5,7 +5,7 @@ attribute look-up. All of them may raise ParseError.
 """
 
 from kahea.sip.scan cimport chars
-from kahea.sip.values cimport NameAddr, Target, Via
+from kahea.sip.values cimport AddrSpan, NameAddr, Target, Via, ViaSpan
 
 cpdef enum:
     M_INVITE = 1
@@ -74,15 +74,17 @@ cpdef enum:
 cdef enum:
     KINDS = 45
     HEADER_CAP = 1024  # the most that MAX_HEADERS can be
+    SPAN_LIMIT = 65535  # the most that MAX_MESSAGE can be
 
 
-# One header field. `next` is the next field of the same kind, -1 at the last.
+# One header field. `next` is the next field of the same kind, -1 at the last. Small, since every message has a dozen,
+# and those of a transaction are kept: offsets fit, as no message is longer than SPAN_LIMIT.
 cdef struct Slot:
-    int start
-    int name_len
-    int body
-    int body_end
-    int end
+    unsigned short start
+    unsigned short name_len
+    unsigned short body
+    unsigned short body_end
+    unsigned short end
     short kind
     short next
 
@@ -118,13 +120,20 @@ cdef class Message:
     cdef int size  # of raw
     cdef Slot* slots
     cdef short first[KINDS]  # first field of each kind, -1 if none
-    cdef short last[KINDS]
     cdef int line_end  # past the first line
     cdef int method_len  # method, or "SIP/2.0" of a response, starts at 0
     cdef int uri_start
     cdef int uri_end  # of the Request-URI, or of the reason phrase
     cdef int version_end
     cdef bint unterminated  # received without the empty line after the headers
+    # What nearly every message is asked for, read once: see `top_via` and its neighbours.
+    cdef size_t call_hash  # of tm's table; 0: not worked out yet
+    cdef bint via_read
+    cdef bint from_read
+    cdef bint to_read
+    cdef ViaSpan via_span
+    cdef AddrSpan from_span
+    cdef AddrSpan to_span
 
     cdef bytes _method
     cdef bytes _original_uri
@@ -132,12 +141,9 @@ cdef class Message:
     cdef bytes _callid
     cdef bytes _cseq_method
     cdef long long _cseq  # -1: not read yet
-    cdef Via _via1
-    cdef NameAddr _from
-    cdef NameAddr _to
     cdef list _edits
+    cdef bint _edits_shared  # somebody keeps this list: the next edit goes into a copy
     cdef int _body_edited  # 1 by edits, 2 by set_body
-    cdef bint _unsorted  # the edits stand in order of calls, not yet of offsets
     cdef list _branches
     cdef list _reply_edits
     cdef dict _facets
@@ -176,10 +182,14 @@ cdef class Message:
 
     cdef bytes get_method(self)
     cdef bytes get_uri(self)
+    cdef ViaSpan* top_via(self) except NULL
+    cdef AddrSpan* from_addr(self) except NULL
+    cdef AddrSpan* to_addr(self) except NULL
+    cdef bytes from_tag(self)
+    cdef bytes to_tag(self)
+    cdef bytes branch_id(self)
     cdef Via get_via1(self)
     cdef Via get_via2(self)
-    cdef NameAddr get_from(self)
-    cdef NameAddr get_to(self)
     cdef bytes get_callid(self)
     cdef long long get_cseq(self) except -1
     cdef bytes get_cseq_method(self)
@@ -196,6 +206,9 @@ cdef class Message:
     cpdef replace(self, int start, int length, bytes data)
     cpdef append_header(self, bytes line)
     cpdef prepend_header(self, bytes line)
+    cdef list keep_edits(self)
+    cdef int put_edits(self, list edits, int body_edited) except -1
+    cdef bytes forwarded(self, bytes uri, bytes via_start, bytes branch, bytes via_rest, bytes extra, bint stream)
     cpdef bytes build_request(self, bytes uri, bytes via, bytes extra=*, bint stream=*)
     cpdef bytes build_response(self, bint stream=*)
     cpdef bytes build_reply(self, int status, bytes reason, bytes to_tag, bytes extra=*, bytes body=*, bytes server=*)

@@ -31,7 +31,20 @@ from kahea.sip.scan cimport (
     trim_end,
 )
 from kahea.sip.uri cimport S_OTHER, UriSpan, scan_uri
-from kahea.sip.values cimport AddrSpan, NameAddr, Target, Via, ViaSpan, addr_at, addrs_in, bad, scan_addr, scan_via, via_at
+from kahea.sip.values cimport (
+    AddrSpan,
+    NameAddr,
+    Target,
+    Via,
+    ViaSpan,
+    addr_of,
+    addrs_in,
+    bad,
+    scan_addr,
+    scan_via,
+    via_at,
+    via_of,
+)
 
 from kahea.sip.errors import ParseError
 from kahea.sip.values import parse_name_addr, parse_name_addrs, parse_via, split_list
@@ -219,8 +232,6 @@ cdef class Message:
             return -1
         i = self.first[kind]
         if nth < 0:
-            if nth == -1:
-                return self.last[kind]
             while i >= 0:
                 total += 1
                 i = self.slots[i].next
@@ -273,24 +284,59 @@ cdef class Message:
         cdef int i
         return [self.header_at(i) for i in range(self.header_count)]
 
-    cdef Via get_via1(self):
+    cdef ViaSpan* top_via(self) except NULL:
+        """The first Via; raises ParseError."""
+        cdef const char* wrong
         cdef int i
-        if self._via1 is None:
+        if not self.via_read:
             i = self.first[H_VIA]
             if i < 0:
                 raise bad(b"Missing Via", -1)
-            self._via1 = via_at(self.raw, self.slots[i].body, self.slots[i].body_end)
-        return self._via1
+            wrong = scan_via(self.p, self.slots[i].body, self.slots[i].body_end, &self.via_span)
+            if wrong != NULL:
+                raise bad(wrong, self.slots[i].body)
+            self.via_read = True
+        return &self.via_span
+
+    cdef AddrSpan* from_addr(self) except NULL:
+        """The address in From; raises ParseError."""
+        if not self.from_read:
+            single_addr(self, H_FROM, b"Missing From", &self.from_span)
+            self.from_read = True
+        return &self.from_span
+
+    cdef AddrSpan* to_addr(self) except NULL:
+        """The address in To; raises ParseError."""
+        if not self.to_read:
+            single_addr(self, H_TO, b"Missing To", &self.to_span)
+            self.to_read = True
+        return &self.to_span
+
+    cdef bytes from_tag(self):
+        cdef AddrSpan* a = self.from_addr()
+        return None if a.tag < 0 else piece(self, a.tag, a.tag + a.tag_len)
+
+    cdef bytes to_tag(self):
+        cdef AddrSpan* a = self.to_addr()
+        return None if a.tag < 0 else piece(self, a.tag, a.tag + a.tag_len)
+
+    cdef bytes branch_id(self):
+        """The branch parameter of the top Via."""
+        cdef ViaSpan* v = self.top_via()
+        return None if v.branch < 0 else piece(self, v.branch, v.branch + v.branch_len)
+
+    cdef Via get_via1(self):
+        return via_of(self.raw, self.top_via())
 
     @property
     def via1(self):
         return self.get_via1()
 
     cdef Via get_via2(self):
-        cdef Via top = self.get_via1()
+        cdef ViaSpan* top = self.top_via()
         cdef int i = self.first[H_VIA]
-        if top.span.next >= 0:
-            return via_at(self.raw, top.span.next, self.slots[i].body_end)
+        if top.next >= 0:
+            return via_at(self.raw, top.next, self.slots[i].body_end)
         i = self.slots[i].next
         return None if i < 0 else via_at(self.raw, self.slots[i].body, self.slots[i].body_end)
 
@@ -311,23 +357,13 @@ cdef class Message:
             i = self.slots[i].next
         return out
 
-    cdef NameAddr get_from(self):
-        if self._from is None:
-            self._from = single_addr(self, H_FROM, b"Missing From")
-        return self._from
-
     @property
     def from_(self):
-        return self.get_from()
-
-    cdef NameAddr get_to(self):
-        if self._to is None:
-            self._to = single_addr(self, H_TO, b"Missing To")
-        return self._to
+        return addr_of(self.raw, self.from_addr())
 
     @property
     def to(self):
-        return self.get_to()
+        return addr_of(self.raw, self.to_addr())
 
     cdef bytes get_callid(self):
         cdef int i
@@ -486,19 +522,32 @@ cdef class Message:
     def edited(self):
         return self._edits is not None and len(self._edits) > 0
 
+    cdef list keep_edits(self):
+        """The edits so far, for `put_edits` later; None if there are none."""
+        self._edits_shared = True
+        return self._edits
+
+    cdef int put_edits(self, list edits, int body_edited) except -1:
+        """Go back to edits that were kept."""
+        self._edits = edits
+        self._edits_shared = True
+        self._body_edited = body_edited
+        return 0
+
     def edits_snapshot(self):
-        return (list(self._edits) if self._edits else [], self._body_edited, self._unsorted)
+        return (self.keep_edits(), self._body_edited)
 
     def edits_restore(self, tuple snapshot not None):
-        cdef list edits = snapshot[0]
-        self._edits = list(edits)
-        self._body_edited = snapshot[1]
-        self._unsorted = snapshot[2]
+        self.put_edits(snapshot[0], snapshot[1])
 
     # Building.
 
+    cdef bytes forwarded(self, bytes uri, bytes via_start, bytes branch, bytes via_rest, bytes extra, bint stream):
+        """As build_request, with the Via in three pieces."""
+        return request_of(self, uri, via_start, branch, via_rest, extra, stream)
+
     cpdef bytes build_request(self, bytes uri, bytes via, bytes extra=b"", bint stream=False):
-        return request_of(self, uri, via, extra, stream)
+        return request_of(self, uri, via, b"", b"", extra, stream)
 
     cpdef bytes build_response(self, bint stream=False):
         return response_of(self, stream)
@@ -516,9 +565,7 @@ cdef class Message:
         if data is None:
             other = copy_index(self)
             other._uri = self._uri
-            other._edits = list(self._edits) if self._edits is not None else None
-            other._body_edited = self._body_edited
-            other._unsorted = self._unsorted
+            other.put_edits(self.keep_edits(), self._body_edited)
         else:
             other = parse(data)
         other.copy_state(self)

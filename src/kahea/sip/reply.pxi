@@ -32,7 +32,7 @@ cdef void put_top_via(Sink* sink, Message m, Slot* s, bytes more) noexcept:
     cdef Op moved
     cdef int i, n = 0, here = s.start
     if mark_sender_quietly(m, &mark):
-        n = mark_ops(m, &mark, m._via1.span.end, ops)
+        n = mark_ops(m, &mark, m.via_span.end, ops)
     if n == 2 and ops[0].offset > ops[1].offset:
         moved = ops[0]
         ops[0] = ops[1]
@@ -57,7 +57,7 @@ cdef bint mark_sender_quietly(Message m, Mark* mark) noexcept:
 cdef bint lacks_tag(Message m) noexcept:
     """Whether To parses and has no tag. What does not parse is sent back as it came."""
     try:
-        return m.get_to().span.tag < 0
+        return m.to_addr().tag < 0
     except ParseError:
         return False
 

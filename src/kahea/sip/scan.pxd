@@ -1,7 +1,8 @@
 """Characters and numbers of SIP's grammar, as C: the lowest layer of the compiled parsers.
 
-Rule of this file: nothing reads a byte except through `at`, which answers -1 outside of [0, end), or through
-libc with an explicit length. An offset is an `int`; no message is larger than that.
+Rule of this file: nothing reads a byte except through `at`, which answers -1 outside of [0, end), through `skip_class`
+and `find_class`, which stay inside of [i, end), or through libc with an explicit length. An offset is an `int`; no
+message is larger than that.
 """
 
 from libc.string cimport memchr
@@ -15,10 +16,13 @@ cdef extern from *:
     #define KH_WS 4     /* SP, HT, CR, LF: white space once folding is allowed for */
     #define KH_NOURI 8  /* never inside a URI: controls, space, <, >, ", DEL */
     #define KH_HEX 16
+    #define KH_EQUALS 32
+    #define KH_STOP 64  /* ends a parameter's value, as white space does; its name also ends at '=' */
     static const unsigned char kh_class[256] = {
         [0 ... 8] = KH_NOURI, [9 ... 10] = KH_WS | KH_NOURI, [11 ... 12] = KH_NOURI,
         [13] = KH_WS | KH_NOURI, [14 ... 31] = KH_NOURI, [' '] = KH_WS | KH_NOURI,
-        ['<'] = KH_NOURI, ['>'] = KH_NOURI, ['"'] = KH_NOURI, [127] = KH_NOURI,
+        ['<'] = KH_NOURI | KH_STOP, ['>'] = KH_NOURI | KH_STOP, ['"'] = KH_NOURI | KH_STOP, [127] = KH_NOURI,
+        [';'] = KH_STOP, [','] = KH_STOP, ['='] = KH_EQUALS,
         ['-'] = KH_TOKEN | KH_HOST, ['.'] = KH_TOKEN | KH_HOST, ['_'] = KH_TOKEN | KH_HOST,
         ['!'] = KH_TOKEN, ['%'] = KH_TOKEN, ['*'] = KH_TOKEN, ['+'] = KH_TOKEN,
         ['`'] = KH_TOKEN, ['\\''] = KH_TOKEN, ['~'] = KH_TOKEN,
@@ -28,7 +32,7 @@ cdef extern from *:
     };
     """
     const unsigned char kh_class[256]
-    int KH_TOKEN, KH_HOST, KH_WS, KH_NOURI, KH_HEX
+    int KH_TOKEN, KH_HOST, KH_WS, KH_NOURI, KH_HEX, KH_EQUALS, KH_STOP
 
 
 cdef inline int at(chars p, int i, int end) noexcept nogil:
@@ -48,9 +52,7 @@ cdef inline int lower(int c) noexcept nogil:
 
 cdef inline int skip_ws(chars p, int i, int end) noexcept nogil:
     """Past white space, folding included."""
-    while is_in(at(p, i, end), KH_WS):
-        i += 1
-    return i
+    return skip_class(p, i, end, KH_WS)
 
 
 cdef inline int trim_end(chars p, int start, int end) noexcept nogil:
@@ -61,7 +63,18 @@ cdef inline int trim_end(chars p, int start, int end) noexcept nogil:
 
 
 cdef inline int skip_class(chars p, int i, int end, int cls) noexcept nogil:
-    while is_in(at(p, i, end), cls):
+    """Past the bytes of some classes."""
+    if i >= 0:
+        while i < end and kh_class[p[i]] & cls:
+            i += 1
+    return i
+
+
+cdef inline int find_class(chars p, int i, int end, int cls) noexcept nogil:
+    """The offset of the next byte of some classes, or `end`."""
+    if i < 0:
+        return end
+    while i < end and not kh_class[p[i]] & cls:
         i += 1
     return i
 
@@ -161,11 +174,7 @@ cdef inline int next_param(chars p, int* pos, int end, Param* out) noexcept nogi
     i = skip_ws(p, i + 1, end)
     out.name = i
     # Liberal: '[', ']', '/', ':', '&', '$' may stand in names of URI parameters.
-    while True:
-        c = at(p, i, end)
-        if c < 0 or c == 59 or c == 44 or c == 61 or c == 34 or c == 60 or c == 62 or is_in(c, KH_WS):
-            break
-        i += 1
+    i = find_class(p, i, end, KH_STOP | KH_EQUALS | KH_WS)
     out.name_len = i - out.name
     if out.name_len == 0:
         return -1
@@ -183,11 +192,7 @@ cdef inline int next_param(chars p, int* pos, int end, Param* out) noexcept nogi
             out.value += 1
             out.value_len = i - 1 - out.value
         else:
-            while True:
-                c = at(p, i, end)
-                if c < 0 or c == 59 or c == 44 or c == 34 or c == 60 or c == 62 or is_in(c, KH_WS):
-                    break
-                i += 1
+            i = find_class(p, i, end, KH_STOP | KH_WS)
             out.value_len = i - out.value
         out.end = i
         i = skip_ws(p, i, end)

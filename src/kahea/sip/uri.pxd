@@ -42,6 +42,10 @@ cdef class Uri:
     cdef readonly bytes headers
     cdef readonly bint has_user
     cdef readonly bint is_sip
+    # What a node made of this URI, for routing: whether it is the node's own, as of `seen_by` (see dispatch.pyx).
+    cdef long seen_by
+    cdef bint own_target
+    cdef bint own_route
 
     cpdef bytes param(self, bytes name)
     cdef bint has_lr(self) except -1

@@ -80,7 +80,9 @@ cdef class Target:
     cdef public long long connection_id
 
 
+cdef Via via_of(bytes owner, const ViaSpan* span)
 cdef Via via_at(bytes owner, int pos, int end)
+cdef NameAddr addr_of(bytes owner, const AddrSpan* span)
 cdef NameAddr addr_at(bytes owner, int pos, int end, bint single)
 cdef list addrs_in(bytes owner, int pos, int end, list into)
 cdef object bad(const char* reason, int offset)

@@ -1,6 +1,7 @@
 """Values of header fields: Via, name-addr, parameters and comma lists, as offsets into their text (RFC 3261 §20)."""
 
 from libc.limits cimport INT_MAX
+from libc.string cimport memcmp
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
@@ -64,20 +65,23 @@ cdef const char* scan_via(chars p, int pos, int end, ViaSpan* v) noexcept nogil:
     v.next = -1
     i = skip_ws(p, pos, end)
     v.start = i
-    pos = skip_class(p, i, end, KH_TOKEN)
-    if not is_word(p + i, pos - i, b"SIP", 3):
-        return b"Bad Via Protocol"
-    i = skip_ws(p, pos, end)
-    if at(p, i, end) != 47:
-        return b"Bad Via Protocol"
-    i = skip_ws(p, i + 1, end)
-    pos = skip_class(p, i, end, KH_TOKEN)
-    if not is_word(p + i, pos - i, b"2.0", 3):
-        return b"Bad Via Version"
-    i = skip_ws(p, pos, end)
-    if at(p, i, end) != 47:
-        return b"Bad Via Protocol"
-    i = skip_ws(p, i + 1, end)
+    if end - i > 8 and memcmp(p + i, b"SIP/2.0/", 8) == 0:
+        i += 8
+    else:
+        pos = skip_class(p, i, end, KH_TOKEN)
+        if not is_word(p + i, pos - i, b"SIP", 3):
+            return b"Bad Via Protocol"
+        i = skip_ws(p, pos, end)
+        if at(p, i, end) != 47:
+            return b"Bad Via Protocol"
+        i = skip_ws(p, i + 1, end)
+        pos = skip_class(p, i, end, KH_TOKEN)
+        if not is_word(p + i, pos - i, b"2.0", 3):
+            return b"Bad Via Version"
+        i = skip_ws(p, pos, end)
+        if at(p, i, end) != 47:
+            return b"Bad Via Protocol"
+        i = skip_ws(p, i + 1, end)
     pos = skip_class(p, i, end, KH_TOKEN)
     v.transport = i
     v.transport_len = pos - i
@@ -396,24 +400,38 @@ cdef class Target:
         return f"<Target {self.uri!r} q={self.q}>"
 
 
-cdef Via via_at(bytes owner, int pos, int end):
-    """The Via value at pos; raises ParseError."""
+cdef Via via_of(bytes owner, const ViaSpan* span):
+    """A Via that was read already."""
     cdef Via via = Via.__new__(Via)
-    cdef const char* wrong = scan_via(text_of(owner), pos, end, &via.span)
-    if wrong != NULL:
-        raise bad(wrong, pos)
+    via.span = span[0]
     via.owner = owner
     return via
 
 
-cdef NameAddr addr_at(bytes owner, int pos, int end, bint single):
-    """The address at pos; raises ParseError."""
-    cdef NameAddr addr = NameAddr.__new__(NameAddr)
-    cdef const char* wrong = scan_addr(text_of(owner), pos, end, single, &addr.span)
+cdef Via via_at(bytes owner, int pos, int end):
+    """The Via value at pos; raises ParseError."""
+    cdef ViaSpan span
+    cdef const char* wrong = scan_via(text_of(owner), pos, end, &span)
     if wrong != NULL:
         raise bad(wrong, pos)
+    return via_of(owner, &span)
+
+
+cdef NameAddr addr_of(bytes owner, const AddrSpan* span):
+    """An address that was read already."""
+    cdef NameAddr addr = NameAddr.__new__(NameAddr)
+    addr.span = span[0]
     addr.owner = owner
     return addr
+
+
+cdef NameAddr addr_at(bytes owner, int pos, int end, bint single):
+    """The address at pos; raises ParseError."""
+    cdef AddrSpan span
+    cdef const char* wrong = scan_addr(text_of(owner), pos, end, single, &span)
+    if wrong != NULL:
+        raise bad(wrong, pos)
+    return addr_of(owner, &span)
 
 
 cdef list addrs_in(bytes owner, int pos, int end, list into):

@@ -1,13 +1,13 @@
 """Types of stateful forwarding."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from kahea.net.address import Listener
 from kahea.sip.message import Message
 from kahea.tm.hooks import Destination
 from kahea.tm.layer import TransactionLayer
-from kahea.tm.transaction import Transaction
+from kahea.tm.transaction import Saved, Transaction
 
 E_NO_DESTINATION: Final = -478
 E_SEND: Final = -477
@@ -23,5 +23,5 @@ def forward(
 ) -> int: ...
 def forward_stateless(layer: TransactionLayer, msg: Message, hop: bytes | None) -> int: ...
 def stateless_branch(msg: Message) -> bytes: ...
-def save(msg: Message) -> tuple[Any, ...]: ...
-def restore(msg: Message, saved: tuple[Any, ...]) -> None: ...
+def save(msg: Message) -> Saved: ...
+def restore(msg: Message, saved: Saved) -> None: ...

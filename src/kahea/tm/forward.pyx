@@ -5,17 +5,20 @@ Kamailio's `t_relay` and its kin end here. A message's edits, flags and target a
 branch route changes shows on that branch only.
 """
 
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+
 from kahea.net.address cimport Address, Listener
 from kahea.sip.message cimport Message
-from kahea.sip.values cimport Target, Via
+from kahea.sip.values cimport Target, ViaSpan
 from kahea.tm.layer cimport TransactionLayer, restricted
-from kahea.tm.transaction cimport Branch, Transaction
+from kahea.tm.table cimport call_hash, kh_hash
+from kahea.tm.transaction cimport HEX, Branch, Saved, Transaction
 from kahea.sip.errors import ParseError
 
 from kahea.tm import local
 
 import logging
-import os
 
 log = logging.getLogger("kahea.tm")
 
@@ -28,40 +31,34 @@ E_DROPPED = -6
 E_NO_SOCKET = -7
 E_TOO_MANY_BRANCHES = -9
 
-cdef unsigned long long FNV_PRIME = 0x100000001B3ULL
-cdef unsigned long long FNV_BASIS = 0xCBF29CE484222325ULL
-cdef dict via_prefixes = {}
-# So that nobody else can tell our stateless branches in advance.
-cdef unsigned long long salt = int.from_bytes(os.urandom(8), "big")
+@cython.freelist(8)
+cdef class Place:
+    """Where a next hop is, for what came on the listener `received_on`: the first destination, and those to try after."""
+
+    cdef Listener received_on
+    cdef Listener listener
+    cdef Address address
+    cdef long connection_id
+    cdef list spare
 
 
-cdef bytes _via_prefix(Listener listener):
-    cdef bytes host = listener.via_host
-    key = (listener.proto, host)
-    prefix = via_prefixes.get(key)
-    if prefix is None:
-        if len(via_prefixes) > 1000:
-            via_prefixes.clear()
-        prefix = b"Via: SIP/2.0/%b %b;branch=" % (listener.proto_name.upper().encode(), host)
-        via_prefixes[key] = prefix
-    return prefix
+cdef bytes via_start(Listener listener, Message msg):
+    """Our Via for a request that leaves by `listener`, up to the branch's value."""
+    if msg is None or (msg.advertised_host is None and not msg.advertised_port):
+        return listener.via_start()
+    host = msg.advertised_host or listener.advertised_host or listener.address.host
+    port = msg.advertised_port or listener.advertised_port or listener.address.port
+    chosen = msg.advertised_port or listener.advertised_port
+    sent_by = host if port == 5060 and not chosen else b"%b:%d" % (host, port)
+    return b"Via: SIP/2.0/%b %b;branch=" % (listener.proto_name.upper().encode(), sent_by)
 
 
-cpdef bytes via_line(Listener listener, bytes branch_id, Message msg):
-    """Our Via for a request that leaves by `listener`, with what the script asked to stand in it."""
+cdef bytes via_rest(Message msg):
+    """What stands in our Via behind the branch's value, with the line's end: what the script asked for."""
     cdef bytes line
-    if msg is None:
-        return _via_prefix(listener) + branch_id + b"\r\n"
-    if msg.advertised_host is not None or msg.advertised_port:
-        host = msg.advertised_host or listener.advertised_host or listener.address.host
-        port = msg.advertised_port or listener.advertised_port or listener.address.port
-        chosen = msg.advertised_port or listener.advertised_port
-        sent_by = host if port == 5060 and not chosen else b"%b:%d" % (host, port)
-        line = b"Via: SIP/2.0/%b %b;branch=%b" % (listener.proto_name.upper().encode(), sent_by, branch_id)
-    else:
-        line = _via_prefix(listener) + branch_id
-    if msg.add_local_rport:
-        line += b";rport"
+    if msg is None or not (msg.add_local_rport or msg.connection_id or msg._facets is not None):
+        return b"\r\n"
+    line = b";rport" if msg.add_local_rport else b""
     if msg.connection_id:
         # So that the reply finds the connection that the request came on (Kamailio's `i`).
         line += b";i=%x" % msg.connection_id
@@ -69,7 +66,12 @@ cpdef bytes via_line(Listener listener, bytes branch_id, Message msg):
         extra = msg._facets.get("via_params")
         if extra is not None:
             line += extra
-    return line + b"\r\n"
+    return line + b"\r\n" if line else b"\r\n"
+
+
+cpdef bytes via_line(Listener listener, bytes branch_id, Message msg):
+    """Our Via for a request that leaves by `listener`, with what the script asked to stand in it."""
+    return via_start(listener, msg) + branch_id + via_rest(msg)
 
 
 cdef bytes _next_hop(bytes uri, bytes dst_uri, bytes path):
@@ -88,32 +90,53 @@ cdef object _arrived(Message msg):
     return msg.listener
 
 
-cdef tuple _place(TransactionLayer layer, Message msg, bytes hop, object sock, long connection_id):
-    """Where the next hop is; what needed no DNS is remembered."""
-    cdef tuple known
+cdef Place make_place(Listener received_on, object found):
+    """The Place of a sequence of destinations; None if it is empty."""
+    cdef Place place
+    cdef list all_of_them = list(found)
+    if not all_of_them:
+        return None
+    place = Place.__new__(Place)
+    place.received_on = received_on
+    place.listener, place.address, place.connection_id = all_of_them[0]
+    place.spare = all_of_them[1:] or None
+    return place
+
+
+cdef Place _place(TransactionLayer layer, Message msg, bytes hop, object sock, long connection_id):
+    """Where the next hop is; what needed no DNS is remembered. None if it can't be told."""
+    cdef Place place
     came_on = _arrived(msg)
-    if sock is None and connection_id == 0:
-        known = layer.places.get(hop)
-        if known is not None and known[0] is came_on:
-            return known[1]
-        found = layer.hooks.destinations(hop, None, 0, came_on)
-        if type(found) is tuple:
-            if len(layer.places) >= 20_000:
-                layer.places.clear()
-            layer.places[hop] = (came_on, found)
-            return found
-    else:
-        found = layer.hooks.destinations(hop, sock, connection_id, came_on)
-    return tuple(found)
+    if sock is not None or connection_id != 0:
+        return make_place(came_on, layer.hooks.destinations(hop, sock, connection_id, came_on))
+    place = <Place>layer.places.get(hop)
+    if place is not None and place.received_on is came_on:
+        return place
+    found = layer.hooks.destinations(hop, None, 0, came_on)
+    place = make_place(came_on, found)
+    if place is not None and type(found) is tuple:
+        if len(layer.places) >= 20_000:
+            layer.places.clear()
+        layer.places[hop] = place
+    return place
+
+
+cdef int complete_edits(Message msg, Listener listener) except -1:
+    """Modules whose header depends on where the request goes (Record-Route) complete it now."""
+    prepare = msg._facets.get("before_send")
+    if prepare is not None:
+        for complete in prepare:
+            complete(msg, listener)
+    return 0
 
 
 cdef int _add(TransactionLayer layer, Transaction t, Message msg, bytes uri, bytes dst_uri, bytes path, object sock,
               unsigned int flags, Target target, object destination, list added) except? -99:
     """Make and build one branch; > 0 if it is to be sent, 0 if the branch route dropped it, < 0 on an error."""
     cdef Branch branch
-    cdef bytes via, extra, data
+    cdef bytes extra, data
     cdef int mtu
-    cdef tuple found
+    cdef Place place
     if len(t.branches) >= layer.settings.max_branches:
         return E_TOO_MANY_BRANCHES
     branch = t.new_branch()
@@ -146,36 +169,30 @@ cdef int _add(TransactionLayer layer, Transaction t, Message msg, bytes uri, byt
         branch.path = path
         branch.flags = msg.bflags
     if destination is not None:
-        found = tuple(destination)
+        place = make_place(None, destination)
     else:
-        found = _place(layer, msg, _next_hop(uri, dst_uri, path), sock, branch.connection_id)
-    if not found:
+        place = _place(layer, msg, _next_hop(uri, dst_uri, path), sock, branch.connection_id)
+    if place is None:
         return E_NO_SOCKET if layer.hooks.lacks_listener(_next_hop(uri, dst_uri, path)) else E_NO_DESTINATION
-    first = found[0]
-    branch.listener = first[0]
+    branch.listener = place.listener
+    branch.address = place.address
+    branch.connection_id = place.connection_id
+    if place.spare is not None and layer.settings.use_dns_failover:
+        branch.spare = place.spare
     if msg._facets is not None:
         branch.listener = restricted(branch.listener, msg._facets.get("send_flags", 0))
-    branch.address = first[1]
-    branch.connection_id = first[2]
-    if len(found) > 1 and layer.settings.use_dns_failover:
-        branch.spare = list(found[1:])
-    prepare = msg._facets.get("before_send") if msg._facets is not None else None
-    if prepare is not None:
-        # Modules whose header depends on where the branch goes (Record-Route) complete it now.
-        for complete in prepare:
-            complete(msg, branch.listener)
-    via = via_line(branch.listener, branch.id, msg)
-    extra = b"" if path is None else b"Route: " + <bytes>path + b"\r\n"
+        complete_edits(msg, branch.listener)
+    extra = b"" if path is None else b"Route: " + path + b"\r\n"
     try:
-        data = msg.build_request(uri, via, extra, branch.listener.proto != 1)
+        data = msg.forwarded(uri, via_start(branch.listener, msg), branch.id, via_rest(msg), extra,
+                             branch.listener.proto != 1)
         mtu = layer.settings.udp_mtu
         if mtu and branch.listener.proto == 1 and len(data) > mtu:
             # RFC 3261 §18.1.1: what would be fragmented goes by a stream, where there is one.
             stream = layer.hooks.stream_instead(msg, branch.address)
             if stream is not None:
                 branch.listener, branch.address, branch.connection_id = stream
-                via = via_line(branch.listener, branch.id, msg)
-                data = msg.build_request(uri, via, extra, True)
+                data = msg.build_request(uri, via_line(branch.listener, branch.id, msg), extra, True)
     except ParseError as error:
         log.warning("can't build the request for %s: %s", uri, error)
         return E_BAD_URI
@@ -218,14 +235,15 @@ cpdef int forward(TransactionLayer layer, Transaction t, Message msg, destinatio
         targets = msg._branches
         msg._branches = None
         restore = True
-    edits = msg.edits_snapshot() if restore else None
+    cdef list edits = msg.keep_edits() if restore else None
+    cdef int body_edited = msg._body_edited
     if msg.uri_fresh:
         msg.uri_fresh = False
         code = _add_or_not(layer, t, msg, uri, dst_uri, path, sock, flags, None, destination, added)
         if code < 0:
             result = code
         if restore:
-            msg.edits_restore(edits)
+            msg.put_edits(edits, body_edited)
     if targets is not None:
         for target in targets:
             msg.set_uri(target.uri)
@@ -238,7 +256,7 @@ cpdef int forward(TransactionLayer layer, Transaction t, Message msg, destinatio
                                added)
             if code < 0:
                 result = code
-            msg.edits_restore(edits)
+            msg.put_edits(edits, body_edited)
     if restore:
         msg.set_uri(uri)
         msg.dst_uri = dst_uri
@@ -277,64 +295,62 @@ cpdef int forward(TransactionLayer layer, Transaction t, Message msg, destinatio
 
 cpdef int forward_stateless(TransactionLayer layer, Message msg, bytes hop) except? -99:
     """Forward a request outside of any transaction to `hop`, else to its target (RFC 3261 §16.11); > 0 if sent."""
-    cdef bytes data, via, extra
-    cdef tuple found
-    cdef Listener listener
+    cdef bytes data, extra
+    cdef Place place
+    cdef list edits = msg.keep_edits()
+    cdef int body_edited = msg._body_edited
     if hop is None:
         hop = _next_hop(msg.get_uri(), msg._dst_uri, msg.path)
-    found = _place(layer, msg, hop, msg.send_sock, 0)
-    if not found:
+    place = _place(layer, msg, hop, msg.send_sock, 0)
+    if place is None:
         return E_NO_DESTINATION
-    listener, address, connection_id = found[0]
-    prepare = msg._facets.get("before_send") if msg._facets is not None else None
-    if prepare is not None:
-        edits = msg.edits_snapshot()
-        for complete in prepare:
-            complete(msg, listener)
-    via = via_line(listener, stateless_branch(msg), msg)
+    if msg._facets is not None:
+        complete_edits(msg, place.listener)
     extra = b"" if msg.path is None else b"Route: " + msg.path + b"\r\n"
-    data = msg.build_request(msg.get_uri(), via, extra, listener.proto != 1)
-    if prepare is not None:
-        msg.edits_restore(edits)
-    if layer.onsend and not layer.hooks.run_onsend_route(msg, None, None, listener, address, data):
+    data = msg.forwarded(msg.get_uri(), via_start(place.listener, msg), stateless_branch(msg), via_rest(msg), extra,
+                         place.listener.proto != 1)
+    msg.put_edits(edits, body_edited)
+    if layer.onsend and not layer.hooks.run_onsend_route(msg, None, None, place.listener, place.address, data):
         return E_SEND
-    return 1 if listener.send(data, address, connection_id) else E_SEND
+    return 1 if place.listener.send(data, place.address, place.connection_id) else E_SEND
 
 
 cpdef bytes stateless_branch(Message msg):
-    """A branch that is the same for each retransmission of a request (RFC 3261 §16.11)."""
-    cdef Via via = msg.get_via1()
-    cdef bytes branch = via.get_branch()
-    cdef unsigned long long h = FNV_BASIS ^ salt
-    if branch is not None:
-        h = _fnv(h, branch)
-    h = _fnv(h, msg.get_callid())
-    h = (h ^ <unsigned long long>msg.get_cseq()) * FNV_PRIME
-    return b"z9hG4bK%x.s" % h
+    """A branch that is the same for each retransmission of a request (RFC 3261 §16.11), and that nobody else can tell."""
+    cdef ViaSpan* via = msg.top_via()
+    cdef size_t h = call_hash(msg)
+    cdef bytes out = PyBytes_FromStringAndSize(b"z9hG4bK0123456789abcdef.s", 25)
+    cdef char* to = PyBytes_AS_STRING(out) + 7
+    cdef int i
+    if via.branch >= 0:
+        h ^= <size_t>kh_hash(msg.p + via.branch, via.branch_len) * 0x9E3779B97F4A7C15ULL
+    for i in range(16):
+        to[i] = HEX[(h >> (4 * i)) & 15]
+    return out
 
 
-cdef unsigned long long _fnv(unsigned long long h, bytes data) noexcept:
-    cdef const unsigned char* p = data
-    cdef Py_ssize_t i
-    for i in range(len(data)):
-        h = (h ^ p[i]) * FNV_PRIME
-    return h
-
-
-cpdef tuple save(Message msg):
+cpdef Saved save(Message msg):
     """The state of a message that later routes of its transaction start from."""
-    return (msg.edits_snapshot(), msg._uri, msg._dst_uri, msg.path, msg.send_sock,
-            msg.flags, msg.bflags, msg.sflags)
+    cdef Saved saved = Saved.__new__(Saved)
+    saved.edits = msg.keep_edits()
+    saved.body_edited = msg._body_edited
+    saved.uri = msg._uri
+    saved.dst_uri = msg._dst_uri
+    saved.path = msg.path
+    saved.send_sock = msg.send_sock
+    saved.flags = msg.flags
+    saved.bflags = msg.bflags
+    saved.sflags = msg.sflags
+    return saved
 
 
-cpdef restore(Message msg, tuple saved):
+cpdef restore(Message msg, Saved saved):
     """Put back what `save` kept."""
-    edits, uri, dst_uri, path, sock, flags, bflags, sflags = saved
-    msg.edits_restore(edits)
-    msg.set_uri(uri)
-    msg.dst_uri = dst_uri
-    msg.path = path
-    msg.send_sock = sock
-    msg.flags = flags
-    msg.bflags = bflags
-    msg.sflags = sflags
+    msg.put_edits(saved.edits, saved.body_edited)
+    msg.set_uri(saved.uri)
+    msg.dst_uri = saved.dst_uri
+    msg.path = saved.path
+    msg.send_sock = saved.send_sock
+    msg.flags = saved.flags
+    msg.bflags = saved.bflags
+    msg.sflags = saved.sflags

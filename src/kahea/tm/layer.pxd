@@ -2,7 +2,8 @@
 
 from kahea.net.address cimport Address, Listener
 from kahea.sip.message cimport Message
-from kahea.tm.transaction cimport Branch, Transaction
+from kahea.tm.table cimport Requests
+from kahea.tm.transaction cimport Branch, Owner, Transaction
 from kahea.tm.wheel cimport Wheel
 
 
@@ -39,42 +40,36 @@ cdef class Settings:
     cdef public object on_local_reply
 
 
-cdef class TransactionLayer:
+cdef class TransactionLayer(Owner):
     cdef readonly Wheel wheel
     cdef readonly object hooks
     cdef readonly Settings settings
-    cdef readonly dict by_stem
-    cdef readonly dict by_key
-    cdef readonly dict by_dialog
     cdef readonly dict by_label
+    cdef readonly Requests requests
     cdef readonly dict places
     cdef readonly list on_created
     cdef public bint onsend  # the script looks at each request before it is sent
     cdef unsigned int _label
-    cdef bytes _nonces
-    cdef int _nonce_at
+    cdef bytes _digits
+    cdef int _random_at
     cdef object _clock
+    cdef bint _system_clock
     # Statistics, as Kamailio's tm.stats names them.
     cdef readonly long created, rpl_received, rpl_sent, rpl_generated, rpl_relayed, waiting, created_local
     cdef readonly long completed_3xx, completed_4xx, completed_5xx, completed_6xx, completed_2xx
     cdef readonly long refused
-    # The server key of the message last looked up: a script asks several times.
-    cdef Message _key_msg
-    cdef bytes _key
 
-    cdef bytes _server_key(self, Message msg)
-    cdef bytes _keyed(self, Message msg, int method_id)
+    cdef double now(self) except? -1
     cpdef Transaction lookup(self, Message msg)
     cpdef Transaction lookup_invite(self, Message msg)
     cpdef Transaction lookup_answered(self, Message msg)
-    cdef tuple _dialog_key(self, Message msg)
+    cdef const char* _random(self, int size) except NULL
     cdef bytes _nonce(self)
     cdef Transaction _create(self, Message msg)
     cpdef Transaction new_transaction(self, Message msg)
     cpdef free(self, Transaction t)
     cdef int _put_on_wait(self, Transaction t, double now) except -1
     cpdef bint send_branch(self, Branch branch)
-    cpdef branch_timer(self, Branch branch, double now)
     cpdef send_failed(self, Branch branch)
     cpdef Branch match(self, Message msg)
     cpdef bint receive_response(self, Message msg, Branch branch=*)
@@ -97,7 +92,6 @@ cdef class TransactionLayer:
     cdef int _tell_failed(self, Transaction t, Branch best) except -1
     cdef int _complete_local(self, Transaction t, Branch branch, int code, msg) except -1
     cdef int _finish(self, Transaction t, Branch branch) except -1
-    cpdef transaction_timer(self, Transaction t, double now)
     cpdef bint reply(self, Transaction t, int code, bytes reason, bytes extra=*, bytes body=*)
     cpdef repeat_reply(self, Transaction t)
     cpdef take_ack(self, Transaction t)
@@ -106,4 +100,7 @@ cdef class TransactionLayer:
     cdef int _send_cancel(self, Branch branch, bytes reason) except -1
     cdef bytes reason_line(self, int code)
     cpdef conclude(self, Transaction t)
+    cpdef bytes to_tag(self, Transaction t)
     cpdef tuple reply_destination(self, Message msg)
+    cdef Listener _reply_listener(self, Message msg)
+    cdef Address _reply_address(self, Message msg, Listener listener)

@@ -10,14 +10,30 @@ Rules of this room:
 4. Nothing here raises for what the network sent.
 """
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.string cimport memcmp
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
 from kahea.net.address cimport Address, Listener
 from kahea.sip.message cimport Message
-from kahea.sip.values cimport Via
-from kahea.tm.transaction cimport Branch, Resender, SUFFIX_INDEX, Transaction
+from kahea.sip.values cimport Via, ViaSpan
+from kahea.tm.table cimport Requests, call_hash
+from kahea.tm.transaction cimport (
+    RANDOM,
+    STEM,
+    Branch,
+    Owner,
+    Resender,
+    Transaction,
+    branch_index,
+    label_of,
+    new_transaction,
+)
 from kahea.tm.wheel cimport Wheel
 
 import logging
 import os
+import time
 
 from kahea.net.address import is_ip
 from kahea.tm import choice, local, states
@@ -50,12 +66,6 @@ for _i, _cell in enumerate(states.packed(states.INVITE_CLIENT)):
     invite_table[_i] = _cell
 for _i, _cell in enumerate(states.packed(states.NON_INVITE_CLIENT)):
     other_table[_i] = _cell
-
-
-cdef inline bytes sent_by(bytes branch, Via via):
-    """The branch with the Via's host and port as they stand there, which tell senders apart (RFC 3261 §17.2.3)."""
-    cdef int start = via.span.host
-    return branch + b";" + via.owner[start:via.span.sent_by_end]
 
 
 cdef Listener restricted(Listener listener, int flags):
@@ -98,81 +108,53 @@ cdef class Settings:
         self.server = b""
 
 
-cdef class TransactionLayer:
+cdef class TransactionLayer(Owner):
     """All transactions of a node. `hooks` is the node; see `tm.hooks.Hooks`."""
 
     def __init__(self, hooks, Wheel wheel, clock):
         self.hooks = hooks
         self.wheel = wheel
         self._clock = clock
+        self._system_clock = clock is time.monotonic
         self.settings = Settings()
-        self.by_stem = {}
-        self.by_key = {}
-        self.by_dialog = {}
         self.by_label = {}
+        self.requests = Requests()
         # Where next hops lead that needed no DNS: URI -> (listener it came on, destinations).
         self.places = {}
         # Told of each new transaction of a received request; a module may make itself one of its watchers.
         self.on_created = []
         self._label = int.from_bytes(os.urandom(3), "big")
-        self._nonces = b""
-        self._nonce_at = 0
+        self._digits = b""
+        self._random_at = 0
 
     def __len__(self):
-        return len(self.by_stem)
+        return len(self.by_label)
 
-    # ---- keys and look-ups -------------------------------------------------------------------------------------
+    cdef double now(self) except? -1:
+        """The node's time. The system's clock is read without Python, since every message asks."""
+        cdef timespec at
+        if self._system_clock and clock_gettime(CLOCK_MONOTONIC, &at) == 0:
+            return at.tv_sec + at.tv_nsec * 1e-9
+        return self._clock()
 
-    cdef bytes _server_key(self, Message msg):
-        """RFC 3261 §17.2.3: branch, sent-by and method; without the magic cookie, what RFC 2543 has."""
-        if msg is self._key_msg:
-            return self._key
-        cdef Via via = msg.get_via1()
-        cdef bytes branch = via.get_branch()
-        cdef bytes key
-        if branch is not None and branch.startswith(b"z9hG4bK"):
-            key = sent_by(branch, via)
-        else:
-            to_tag = msg.to.tag if msg.method_id != M_ACK else None
-            key = b"\0%b\0%b\0%d\0%b\0%b\0%b:%d" % (
-                msg.original_uri, msg.callid, msg.cseq, msg.from_.tag or b"", branch or b"", via.host, via.port,
-            )
-            if to_tag is not None:
-                # The ACK to a failure carries the To tag of our reply, the INVITE's retransmission does not.
-                key = key if msg.method_id == M_INVITE else key + b"\0" + to_tag
-        self._key_msg = msg
-        self._key = key
-        return key
-
-    cdef bytes _keyed(self, Message msg, int method_id):
-        if method_id == M_INVITE or method_id == M_ACK:
-            return b"I" + self._server_key(msg)
-        if method_id == M_CANCEL:
-            return b"C" + self._server_key(msg)
-        return b"O" + self._server_key(msg)
+    # ---- look-ups ----------------------------------------------------------------------------------------------
 
     cpdef Transaction lookup(self, Message msg):
         """The transaction that this request repeats (for an ACK: the INVITE that we answered with a failure)."""
-        return self.by_key.get(self._keyed(msg, msg.method_id))
+        return self.requests.repeated(msg, msg.method_id)
 
     cpdef Transaction lookup_invite(self, Message msg):
         """For a CANCEL: the INVITE that it is for."""
-        return self.by_key.get(b"I" + self._server_key(msg))
+        return self.requests.repeated(msg, M_INVITE)
 
     cpdef Transaction lookup_answered(self, Message msg):
         """For an ACK to a 2xx: the INVITE's transaction, if it still stands."""
-        cdef Transaction t = self.by_dialog.get(self._dialog_key(msg))
-        if t is not None and 200 <= t.status < 300:
-            return t
-        return None
-
-    cdef tuple _dialog_key(self, Message msg):
-        return (msg.get_callid(), msg.get_cseq(), msg.get_from().get_tag())
+        return self.requests.answered(msg)
 
     def lookup_callid(self, bytes callid, bytes cseq):
         """A transaction by Call-ID and CSeq number (t_cancel_callid and the like), or None. Walks the table."""
         cdef Transaction t
-        for t in self.by_stem.values():
+        for t in self.by_label.values():
             if t.request.callid == callid and (b"%d" % t.request.cseq) == cseq:
                 return t
         return None
@@ -184,25 +166,28 @@ cdef class TransactionLayer:
 
     # ---- making ------------------------------------------------------------------------------------------------
 
+    cdef const char* _random(self, int size) except NULL:
+        """So many random hexadecimal digits, at most 20; they stay until this is called again."""
+        if self._random_at + size > len(self._digits):
+            self._digits = os.urandom(2000).hex().encode()
+            self._random_at = 0
+        self._random_at += size
+        return PyBytes_AS_STRING(self._digits) + self._random_at - size
+
     cdef bytes _nonce(self):
-        if self._nonce_at >= len(self._nonces):
-            self._nonces = os.urandom(2000).hex().encode()
-            self._nonce_at = 0
-        self._nonce_at += 20
-        return self._nonces[self._nonce_at - 20:self._nonce_at]
+        return PyBytes_FromStringAndSize(self._random(20), 20)
 
     cdef Transaction _create(self, Message msg):
         cdef Transaction t
-        self._label = (self._label + 1) & 0x7FFFFFFF
-        t = Transaction(self, msg, self._label, b"z9hG4bK" + self._nonce(), self._label & 0xFFFF)
         cdef Settings s = self.settings
+        self._label = (self._label + 1) & 0x7FFFFFFF
+        t = new_transaction(self, msg, self._label, self._random(RANDOM))
         t.fr = s.fr_timer
         t.fr_inv = s.fr_inv_timer
         t.retr1 = s.retr_timer1
         t.retr2 = s.retr_timer2
-        t.end_of_life = self._clock() + (s.max_inv_lifetime if t.is_invite else s.max_noninv_lifetime)
-        t.no_6xx = bool(s.disable_6xx_block)
-        self.by_stem[t.stem] = t
+        t.end_of_life = self.now() + (s.max_inv_lifetime if t.is_invite else s.max_noninv_lifetime)
+        t.no_6xx = s.disable_6xx_block
         self.by_label[t.label] = t
         self.created += 1
         return t
@@ -210,20 +195,21 @@ cdef class TransactionLayer:
     cpdef Transaction new_transaction(self, Message msg):
         """A server transaction for a request that none exists for; None if the table is full."""
         cdef Transaction t
-        if len(self.by_stem) >= self.settings.max_transactions:
+        cdef Listener listener
+        if len(self.by_label) >= self.settings.max_transactions:
             self.refused += 1
             return None
         # What can't be read is found out before there is anything to take back.
-        destination = self.reply_destination(msg)
-        key = self._keyed(msg, msg.method_id)
-        dialog_key = self._dialog_key(msg) if msg.method_id == M_INVITE else None
+        listener = self._reply_listener(msg)
+        address = self._reply_address(msg, listener)
+        call_hash(msg)
+        if msg.method_id == M_INVITE:
+            msg.from_addr()
         t = self._create(msg)
-        t.listener, t.address, t.connection_id = destination
-        t.key = key
-        self.by_key[key] = t
-        if dialog_key is not None:
-            t.dialog_key = dialog_key
-            self.by_dialog[dialog_key] = t
+        t.listener = listener
+        t.address = address
+        t.connection_id = msg.connection_id
+        self.requests.add(t)
         # A transaction that nobody answers or forwards must end all the same.
         self.wheel.schedule(t, t.end_of_life + t.fr)
         for tell in self.on_created:
@@ -233,7 +219,7 @@ cdef class TransactionLayer:
     def new_local(self, Message msg, on_complete):
         """A transaction for a request of our own; `on_complete(t, branch, status, reply)` for each response passed up."""
         cdef Transaction t
-        if len(self.by_stem) >= self.settings.max_transactions:
+        if len(self.by_label) >= self.settings.max_transactions:
             self.refused += 1
             return None
         t = self._create(msg)
@@ -247,16 +233,11 @@ cdef class TransactionLayer:
         """Remove a transaction from every table."""
         if t.freed:
             return
-        self.by_stem.pop(t.stem, None)
         self.by_label.pop(t.label, None)
-        if t.key is not None and self.by_key.get(t.key) is t:
-            del self.by_key[t.key]
-        if t.dialog_key is not None and self.by_dialog.get(t.dialog_key) is t:
-            del self.by_dialog[t.dialog_key]
+        self.requests.remove(t)
         if t.waiting:
             self.waiting -= 1
         t.dismantle()
-        self._key_msg = None
 
     cdef int _put_on_wait(self, Transaction t, double now) except -1:
         """Keep an answered transaction for wt_timer, to absorb what is still under way."""
@@ -272,7 +253,7 @@ cdef class TransactionLayer:
     cpdef bint send_branch(self, Branch branch):
         """Send a branch that is ready (`request`, `listener`, `address` set) and arm its timers."""
         cdef Transaction t = branch.transaction
-        cdef double now = self._clock()
+        cdef double now = self.now()
         cdef bint sent = branch.listener.send(branch.request, branch.address, branch.connection_id)
         if not sent:
             return False
@@ -285,15 +266,15 @@ cdef class TransactionLayer:
         self.wheel.schedule(branch, min(branch.fr_at, branch.retr_at))
         return True
 
-    cpdef branch_timer(self, Branch branch, double now):
+    cdef int branch_due(self, Branch branch, double now) except -1:
         """A branch's deadline: repeat the request, or give up on it."""
         cdef Transaction t = branch.transaction
         cdef int cell
         if t.freed or branch.answered:
-            return
+            return 0
         if now + 1e-6 >= branch.fr_at:
             self._event(branch, 1, None, now)
-            return
+            return 0
         cell = cell_of(t.is_invite, branch.state, 0)
         if cell >= 0 and cell & RESEND and now + 1e-6 >= branch.retr_at:
             branch.listener.send(branch.request, branch.address, branch.connection_id)
@@ -304,33 +285,29 @@ cdef class TransactionLayer:
     cpdef send_failed(self, Branch branch):
         """The transport could not deliver a branch's request (a refused connection, say)."""
         if not branch.answered and branch.status == 0:
-            self._event(branch, 5, None, self._clock())
+            self._event(branch, 5, None, self.now())
 
     # ---- responses ---------------------------------------------------------------------------------------------
 
     cpdef Branch match(self, Message msg):
         """The branch that a response belongs to, by its top Via's branch (RFC 3261 §17.1.3), or None."""
-        cdef bytes branch_id
-        cdef Py_ssize_t index
+        cdef ViaSpan* via = msg.top_via()
+        cdef const unsigned char* branch_id = msg.p + via.branch
         cdef Transaction t
-        branch_id = msg.get_via1().get_branch()
-        if branch_id is None:
+        cdef long label
+        cdef int index
+        label = -1 if via.branch < 0 else label_of(branch_id, via.branch_len)
+        if label < 0:
             return None
-        # What we make is the stem, of one length, then a point and the branch's index.
-        if not 29 <= len(branch_id) <= 31:
+        t = self.by_label.get(label)
+        if t is None or memcmp(branch_id, PyBytes_AS_STRING(t.stem), STEM) != 0:
             return None
-        t = self.by_stem.get(branch_id[:27])
-        if t is None:
-            return None
-        suffix = branch_id[27:]
-        if suffix not in SUFFIX_INDEX:
-            return None
-        index = SUFFIX_INDEX[suffix]
-        if index >= len(t.branches):
+        index = branch_index(branch_id + STEM, via.branch_len - STEM)
+        if index < 0 or index >= len(t.branches):
             return None
         if msg.method_id != t.method_id and not (msg.method_id == M_CANCEL and t.is_invite):
             return None
-        return t.branches[index]
+        return <Branch>t.branches[index]
 
     cpdef bint receive_response(self, Message msg, Branch branch=None):
         """Take a response; False if it belongs to no transaction and is to be forwarded without one."""
@@ -346,7 +323,7 @@ cdef class TransactionLayer:
         if branch.blind or branch.request is None:
             return True
         event = 2 if msg.status < 200 else 3 if msg.status < 300 else 4
-        self._event(branch, event, msg, self._clock())
+        self._event(branch, event, msg, self.now())
         return True
 
     cdef int _cancel_response(self, Branch branch, Message msg) except -1:
@@ -665,7 +642,7 @@ cdef class TransactionLayer:
 
     cdef int _finish(self, Transaction t, Branch branch) except -1:
         """The final answer went out: end the other branches, keep the answer for those who ask again."""
-        cdef double now = self._clock()
+        cdef double now = self.now()
         cdef int code = t.status
         if code < 300:
             self.completed_2xx += 1
@@ -677,10 +654,11 @@ cdef class TransactionLayer:
             self.completed_5xx += 1
         else:
             self.completed_6xx += 1
-        reason = self.reason_line(code)
-        if code == 200 and reason:
-            reason = b'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n'
-        self.cancel_branches(t, branch, reason)
+        if len(t.branches) > 1:
+            reason = self.reason_line(code)
+            if code == 200 and reason:
+                reason = b'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n'
+            self.cancel_branches(t, branch, reason)
         if t.is_invite and code >= 300 and not t.local and t.listener.proto == 1:
             # Timers G and H: repeat the failure until its ACK comes.
             t.retr_interval = t.retr1
@@ -690,24 +668,24 @@ cdef class TransactionLayer:
         else:
             self._put_on_wait(t, now)
 
-    cpdef transaction_timer(self, Transaction t, double now):
+    cdef int transaction_due(self, Transaction t, double now) except -1:
         """Repeat a failure that has no ACK yet, or end."""
         if t.freed:
-            return
+            return 0
         if t.status < 200 and not t.waiting and (t.pending() or t.busy or t.suspended):
             # Beyond its life, yet something is still open: each branch has its own deadline, so look again later.
             if now < t.end_of_life + t.fr + 600.0:
                 self.wheel.schedule(t, now + max(t.fr, 1.0))
-                return
+                return 0
         if t.busy and not t.waiting:
             self.wheel.schedule(t, now + 1.0)
-            return
+            return 0
         if now + 1e-6 >= t.wait_at or t.waiting or t.status < 200:
             if t.waiting or t.status < 200:
                 self.free(t)
             else:
                 self._put_on_wait(t, now)
-            return
+            return 0
         t.listener.send(t.response, t.address, t.connection_id)
         t.retr_interval = min(t.retr_interval * 2, t.retr2)
         t.retr_at = now + t.retr_interval
@@ -715,7 +693,7 @@ cdef class TransactionLayer:
 
     # ---- what scripts and the server itself ask for ---------------------------------------------------------------
 
-    def to_tag(self, Transaction t):
+    cpdef bytes to_tag(self, Transaction t):
         """The To tag of replies that we make for a transaction."""
         if not t.to_tag:
             t.to_tag = self._nonce()
@@ -724,18 +702,18 @@ cdef class TransactionLayer:
     def release(self, Transaction t):
         """Let go of a transaction that nobody will answer any more: it ends after wt_timer."""
         if not t.freed and not t.waiting and not t.pending():
-            self._put_on_wait(t, self._clock())
+            self._put_on_wait(t, self.now())
 
     def arm(self, Branch branch, double seconds):
         """Give a branch that was not sent (a suspended transaction's) its deadline."""
-        branch.fr_at = self._clock() + seconds
+        branch.fr_at = self.now() + seconds
         branch.retr_at = NEVER
         self.wheel.schedule(branch, branch.fr_at)
 
     def set_timers(self, Transaction t):
         """New fr times of a transaction apply to the branches that wait already."""
         cdef Branch branch
-        cdef double now = self._clock()
+        cdef double now = self.now()
         for branch in t.branches:
             if not branch.answered and branch.armed:
                 branch.fr_at = min(now + (t.fr_inv if branch.status >= 100 and t.is_invite else t.fr), t.end_of_life)
@@ -747,9 +725,7 @@ cdef class TransactionLayer:
         cdef bytes tag
         if t.freed or t.local or t.status >= 200:
             return False
-        if not t.to_tag:
-            t.to_tag = self._nonce()
-        tag = t.to_tag if code > 100 else b""
+        tag = self.to_tag(t) if code > 100 else b""
         data = t.request.build_reply(code, reason, tag, extra, body, self.settings.server)
         t.status = code
         t.response = data
@@ -775,7 +751,7 @@ cdef class TransactionLayer:
             return
         t.acked = True
         if not t.waiting:
-            self._put_on_wait(t, self._clock())
+            self._put_on_wait(t, self.now())
 
     cpdef cancel_branches(self, Transaction t, Branch but=None, bytes reason=b""):
         """CANCEL every branch that has no final response."""
@@ -820,13 +796,13 @@ cdef class TransactionLayer:
         self._send_cancel(branch, reason)
         if branch.state == 0:
             branch.retr_at = NEVER
-        now = self._clock()
+        now = self.now()
         branch.fr_at = now + t.fr
         self.wheel.schedule(branch, branch.fr_at)
 
     cdef int _send_cancel(self, Branch branch, bytes reason) except -1:
         cdef Transaction t = branch.transaction
-        cdef double now = self._clock()
+        cdef double now = self.now()
         branch.cancelled = True
         try:
             data = local.build_cancel(branch.request, reason)
@@ -864,25 +840,29 @@ cdef class TransactionLayer:
     cpdef tuple reply_destination(self, Message msg):
         """Listener, address and connection for replies to a received request: its connection, or its source address
         with the port that the Via asks for (RFC 3261 §18.2.2, RFC 3581 §4)."""
-        cdef Via via = msg.get_via1()
-        cdef Listener listener = msg.listener
+        cdef Listener listener = self._reply_listener(msg)
+        return (listener, self._reply_address(msg, listener), msg.connection_id)
+
+    cdef Listener _reply_listener(self, Message msg):
+        if msg._facets is not None:
+            return restricted(msg.listener, msg._facets.get("send_flags", 0) >> 2)
+        return msg.listener
+
+    cdef Address _reply_address(self, Message msg, Listener listener):
+        cdef ViaSpan* via = msg.top_via()
         cdef Address source = msg.source
         cdef int port
-        if msg._facets is not None:
-            listener = restricted(listener, msg._facets.get("send_flags", 0) >> 2)
-        if via.span.rport_start >= 0 or msg.force_rport or self.settings.force_rport:
-            return (listener, source, msg.connection_id)
+        if via.rport_start >= 0 or msg.force_rport or self.settings.force_rport:
+            return source
         host = None
-        maddr = via.param(b"maddr")
+        maddr = msg.get_via1().param(b"maddr")
         if maddr and is_ip(maddr):
             host = maddr
-        elif self.settings.reply_to_via and is_ip(via.get_host()):
-            host = via.get_host()
-        port = via.span.port
+        elif self.settings.reply_to_via and is_ip(msg.get_via1().get_host()):
+            host = msg.get_via1().get_host()
+        port = via.port
         if port <= 0:
             port = 5061 if listener.proto in (3, 6) else 5060
         if host is not None:
-            return (listener, Address.of(host, port), msg.connection_id)
-        if port == source.port:
-            return (listener, source, msg.connection_id)
-        return (listener, Address.of(source.ip, port), msg.connection_id)
+            return Address.of(host, port)
+        return source if port == source.port else Address.of(source.ip, port)

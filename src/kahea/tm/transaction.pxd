@@ -4,8 +4,37 @@ from kahea.net.address cimport Address, Listener
 from kahea.sip.message cimport Message
 from kahea.tm.wheel cimport Timer, Wheel
 
-cdef list SUFFIXES
-cdef dict SUFFIX_INDEX
+# What a branch identifier is made of: the magic cookie, the label in hexadecimal, random digits; then a point and the
+# index of the branch.
+cdef enum:
+    COOKIE = 7
+    LABEL = 8
+    RANDOM = 12
+    STEM = 27
+
+
+cdef extern from *:
+    """
+    #define KH_DIGITS "0123456789abcdef"
+    """
+    const char* HEX "KH_DIGITS"
+
+
+cdef class Owner:
+    cdef int branch_due(self, Branch branch, double now) except -1
+    cdef int transaction_due(self, Transaction t, double now) except -1
+
+
+cdef class Saved:
+    cdef list edits
+    cdef int body_edited
+    cdef bytes uri
+    cdef bytes dst_uri
+    cdef bytes path
+    cdef object send_sock
+    cdef public unsigned int flags
+    cdef unsigned int bflags
+    cdef unsigned int sflags
 
 
 cdef class Resender(Timer):
@@ -54,13 +83,13 @@ cdef class Branch(Timer):
 
 
 cdef class Transaction(Timer):
-    cdef readonly object layer
+    cdef readonly Owner layer
     cdef public Message request
     cdef readonly unsigned int label
     cdef readonly int hash_index
     cdef readonly bytes stem
-    cdef public bytes key
-    cdef public object dialog_key
+    cdef size_t call_hash  # of the table of requests; 0 if it is not there
+    cdef Transaction next_request
     cdef readonly bytes method
     cdef readonly int method_id
     cdef readonly bint is_invite
@@ -94,7 +123,7 @@ cdef class Transaction(Timer):
     cdef public bint suspended
     cdef public int pick_from
     cdef public list queue
-    cdef public tuple saved
+    cdef public Saved saved
     cdef public object generation
     cdef public object on_complete
     cdef public Branch winner
@@ -106,3 +135,9 @@ cdef class Transaction(Timer):
 
     cdef Branch new_branch(self)
     cdef bint pending(self)
+    cdef int dismantle(self) except -1
+
+
+cdef Transaction new_transaction(Owner layer, Message request, unsigned int label, const char* random)
+cdef int branch_index(const unsigned char* suffix, int size) noexcept
+cdef long label_of(const unsigned char* branch, int size) noexcept

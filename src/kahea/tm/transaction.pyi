@@ -26,6 +26,9 @@ class Resender(Timer):
         on_end: Callable[[], object] | None = None,
     ) -> None: ...
 
+class Saved:
+    flags: int
+
 class Branch(Timer):
     transaction: Transaction
     index: int
@@ -66,8 +69,6 @@ class Transaction(Timer):
     label: int
     hash_index: int
     stem: bytes
-    key: bytes | None
-    dialog_key: tuple[bytes, int, bytes | None] | None
     method: bytes
     method_id: int
     is_invite: bool
@@ -101,7 +102,7 @@ class Transaction(Timer):
     suspended: bool
     pick_from: int
     queue: list[tuple[Branch, Message | None]] | None
-    saved: tuple[Any, ...] | None
+    saved: Saved | None
     generation: Any
     on_complete: Callable[[Transaction, Branch, int, Message | None], object] | None
     winner: Branch | None
@@ -113,4 +114,3 @@ class Transaction(Timer):
     @property
     def is_pending(self) -> bool: ...
     def add_branch(self) -> Branch: ...
-    def dismantle(self) -> None: ...

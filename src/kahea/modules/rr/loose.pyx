@@ -95,7 +95,7 @@ cdef class LooseRouter:
         cdef Uri target
         if not values:
             return R_FAILED
-        if msg.get_to().span.tag_len <= 0:
+        if msg.to_addr().tag_len <= 0:
             return self.loose(msg, values, True)
         if mode != 1:
             target = parse_uri(msg.get_uri())
@@ -109,7 +109,7 @@ cdef class LooseRouter:
             return False
         if self.by_names and self.rr.by_name(uri) is not None:
             return True
-        return self.node.is_myself(uri.host, uri.port or (5061 if uri.scheme == b"sips" else 5060))
+        return self.node.owns_route(uri)
 
     cdef int loose(self, Message msg, list values, bint initial) except? -99:
         """The request came from a loose router, or from the caller."""
@@ -189,7 +189,7 @@ cdef class LooseRouter:
         if not ftag:
             return DOWNSTREAM
         try:
-            return DOWNSTREAM if ftag == msg.get_from().get_tag() else UPSTREAM
+            return DOWNSTREAM if ftag == msg.from_tag() else UPSTREAM
         except ParseError:
             return DOWNSTREAM
 

@@ -245,7 +245,7 @@ cdef class Recorder:
         """The From tag of the dialog's first request, as a URI parameter."""
         cdef bytes tag
         try:
-            tag = msg.get_to().get_tag() if self.router.direction(msg) == UPSTREAM else msg.get_from().get_tag()
+            tag = msg.to_tag() if self.router.direction(msg) == UPSTREAM else msg.from_tag()
         except ParseError:
             return b""
         return b";ftag=" + tag if tag else b""

@@ -148,7 +148,7 @@ class Relay(Module):
     def t_clean(self, run: Run) -> int:
         """Free transactions that outlived every deadline; none should."""
         now = self.node.now()
-        for t in list(self.node.layer.by_stem.values()):
+        for t in list(self.node.layer.by_label.values()):
             if t.waiting and t.wait_at + 60.0 < now:
                 self.node.layer.free(t)
         return 1
