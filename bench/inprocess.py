@@ -34,8 +34,8 @@ SERVER = Address.of("127.0.0.1", 5060)
 LINGERING = 6.0
 
 SDP = (
-    b"v=0\r\no=- 3913 3913 IN IP4 127.0.0.1\r\ns=call\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8 0 101\r\n"
-    b"a=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\n"
+    b"v=0\r\no=- 3913 3913 IN IP4 127.0.0.1\r\ns=call\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+    b"m=audio 40000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\n"
     b"a=ptime:20\r\na=sendrecv\r\n"
 )
 
@@ -163,9 +163,9 @@ def answer(request: bytes, status: bytes, body: bytes = b"") -> bytes:
     assert to is not None
     tag = b"" if b";tag=" in to[0] else b";tag=b9"
     kind = b"Content-Type: application/sdp\r\n" if body else b""
-    return b"SIP/2.0 %b\r\n%b%b%b\r\nContact: <sip:callee@127.0.0.1:5080;transport=UDP>\r\n%bContent-Length: %d\r\n\r\n%b" % (
-        status, b"".join(kept), to[0], tag, kind, len(body), body,
-    )  # fmt: skip
+    contact = b"Contact: <sip:callee@127.0.0.1:5080;transport=UDP>\r\n"
+    head = [b"SIP/2.0 %b\r\n" % status, *kept, to[0], tag, b"\r\n", contact, kind]
+    return b"%bContent-Length: %d\r\n\r\n%b" % (b"".join(head), len(body), body)
 
 
 def record_routes(response: bytes) -> bytes:
@@ -211,7 +211,8 @@ def parsing() -> float:
     """µs to index the six messages of a call."""
     messages = [invite(1, b"sip:callee@127.0.0.1:5080")]
     messages += [answer(messages[0], b"180 Ringing"), answer(messages[0], b"200 OK", SDP)]
-    messages += [in_dialog(1, m, b"sip:callee@127.0.0.1:5080", b"Route: <sip:127.0.0.1;lr>\r\n") for m in (b"ACK", b"BYE")]
+    route = b"Route: <sip:127.0.0.1;lr>\r\n"
+    messages += [in_dialog(1, m, b"sip:callee@127.0.0.1:5080", route) for m in (b"ACK", b"BYE")]
     messages.append(answer(messages[-1], b"200 OK"))
     start = time.thread_time()
     for _ in range(5000):
@@ -223,7 +224,7 @@ def parsing() -> float:
 def instructions(case: str, rounds: int) -> int:
     """Instructions of a whole run, counted by callgrind."""
     command = [
-        "valgrind", "--tool=callgrind", f"--callgrind-out-file=/dev/null", sys.executable, "-m", "bench.inprocess",
+        "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-m", "bench.inprocess",
         case, "--rounds", str(rounds), "--quiet",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -183,7 +183,7 @@ class Tmx(Module):
         if 0 < flag < 32:
             t.request.flags |= 1 << flag
             if t.saved is not None:
-                t.saved = (*t.saved[:5], t.saved[5] | 1 << flag, *t.saved[6:])
+                t.saved.flags |= 1 << flag
         self.node.layer.cancel_branches(t, None, reason)
         return 1
 

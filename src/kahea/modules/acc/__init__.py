@@ -123,7 +123,7 @@ class Acc(Parameters, Watcher):
         self._event(t, request, MISSED, best.status, best.reply, bool(flags & self._log_missed_bits), table)
         request.flags &= ~self._missed_bits
         if t.saved is not None:
-            t.saved = (*t.saved[:5], t.saved[5] & ~self._missed_bits, *t.saved[6:])
+            t.saved.flags &= ~self._missed_bits
 
     def acknowledged(self, t: Transaction, ack: Message) -> None:
         """Account the ACK to a 2xx, if it is marked itself; AVPs are those of the INVITE."""
