@@ -220,7 +220,7 @@ class Ours:
         )
         for each in self.wires.values():
             each.sent.clear()
-        self.node.pool.run(self.node.route_request, msg)
+        self.node.pool.run(self.node.run_route, msg)
         outcome = Outcome(None)
         for each in self.wires.values():
             for to, sent in each.sent:

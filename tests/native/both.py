@@ -228,7 +228,7 @@ class Ours:
         msg = parse(data)
         at = self.wire.address
         msg.set_origin(source.ip_bytes, source.port, at.ip_bytes, at.port, P_UDP, source, self.wire, 0, 0.0, 1)
-        self.node.pool.run(self.node.route_request if msg.is_request else self.node.route_response, msg)
+        self.node.pool.run(self.node.run_route, msg)
         return list(self.wire.sent)
 
     def run(self, programs: Sequence[Program]) -> list[list[str] | None]:
