@@ -37,14 +37,23 @@ cdef void put_top_via(Sink* sink, Message m, Slot* s, bytes more) noexcept:
         moved = ops[0]
         ops[0] = ops[1]
         ops[1] = moved
-    if more is not None and m._via1 is not None:
-        set_op(&ops[n], m._via1.span.end, 0, PyBytes_AS_STRING(more), PyBytes_GET_SIZE(more))
+    if more is not None and has_top_via(m):
+        set_op(&ops[n], m.via_span.end, 0, PyBytes_AS_STRING(more), PyBytes_GET_SIZE(more))
         n += 1
     for i in range(n):
         put_raw(sink, m, here, ops[i].offset)
         put(sink, ops[i].data, ops[i].size)
         here = ops[i].offset + ops[i].cut
     put_raw(sink, m, here, s.end)
+
+
+cdef bint has_top_via(Message m) noexcept:
+    """Whether the top Via parses; its place is then in `via_span`."""
+    try:
+        m.top_via()
+    except ParseError:
+        return False
+    return True
 
 
 cdef bint mark_sender_quietly(Message m, Mark* mark) noexcept:

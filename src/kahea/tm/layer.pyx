@@ -654,7 +654,7 @@ cdef class TransactionLayer(Owner):
             self.completed_5xx += 1
         else:
             self.completed_6xx += 1
-        if len(t.branches) > 1:
+        if branch is None or len(t.branches) > 1:
             reason = self.reason_line(code)
             if code == 200 and reason:
                 reason = b'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n'
