@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from .servers import KAMAILIO, Kahea, Kamailio
-
-PYTHON_MODULE = any(Path("/usr/lib").glob("**/kamailio/modules/app_python3.so"))
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +20,9 @@ def kahea(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kahea]:
 
 @pytest.fixture(scope="session")
 def kamailio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kamailio]:
-    """The oracle with the same script and interfaces."""
-    if KAMAILIO is None or not PYTHON_MODULE:
-        pytest.skip("needs a real Kamailio with app_python3 to compare with")
+    """The oracle with the same cfg."""
+    if KAMAILIO is None:
+        pytest.skip("needs a real Kamailio to compare with")
     server = Kamailio(tmp_path_factory.mktemp("b"))
     yield server
     server.stop()

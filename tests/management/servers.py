@@ -1,4 +1,4 @@
-"""Kamailio and our server as processes, with one KEMI script and the same management interfaces."""
+"""Kamailio and our server as processes, with one and the same cfg."""
 
 from __future__ import annotations
 
@@ -19,44 +19,6 @@ MODULES = (
     "ctl", "pv", "tm", "sl", "rr", "usrloc", "registrar", "xlog", "corex", "cfg_rpc", "textops", "xhttp", "jsonrpcs",
 )  # fmt: skip
 
-SCRIPT = """
-import KSR
-
-
-def mod_init():
-    return Script()
-
-
-class Script:
-    def child_init(self, rank):
-        return 0
-
-    def ksr_request_route(self, msg):
-        KSR.sl.sl_send_reply(200, "OK")
-        return 1
-
-    def ksr_xhttp_event(self, msg, event):
-        url = KSR.xhttp.get_hu()
-        if url.startswith("/RPC"):
-            KSR.jsonrpcs.dispatch()
-        elif url.startswith("/empty"):
-            KSR.xhttp.xhttp_reply(200, "OK", "", "")
-        elif url.startswith("/twice"):
-            KSR.hdr.append_to_reply("X-Own: b\\r\\n")
-            KSR.xhttp.xhttp_reply(302, "Found it", "text/plain", "first")
-            KSR.xhttp.xhttp_reply(200, "OK", "text/plain", "second")
-        elif url.startswith("/exec"):
-            rc = KSR.jsonrpcs.execx(KSR.pv.getw("$rb"))
-            answer = "|".join(str(KSR.pv.getw("$jsonrpl(%s)" % part)) for part in ("code", "text", "body"))
-            KSR.xhttp.xhttp_reply(200, "OK", "text/plain", "%s|%s" % (rc, answer))
-        else:
-            names = ("$hu", "$si", "$sp", "$rm", "$hdr(Host)", "$rb", "$rs", "$pr", "$Rp", "$ml", "$ci", "$fu",
-                     "$hdr(Via)", "$cT", "$cl", "$ua", "$sel(cfg_get.core.debug)")
-            text = "".join("%s=%s\\n" % (name, KSR.pv.getw(name)) for name in names)
-            KSR.xhttp.xhttp_reply(200, "OK", "text/plain", text)
-        return 1
-"""
-
 CONFIG = """#!KAMAILIO
 debug=-1
 log_stderror=yes
@@ -68,6 +30,10 @@ tcp_accept_no_cl=yes
 server_header="Server: twin"
 listen=udp:{host}:{sip}
 listen=tcp:{host}:{sip}
+mpath="{library}"
+gateway.gw_host = "192.0.2.1" desc "where calls go"
+gateway.gw_port = 5070 desc "its port"
+gateway[7].gw_port = 5077
 {load}
 modparam("ctl", "binrpc", "unix:{folder}/ctl")
 modparam("ctl", "binrpc", "unixd:{folder}/ctl.dgram")
@@ -79,39 +45,37 @@ modparam("jsonrpcs", "fifo_reply_dir", "{folder}/tmp/")
 modparam("jsonrpcs", "dgram_socket", "{folder}/rpc.sock")
 modparam("xhttp", "url_skip", "^/skip")
 modparam("xhttp", "url_match", "^/[^x]")
-modparam("xhttp", "event_callback", "ksr_xhttp_event")
 modparam("usrloc", "preload", "location")
-modparam("app_python3", "load", "{folder}/script.py")
-cfgengine "python"
-"""
 
-SETTINGS = """
-load = [{load}]
+request_route {{
+    sl_send_reply("200", "OK");
+}}
 
-[global]
-debug = -1
-alias = ["example.org"]
-auto_aliases = false
-tcp_accept_no_cl = true
-server_header = "Server: twin"
-listen = ["udp:{host}:{sip}", "tcp:{host}:{sip}"]
-
-[modules.ctl]
-binrpc = ["unix:{folder}/ctl", "unixd:{folder}/ctl.dgram", "tcp:{host}:{tcp}", "udp:{host}:{tcp}"]
-
-[modules.jsonrpcs]
-transport = 7
-fifo_name = "{folder}/rpc.fifo"
-fifo_reply_dir = "{folder}/tmp"
-dgram_socket = "{folder}/rpc.sock"
-
-[modules.xhttp]
-url_skip = "^/skip"
-url_match = "^/[^x]"
-event_callback = "ksr_xhttp_event"
-
-[modules.usrloc]
-preload = ["location"]
+event_route[xhttp:request] {{
+    if ($hu =~ "^/RPC") {{
+        jsonrpc_dispatch();
+    }} else if ($hu =~ "^/empty") {{
+        xhttp_reply("200", "OK", "", "");
+    }} else if ($hu =~ "^/twice") {{
+        append_to_reply("X-Own: b\\r\\n");
+        xhttp_reply("302", "Found it", "text/plain", "first");
+        xhttp_reply("200", "OK", "text/plain", "second");
+    }} else if ($hu =~ "^/exec") {{
+        jsonrpc_exec("$rb");
+        xhttp_reply("200", "OK", "text/plain", "$jsonrpl(code)|$jsonrpl(text)|$jsonrpl(body)");
+    }} else if ($hu =~ "^/cfg") {{
+        $var(before) = $sel(cfg_get.gateway.gw_port);
+        cfg_select("gateway", 7);
+        $var(chosen) = $sel(cfg_get.gateway.gw_port);
+        $var(host) = $sel(cfg_get.gateway.gw_host);
+        cfg_reset("gateway");
+        xhttp_reply("200", "OK", "text/plain",
+            "$var(before) $var(chosen) $var(host) $sel(cfg_get.gateway.gw_port) $sel(cfg_get.core.debug)");
+    }} else {{
+        xhttp_reply("200", "OK", "text/plain",
+            "$hu|$si|$sp|$rm|$hdr(Host)|$rb|$rs|$pr|$Rp|$ml|$ci|$fu|$hdr(Via)|$cT|$cl|$ua");
+    }}
+}}
 """
 
 
@@ -136,8 +100,13 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sip, self.tcp = free_port(), free_port()
-        (folder / "script.py").write_text(SCRIPT)
         (folder / "tmp").mkdir()
+        self.cfg = folder / "kamailio.cfg"
+        load = "\n".join(f'loadmodule "{name}.so"' for name in MODULES)
+        library = next(iter(Path("/usr/lib").glob("**/kamailio/modules")), "/")
+        self.cfg.write_text(
+            CONFIG.format(host=HOST, sip=self.sip, tcp=self.tcp, folder=folder, library=library, load=load)
+        )
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=folder, env=self.environment())
         try:
@@ -152,9 +121,6 @@ class Server:
             if self._process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"{self.name} does not answer:\n{self.log[-3000:]}")
             time.sleep(0.05)
-
-    def fill(self, text: str, load: str) -> str:
-        return text.format(host=HOST, sip=self.sip, tcp=self.tcp, folder=self.folder, load=load)
 
     def command(self) -> list[str]:
         raise NotImplementedError
@@ -194,11 +160,8 @@ class Kamailio(Server):
     name = "kamailio"
 
     def command(self) -> list[str]:
-        load = "\n".join(f'loadmodule "{name}.so"' for name in (*MODULES, "app_python3"))
-        cfg = self.folder / "kamailio.cfg"
-        cfg.write_text(self.fill(CONFIG, load))
         assert KAMAILIO is not None
-        command = [KAMAILIO, "-f", str(cfg), "-DD", "-E", "-x", "fm", "-m", "64", "-M", "16"]
+        command = [KAMAILIO, "-f", str(self.cfg), "-DD", "-E", "-x", "fm", "-m", "64", "-M", "16"]
         return [*command, "-Y", str(self.folder), "-w", str(self.folder)]
 
 
@@ -208,8 +171,7 @@ class Kahea(Server):
     name = "kahea"
 
     def command(self) -> list[str]:
-        (self.folder / "kahea.toml").write_text(self.fill(SETTINGS, ", ".join(f'"{name}"' for name in MODULES)))
-        return [sys.executable, "-m", "kahea", "run", str(self.folder / "script.py")]
+        return [sys.executable, "-m", "kahea", "run", "-f", str(self.cfg)]
 
     def environment(self) -> dict[str, str] | None:
         return {**os.environ, "PYTHONPATH": str(Path(package[0]).parent), "KAHEA_RUN": str(self.folder / "run")}

@@ -78,7 +78,7 @@ def test_http_as_it_should_be_where_kamailio_differs(kahea: Kahea) -> None:
             while more := stream.recv(65536):
                 got += more
         assert b" 200 OK\r\n" in got
-        assert b"$hu=/a\n" in got
+        assert b"/a|" in got
 
 
 DOCUMENTS = [
@@ -164,7 +164,7 @@ def test_a_command_from_the_script(kamailio: Kamailio, kahea: Kahea) -> None:
     for body in (document("core.echo", "a"), document("core.xxx")):
         ours, theirs = (http_request(server.sip, "POST", "/exec", body)[3] for server in (kahea, kamailio))
         assert ours == theirs
-    assert http_request(kahea.sip, "POST", "/exec", b"{bad")[3] == b"-1|<null>|<null>|<null>"
+    assert http_request(kahea.sip, "POST", "/exec", b"{bad")[3] == b"<null>|<null>|<null>"
 
 
 def fifo(server: Server, request: bytes) -> bytes:
@@ -208,15 +208,24 @@ def test_an_answer_goes_to_no_other_place_than_a_fifo_of_its_directory(kahea: Ka
     assert not (kahea.folder / "escape").exists()
 
 
-def test_settings_changed_over_http_show_in_the_script(kahea: Kahea) -> None:
-    def seen() -> bytes:
-        return re.findall(rb"cfg_get.core.debug\)=(.*)\n", http_request(kahea.sip, "GET", "/a")[3])[0]
+def test_settings_changed_show_in_the_script(kamailio: Kamailio, kahea: Kahea) -> None:
+    changes = [
+        document("core.echo"),
+        document("cfg.seti", "gateway", "gw_port", 5090),
+        document("cfg.seti", "gateway[7]", "gw_port", 5091),
+        document("cfg.sets", "gateway", "gw_host", "192.0.2.9"),
+        document("cfg.seti", "core", "debug", -2),
+        document("cfg.del", "gateway[7]", "gw_port"),
+        document("cfg.seti", "gateway", "gw_port", 5070),
+        document("cfg.seti", "gateway[7]", "gw_port", 5077),
+        document("cfg.sets", "gateway", "gw_host", "192.0.2.1"),
+        document("cfg.seti", "core", "debug", -1),
+    ]
 
-    assert seen() == b"-1"
-    assert post(kahea, document("cfg.seti", "core", "debug", 1))[0] == 200
-    assert seen() == b"1"
-    assert post(kahea, document("cfg.reset", "core"))[0] == 200
-    assert seen() == b"-1"
+    def seen(server: Server) -> list[tuple[int, bytes]]:
+        return [(post(server, change)[0], http_request(server.sip, "GET", "/cfg")[3]) for change in changes]
+
+    assert seen(kahea) == seen(kamailio)
 
 
 @pytest.mark.skipif(shutil.which("kamctl") is None, reason="needs Debian's kamctl")
