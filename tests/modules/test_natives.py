@@ -43,6 +43,7 @@ EXCEPTIONS = {
     **dict.fromkeys(("lua_dofile", "lua_dostring", "lua_run", "lua_runstring"), LATER),
     **dict.fromkeys(("jsdt_dofile", "jsdt_dostring", "jsdt_run", "jsdt_runstring"), LATER),
     "bind_app_lua": BINDING,
+    "bind_htable": BINDING,
     "bind_tmx": BINDING,
     "bind_textopsx": BINDING,
     "bind_xhttp": BINDING,

@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kahea.modules.cfgutils.locks import Locks
+from kahea.routing.locks import Locks
 from kahea.routing.module import ConfigError, Module, Param, RpcError, Value, function, native, rpc, variable
 from kahea.routing.pv.chain import narrow
 from kahea.routing.pv.values import decimal

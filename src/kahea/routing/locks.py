@@ -18,19 +18,24 @@ Key = tuple[str, str]
 
 
 class _Lock:
-    """A lock that somebody has. `owner` is that run's own state, which tells it from all others."""
+    """A lock that somebody has, `depth` times. `owner` is that run's own state, which tells it from all others."""
 
-    __slots__ = ("owner", "waiting")
+    __slots__ = ("depth", "owner", "waiting")
 
     def __init__(self, owner: object) -> None:
         self.owner = owner
+        self.depth = 1
         self.waiting: deque[tuple[object, asyncio.Future[None]]] = deque()
 
 
 class Locks:
-    """Locks by key. As in Kamailio, a lock stays when its run ends, and anybody may let go of it."""
+    """Locks by key. As in Kamailio, a lock stays when its run ends, and anybody may let go of it.
 
-    def __init__(self) -> None:
+    With `again`, a run may take one that it has, and lets go of it as many times.
+    """
+
+    def __init__(self, *, again: bool = False) -> None:
+        self._again = again
         self._locks: dict[Key, _Lock] = {}
 
     def take_now(self, run: Run, key: Key) -> bool:
@@ -46,6 +51,9 @@ class Locks:
         if self.take_now(run, key):
             return True
         lock = self._locks[key]
+        if lock.owner is run.state and self._again:
+            lock.depth += 1
+            return True
         if lock.owner is run.state or not can_wait():
             log.error("lock: %s has the lock %r already", "this run" if can_wait() else "another run", key[0])
             return False
@@ -68,6 +76,10 @@ class Locks:
         lock = self._locks.get(key)
         if lock is None:
             return
+        lock.depth -= 1
+        if lock.depth > 0:
+            return
+        lock.depth = 1
         while lock.waiting:
             lock.owner, turn = lock.waiting.popleft()
             if not turn.done():
@@ -80,4 +92,5 @@ class Locks:
         lock = self._locks.get(key)
         if run.failed and lock is not None and lock.owner is run.state:
             log.error("lock: %r was held by a script that failed; it is free again", key[0])
+            lock.depth = 1
             self.release(key)

@@ -1,0 +1,166 @@
+"""One hash table: its definition, its items, and when they end.
+
+There are no slots: a dictionary needs none. Which slot Kamailio would have for an item is worked out where it shows:
+in the order of iterators and dumps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kahea.routing.module import Value
+from kahea.routing.pv.chain import narrow
+from kahea.routing.transformations.strings import core_hash
+
+SMALLEST, LARGEST = 2, 31  # sizes, as powers of 2
+SMALLEST_TAKEN = 3
+
+Scalar = int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A table as the parameter `htable` defines it. `size` is a power of 2, `autoexpire` is in seconds."""
+
+    name: str
+    size: int = SMALLEST_TAKEN
+    autoexpire: int = 0
+    dbtable: str = ""
+    cols: tuple[str, ...] = ()
+    dbmode: int = 0
+    initval: int | None = None
+    updateexpire: int = 1
+    dmqreplicate: int = 0
+
+
+_NUMBERS = ("size", "autoexpire", "dbmode", "initval", "updateexpire", "dmqreplicate")
+_PART = re.compile(r"""\s*(\w+)\s*=\s*("[^"]*"|'[^']*'|[^;]*?)\s*(?:;|\Z)""")
+
+
+def parse_definition(given: str) -> Definition:
+    """Read `name=>size=4;autoexpire=7200;dbtable=t;...`. Raises ValueError."""
+    name, arrow, rest = given.partition("=>")
+    if not arrow or not name.strip():
+        raise ValueError(f"expected name=>size=number;..., not {given!r}")
+    values: dict[str, object] = {}
+    at = 0
+    while at < len(rest):
+        part = _PART.match(rest, at)
+        if part is None:
+            raise ValueError(f"expected attribute=value at {rest[at:]!r}")
+        at = part.end()
+        key, value = part[1], part[2].strip("\"'")
+        if key in _NUMBERS:
+            if not re.fullmatch(r"-?[0-9]{1,10}", value):
+                raise ValueError(f"{key} takes a number, not {value!r}")
+            values[key] = int(value)
+        elif key == "dbtable":
+            values[key] = value
+        elif key == "cols":
+            columns = tuple(column.strip() for column in value.split(","))
+            if len(columns) < 2 or not all(columns):
+                raise ValueError(f"cols takes two columns or more, not {value!r}")
+            values[key] = columns
+        else:
+            raise ValueError(f"a table has no attribute {key!r}")
+    size = int(str(values.get("size", SMALLEST_TAKEN)))
+    values["size"] = SMALLEST_TAKEN if size < SMALLEST else min(size, LARGEST)
+    return Definition(name.strip(), **values)  # type: ignore[arg-type]
+
+
+class Item:
+    """A value and when it ends, in Unix time; 0 for never. `hash` is that of its name."""
+
+    __slots__ = ("ends", "hash", "value")
+
+    def __init__(self, name: str, value: Scalar, ends: int) -> None:
+        self.value = value
+        self.ends = ends
+        self.hash = core_hash(narrow(name))
+
+
+class Table:
+    """The items of one table. `clock` gives Unix time in whole seconds."""
+
+    def __init__(self, definition: Definition, clock: Callable[[], int]) -> None:
+        self.definition = definition
+        self.name = definition.name
+        self.slots = 1 << definition.size
+        self.items: dict[str, Item] = {}
+        self._clock = clock
+
+    def _live(self, key: str) -> Item | None:
+        """An item that has not ended."""
+        item = self.items.get(key)
+        return None if item is None or self.has_ended(item) else item
+
+    def has_ended(self, item: Item) -> bool:
+        """Whether an item is there only until the next sweep."""
+        return 0 < item.ends <= self._clock()
+
+    def _end(self) -> int:
+        seconds = self.definition.autoexpire
+        return self._clock() + seconds if seconds else 0
+
+    def get(self, key: str) -> Value:
+        """A value; the initial one, or None, if there is none."""
+        item = self._live(key)
+        return self.definition.initval if item is None else item.value
+
+    def set(self, key: str, value: Scalar) -> None:
+        """Set a value, which then ends after `autoexpire` seconds; with `updateexpire` 0, as it would have."""
+        item = self._live(key)
+        if item is None:
+            self.items[key] = Item(key, value, self._end())
+            return
+        item.value = value
+        if self.definition.updateexpire:
+            item.ends = self._end()
+
+    def add(self, key: str, by: int) -> int | None:
+        """Add to a number, or to the initial value; the sum, or None if there is no number."""
+        value = self.get(key)
+        if not isinstance(value, int):
+            return None
+        self.set(key, value + by)
+        return value + by
+
+    def remove(self, key: str) -> bool:
+        """Remove an item; False if there is none."""
+        return self.items.pop(key, None) is not None
+
+    def remaining(self, key: str) -> int:
+        """Seconds until an item ends: below 0 if it only waits for the next sweep, 0 for never and for no item."""
+        item = self.items.get(key)
+        return 0 if item is None or not item.ends else item.ends - self._clock()
+
+    def set_remaining(self, key: str, seconds: int) -> None:
+        """Let an item end after so many seconds, for 0 or less never. Tables without `autoexpire` keep theirs."""
+        item = self.items.get(key)
+        if item is not None and self.definition.autoexpire:
+            item.ends = self._clock() + seconds if seconds > 0 else 0
+
+    def sweep(self) -> list[tuple[str, Scalar]]:
+        """Remove what has ended, and return it, in the order of slots."""
+        if not self.definition.autoexpire:
+            return []
+        ended = [key for key in self.ordered() if self.has_ended(self.items[key])]
+        return [(key, self.items.pop(key).value) for key in ended]
+
+    def ordered(self) -> list[str]:
+        """All names in the order of Kamailio's slots, and of hashes in each."""
+        mask, items = self.slots - 1, self.items
+        return sorted(items, key=lambda key: (items[key].hash & mask, items[key].hash))
+
+    def slot_of(self, key: str) -> int:
+        """The slot that Kamailio would have for a name."""
+        return core_hash(narrow(key)) & (self.slots - 1)
+
+    def by_slot(self) -> Iterator[tuple[int, list[str]]]:
+        """The slots that are not empty, each with its names."""
+        found: dict[int, list[str]] = {}
+        for key in self.ordered():
+            found.setdefault(self.items[key].hash & (self.slots - 1), []).append(key)
+        yield from found.items()
