@@ -105,6 +105,7 @@ class Tables(Module):
                 try:
                     await self._storage.load(table, self._now())
                 except DatabaseError as error:
+                    await self._storage.close()
                     raise ConfigError(f"htable {table.name}: the database can't be used: {error}") from error
         self._event("htable:mod-init", None)
         if any(table.definition.autoexpire for table in self.tables.values()):
