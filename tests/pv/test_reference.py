@@ -9,6 +9,8 @@ from kahea.routing.node import Node
 from kahea.routing.registry import available
 from kahea.routing.settings import Configuration
 
+from .conftest import Bench
+
 HERE = Path(__file__).parent
 
 
@@ -51,3 +53,19 @@ def test_every_transformation() -> None:
             wrong.append(f"{module}: {name} takes {have} parameters, wanted {least} to {most}")
     assert not wrong
     assert count > 100
+
+
+def test_parts_of_a_url(bench: Bench) -> None:
+    """As Kamailio 5.6.3 gave them."""
+    table = Node(Configuration()).variables
+    run = bench.run()
+    for url, path, query in (
+        ("/a/b?c=d&e", "/a/b", "c=d&e"),
+        ("/a", "/a", ""),
+        ("?x", "", "x"),
+        ("http://h/p?q?r", "http://h/p", "q?r"),
+        ("/a#f?b", "/a#f", "b"),
+    ):
+        run.vars["u"] = url
+        assert table.compile("$(var(u){url.path})").get(run) == path
+        assert table.compile("$(var(u){url.querystring})").get(run) == query

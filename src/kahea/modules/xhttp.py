@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kahea.net.address import P_UDP, Address, Listener
 from kahea.routing.module import Module, Param, Value, function, native, variable
+from kahea.routing.pv.chain import Transformation
 from kahea.routing.regex import compile_posix
 from kahea.routing.run import REQUEST_ROUTE, Run
 from kahea.routing.text import text, wire
@@ -21,6 +22,7 @@ log = logging.getLogger("kahea.http")
 
 if TYPE_CHECKING:
     from kahea.net.tcp import TcpListener
+    from kahea.routing.node import Node
 
 EVENT: Final = "xhttp:request"
 _FACET: Final = "xhttp"
@@ -32,6 +34,15 @@ def _pattern(value: str) -> str:
     except ValueError as error:
         raise ValueError(f"not a regular expression: {error}") from error
     return value
+
+
+#: The parts of `$hu`, which stands as the client sent it.
+TRANSFORMATIONS: Final = (
+    Transformation("url.path", lambda url: url.partition("?")[0], doc="A URL up to its query."),
+    Transformation(
+        "url.querystring", lambda url: url.partition("?")[2], doc="A URL's query, without the question mark."
+    ),
+)
 
 
 class Exchange:
@@ -52,6 +63,11 @@ class Xhttp(Module):
     url_skip = Param("", "Requests whose URL this matches are left without an answer.", check=_pattern)
     url_match = Param("", "Requests whose URL this does not match are left without an answer.", check=_pattern)
     event_callback = Param("", "The script's function for requests, in place of event_route[xhttp:request].")
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        for transformation in TRANSFORMATIONS:
+            node.variables.register_transformation(transformation)
 
     def start(self) -> None:
         """Take what is no SIP."""
