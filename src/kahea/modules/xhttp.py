@@ -39,9 +39,7 @@ def _pattern(value: str) -> str:
 #: The parts of `$hu`, which stands as the client sent it.
 TRANSFORMATIONS: Final = (
     Transformation("url.path", lambda url: url.partition("?")[0], doc="A URL up to its query."),
-    Transformation(
-        "url.querystring", lambda url: url.partition("?")[2], doc="A URL's query, without the question mark."
-    ),
+    Transformation("url.querystring", lambda url: url.partition("?")[2], doc="A URL's query, without its mark."),
 )
 
 
