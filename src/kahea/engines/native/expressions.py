@@ -103,8 +103,7 @@ class Expressions(Cursor):
             operand = self.expression(_CAST_BINDS - 1)
             return Unary(operator=token.text, operand=operand, place=self.since(token))
         if kind == SELECT:
-            self.advance()
-            return Select(text=token.text, place=token.place)
+            return self._select()
         if kind != IP:
             self._no_operand(token)
         return self.address()
@@ -146,6 +145,15 @@ class Expressions(Cursor):
             self.advance()
             text += ":" + self.advance().text
         return Word(text=text, place=self.since(first))
+
+    def _select(self) -> Select:
+        """A select; what follows the name that a definition stands for belongs to it."""
+        first = self.advance()
+        text = first.text
+        while self.token.kind == "." and self.peek().kind == WORD:
+            self.advance()
+            text += "." + self.advance().text
+        return Select(text=text, place=self.since(first))
 
     def _dotted(self) -> Word:
         """An IP address whose parts come from definitions."""

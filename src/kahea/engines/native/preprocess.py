@@ -37,10 +37,9 @@ from kahea.routing.subst import SubstError, Substitution, parse_subst
 VERSION: Final = ("KAMAILIO_5", "KAMAILIO_5_6", "KAMAILIO_5_6_3")
 
 _CONDITION: Final = re.compile(r"(?:#!|!!)(?:(ifdef|ifndef)(?=[ \t]+\S)|(else|endif)(?=[ \t]*(?:\r?\n|\Z)))")
-_ARGUMENT: Final = re.compile(r"[ \t]+([^\s]+)")
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ARGUMENT: Final = re.compile(r"[ \t]+(\S+)")
+_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
 _QUOTED: Final = re.compile(r"\s*(?:(\"(?:[^\"\\]|\\.)*\")|'([^']*)')", re.DOTALL)
-_REST: Final = re.compile(r"[ \t]*([^\n]*)")
 _UNKNOWN: Final = re.compile(r"#!([a-z_]+)")
 _SELECT_WORD: Final = re.compile(r"\"[^\"]*\"|'[^']*'|[A-Za-z_]\w*")
 _EVENT: Final = re.compile(r"\s*(\[)\s*([A-Za-z_]\w*(?::[\w.\-]+)+)\s*(\])")
@@ -277,18 +276,24 @@ class Preprocessor:
         if found is None:
             self._say(source, raw.start, raw.end, f"{raw.text} needs a name after a space")
             return raw.end
-        word = found[1]
-        rest = _REST.match(source.text, found.end())
-        end = rest.end() if rest else found.end()
-        if "-" in word:
-            self._say(source, found.start(1), found.end(1), f"{word}: a name has no -")
-        elif rest is not None and rest[1].strip() and not rest[1].startswith(("#", "//", "/*")):
-            message = f"{raw.text} looks at {word} only: {rest[1].strip()} counts for nothing"
-            self._say(source, rest.start(1), end, message, level=WARNING, code="ignored-text")
+        start = found.start(1)
+        word = self._name(source, start, found[1])
+        rest, end = _line(source.text, start + len(word))
+        if rest and not rest.startswith(("-", "#", "//", "/*")):
+            message = f"{raw.text} looks at one name only: {rest} counts for nothing"
+            self._say(source, start + len(word), end, message, level=WARNING, code="ignored-text")
         opened.append(_Open(raw, False))
         if (word in self.definitions) != (name == "ifdef"):
             return self._skip(source, end, opened)
         return end
+
+    def _name(self, source: Source, start: int, text: str) -> str:
+        """The name at the beginning of what follows a directive."""
+        match = _NAME.match(text)
+        word = match.group() if match else ""
+        if text[len(word) : len(word) + 1] == "-":
+            self._say(source, start, start + len(text), f"{text}: a name has no -")
+        return word
 
     def _turn(self, source: Source, raw: Raw, name: str, opened: list[_Open]) -> int:
         """`#!else` or `#!endif` after a part that counts."""
@@ -323,46 +328,49 @@ class Preprocessor:
             message = f"{raw.text} without a name does nothing"
             self._say(source, raw.start, raw.end, message, level=WARNING, code="ignored-text")
             return raw.end
-        name = found[1]
-        start = found.start(1)
         if "env" in directive:
-            name = self._environment(source, found, directive)
+            self._environment(source, found, directive)
             return _line(source.text, found.end())[1]
-        value, end = _line(source.text, found.end())
-        if not self._can_define(source, name, start):
-            return end
+        start = found.start(1)
+        name = self._name(source, start, found[1])
+        value, end = _line(source.text, start + len(name))
+        self._look_at_definition(source, start, name, found[1])
         known = self.definitions.get(name)
         if known is not None and directive in ("define", "def"):
             self._already(source, name, start, known)
-        elif known is None or directive in ("redefine", "redef"):
+        elif name and (known is None or directive in ("redefine", "redef")):
             self.define(name, value, source.place(start, start + len(name)))
         return end
 
-    def _can_define(self, source: Source, name: str, start: int) -> bool:
+    def _look_at_definition(self, source: Source, start: int, name: str, text: str) -> None:
+        """Warn of one that does not do what it seems to."""
         end = start + len(name)
-        if "-" in name:
-            self._say(source, start, end, f"{name}: a name has no -")
-            return False
+        after = text[len(name) : len(name) + 1]
         if name in RESERVED:
             message = f"{name} is a word of the language, which a definition does not replace"
-            self._say(source, start, end, message, level=WARNING, code="useless-definition")
-        elif not _NAME.fullmatch(name):
-            message = f"{name} is no name that a cfg can hold, so nothing is replaced"
-            self._say(source, start, end, message, level=WARNING, code="useless-definition")
-        return True
+        elif not name or name[0].isdigit():
+            end = start + len(text)
+            message = f"{text} is no name that a cfg can hold, so nothing is replaced"
+        elif after == "=":
+            message = f"the value of {name} begins with =: between a name and its value stands a space only"
+        elif after == "(":
+            message = f"the value of {name} begins with (: a definition takes no arguments"
+        else:
+            return
+        self._say(source, start, end, message, level=WARNING, code="odd-definition")
 
     def _already(self, source: Source, name: str, start: int, known: Definition) -> None:
         where = f" at {known.place}" if known.place else ""
         hint = "#!redefine changes it, #!trydef sets what is not set"
         self._say(source, start, start + len(name), f"{name} is defined already{where}", hint)
 
-    def _environment(self, source: Source, found: re.Match[str], directive: str) -> str:
+    def _environment(self, source: Source, found: re.Match[str], directive: str) -> None:
         """`#!defenv NAME`, `#!defenv NAME=VARIABLE`; an `s` at the end puts the value in quotes."""
         name, equals, variable = found[1].partition("=")
         start, end = found.span(1)
         if equals and not variable:
             self._say(source, start, end, f"expected the name of an environment variable after {name}=")
-            return name
+            return
         value = os.environ.get(variable or name)
         known = self.definitions.get(name)
         if known is not None:
@@ -373,7 +381,6 @@ class Preprocessor:
         elif not directive.startswith("try"):
             message = f"the environment has no {variable or name}"
             self._say(source, start, end, message, f"#!try{directive} defines it only if it is there")
-        return name
 
     def _subst(self, source: Source, raw: Raw, directive: str) -> int:
         quoted = _QUOTED.match(source.text, raw.end)
@@ -472,7 +479,7 @@ def _find(source: Source, name: str) -> Path | None:
     """A file by its path, or beside the file that includes it."""
     for path in (Path(name), Path(source.name).parent / name):
         try:
-            if path.is_file():
+            if path.exists() and not path.is_dir():
                 return path
         except (OSError, ValueError):
             continue

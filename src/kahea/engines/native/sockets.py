@@ -138,6 +138,8 @@ class Sockets(Statements):
         while self.token.kind in (".", "-"):
             text += self.advance().text
             text += self._part()
+        if text.replace(".", "").isdecimal() and "." in text:
+            self.fail(f"{text} is neither a name nor an IP address", self.since(token))
         return text
 
     def _several(self) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 
 from kahea.engines.native.cursor import SyntaxStop
 from kahea.engines.native.expressions import Expressions
+from kahea.engines.native.reserved import NUMBERS
 from kahea.engines.native.source import END, STRING, VARIABLE, WORD, Token
 from kahea.engines.native.tree import (
     Binary,
@@ -259,7 +260,7 @@ class Statements(Expressions):
         return self.is_word("case") or (self.is_word("default") and self.peek().kind == ":")
 
     def _label(self) -> Expression:
-        if self.token.kind == WORD and self.peek().kind == ":":
+        if self.token.kind == WORD and self.token.text not in NUMBERS and self.peek().kind == ":":
             self.missing("a constant", "after case")
         value = self.expression()
         if not constant(value):
