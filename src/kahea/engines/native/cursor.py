@@ -64,8 +64,8 @@ class Cursor:
 
     def begins_line(self) -> bool:
         """Whether the next token is the first of its line."""
-        text = self.token.source.text
-        return not text[text.rfind("\n", 0, self.token.start) + 1 : self.token.start].strip()
+        source, last = self.token.source, self.last()
+        return self.at == 0 or last.source is not source or "\n" in source.text[last.end : self.token.start]
 
     def last(self) -> Token:
         """The token taken before."""

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from kahea.engines.native.source import CAST, IP, NUMBER, NUMERAL, SELECT, STRING, VARIABLE, WORD
 from kahea.routing.pv.errors import PvError
-from kahea.routing.pv.syntax import scan
+from kahea.routing.pv.syntax import closing, name_end, scan
 
 COMMENT: Final = "comment"
 DIRECTIVE: Final = "directive"
@@ -146,5 +146,7 @@ def _variable(text: str, at: int) -> Raw:
     try:
         end = scan(text, at).end
     except PvError as error:
-        return Raw(BAD, error.message, at, at + 1)
+        opening = name_end(text, at + 1)
+        end = closing(text, opening) + 1 if text[opening : opening + 1] == "(" else opening
+        return Raw(BAD, error.message, at, end or at + 1)
     return Raw(VARIABLE, text[at:end], at, end)

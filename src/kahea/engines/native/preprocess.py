@@ -159,9 +159,9 @@ class Preprocessor:
             self._say(source, directive.start, directive.end, f"{directive.text} without #!endif")
 
     def _bad(self, source: Source, raw: Raw) -> int:
-        """Nothing after an open string or comment can be read; after anything else, the next token can."""
+        """Nothing after an open string, comment or variable can be read; after anything else, the next token can."""
         self._say(source, raw.start, raw.end, raw.text)
-        if "not closed" not in raw.text or source.text[raw.start] == "$":
+        if "not closed" not in raw.text or "bracket" in raw.text:
             return raw.end
         self.unclosed = True
         return len(source.text)
