@@ -45,6 +45,7 @@ _TOKEN: Final = re.compile(
   | (?P<single>  '[^']*' )
   | (?P<double>  "(?:[^"\\]|\\.)*"(?:[ \t\r\n]*"(?:[^"\\]|\\.)*")* )
   | (?P<variable>\$ )
+  | (?P<alias>   %[A-Za-z_]\w* )
   | (?P<select>  @[ \t]*[A-Za-z_]\w*
                  (?:\s*\.\s*[A-Za-z_]\w*|\s*\[\s*(?:-?[0-9]+|[A-Za-z_]\w*|"[^"\n]*"|'[^'\n]*')\s*\])* )
   | (?P<cast>    \((?:int|str)\) )
@@ -54,8 +55,11 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
-#: A variable that ends with its name; all others are scanned.
-_PLAIN_VARIABLE: Final = re.compile(r"\$(?:[A-Za-z0-9_]+|\?)(?![A-Za-z0-9_(])")
+#: A variable that ends with its name; all others are scanned. What SER had is read as one, too: attributes of a
+#: user, a URI or a domain, and the index of one.
+_PLAIN_VARIABLE: Final = re.compile(
+    r"\$(?:(?:[fgt]|[ft][dru])\.[A-Za-z_]\w*|\w+|\?)(?![\w(])(?:\[\s*-?[0-9]+\s*\])?", re.ASCII
+)
 _PART: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE: Final = re.compile(r"\\(?:([antr\\\"])|x([0-9A-Fa-f]{1,2})|([0-7]{2,3})|(\n))")
 _ESCAPES: Final = {"a": "\a", "n": "\n", "r": "\r", "t": "\t"}
@@ -130,6 +134,8 @@ def _rarer(kind: str, found: str, at: int, end: int) -> Raw:
         return Raw(SELECT, bare, at, end)
     if kind == "numeral":
         return Raw(NUMERAL, found, at, end)
+    if kind == "alias":
+        return Raw(VARIABLE, found, at, end)
     if kind == "cast":
         return Raw(CAST, found, at, end)
     if kind == "open":
