@@ -28,7 +28,7 @@ from kahea.engines.native.convert.code import (
     literal,
     negated,
 )
-from kahea.engines.native.convert.flow import RETURN_CODES, target_name
+from kahea.engines.native.convert.flow import RETURN_CODES
 from kahea.engines.native.tree import (
     Assign,
     Binary,
@@ -43,6 +43,7 @@ from kahea.engines.native.tree import (
     Variable,
     Word,
 )
+from kahea.engines.native.walk import target_name
 
 if TYPE_CHECKING:
     from kahea.engines.native.convert.flow import Flow

@@ -3,7 +3,6 @@ what the script's own variables hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from kahea.engines.native.convert.code import ANY, INT, STR
@@ -11,107 +10,24 @@ from kahea.engines.native.convert.variables import is_own, known_type
 from kahea.engines.native.tree import (
     Assign,
     Binary,
-    Break,
     Call,
     Choice,
-    Drop,
     Evaluate,
-    Exit,
     Expression,
     If,
     Number,
     Program,
-    Return,
     Route,
     RouteCall,
     Statement,
     String,
-    Switch,
     Unary,
     Variable,
-    While,
-    Word,
 )
+from kahea.engines.native.walk import blocks, ends, expressions, inside, target_name, walk
 
 #: The return code of the last function, by its names.
 RETURN_CODES: Final = frozenset({"$rc", "$?", "$retcode", "$(rc)", "$(?)", "$(retcode)"})
-
-
-def expressions(statement: Statement) -> Iterator[Expression]:
-    """The expressions of one statement, those of statements inside it not included, in order of evaluation."""
-    match statement:
-        case Evaluate(value=value) | Assign(value=value):
-            yield value
-        case If(condition=value) | While(condition=value):
-            yield value
-        case Switch(subject=value):
-            yield value
-        case Return(value=value) | Exit(value=value) | Drop(value=value):
-            if value is not None:
-                yield value
-
-
-def inside(expression: Expression) -> Iterator[Expression]:
-    """An expression and all that it is made of, in order of evaluation."""
-    match expression:
-        case Unary(operand=operand):
-            yield from inside(operand)
-        case Binary(left=left, right=right):
-            yield from inside(left)
-            yield from inside(right)
-        case Call(arguments=arguments):
-            for argument in arguments:
-                yield from inside(argument)
-        case RouteCall(target=target):
-            yield from inside(target)
-        case Choice(condition=condition, then=then, otherwise=otherwise):
-            for part in (condition, then, otherwise):
-                yield from inside(part)
-        case Assign(value=value):
-            yield from inside(value)
-    yield expression
-
-
-def target_name(call: RouteCall) -> str:
-    """The name of the route called, "" if it is known only when it is called."""
-    match call.target:
-        case String(text=name) | Word(text=name):
-            return name
-        case Number(value=value):
-            return str(value)
-    return ""
-
-
-def blocks(statement: Statement) -> list[tuple[Statement, ...]]:
-    """The statements inside a statement."""
-    match statement:
-        case If(body=body, orelse=orelse):
-            return [body, orelse]
-        case While(body=body):
-            return [body]
-        case Switch(cases=cases):
-            return [case.body for case in cases]
-    return []
-
-
-def walk(body: tuple[Statement, ...]) -> Iterator[Statement]:
-    """All statements, those inside others too."""
-    for statement in body:
-        yield statement
-        for block in blocks(statement):
-            yield from walk(block)
-
-
-def ends(body: tuple[Statement, ...]) -> bool:
-    """Whether control never leaves the end of these statements."""
-    if not body:
-        return False
-    match body[-1]:
-        case Return() | Exit() | Drop() | Break():
-            return True
-        case If(body=first, orelse=second):
-            return ends(first) and ends(second)
-    return False
 
 
 #: Stands for "no call in this route yet" among the identities of calls.

@@ -9,7 +9,7 @@ from typing import Final
 from kahea.engines.native.convert.calls import ENDING, HARMLESS
 from kahea.engines.native.convert.code import literal
 from kahea.engines.native.convert.expressions import Expressions
-from kahea.engines.native.convert.flow import Flow, ends
+from kahea.engines.native.convert.flow import Flow
 from kahea.engines.native.convert.names import Names
 from kahea.engines.native.tree import (
     Assign,
@@ -32,6 +32,7 @@ from kahea.engines.native.tree import (
     Unary,
     While,
 )
+from kahea.engines.native.walk import ends
 
 INDENT: Final = "    "
 
