@@ -17,6 +17,7 @@ from .clients import HOST, PATIENCE, Binrpc
 KAMAILIO = shutil.which("kamailio")
 MODULES = (
     "ctl", "pv", "tm", "sl", "rr", "usrloc", "registrar", "xlog", "corex", "cfg_rpc", "textops", "xhttp", "jsonrpcs",
+    "xhttp_prom",
 )  # fmt: skip
 
 CONFIG = """#!KAMAILIO
@@ -46,6 +47,13 @@ modparam("jsonrpcs", "dgram_socket", "{folder}/rpc.sock")
 modparam("xhttp", "url_skip", "^/skip")
 modparam("xhttp", "url_match", "^/[^x]")
 modparam("usrloc", "preload", "location")
+modparam("xhttp_prom", "xhttp_prom_stats", "483_replies")
+modparam("xhttp_prom", "prom_counter", "name=calls; label=method:ip;")
+modparam("xhttp_prom", "prom_counter", "name=plain")
+modparam("xhttp_prom", "prom_gauge", "name=level")
+modparam("xhttp_prom", "prom_gauge", "name=levels; label=a:b:c")
+modparam("xhttp_prom", "prom_histogram", "name=times")
+modparam("xhttp_prom", "prom_histogram", "name=sizes; label=kind; buckets=3.1:5:6.5")
 
 request_route {{
     sl_send_reply("200", "OK");
@@ -63,6 +71,24 @@ event_route[xhttp:request] {{
     }} else if ($hu =~ "^/exec") {{
         jsonrpc_exec("$rb");
         xhttp_reply("200", "OK", "text/plain", "$jsonrpl(code)|$jsonrpl(text)|$jsonrpl(body)");
+    }} else if (prom_check_uri()) {{
+        prom_dispatch();
+    }} else if ($hu =~ "^/count") {{
+        $var(codes) = "";
+        prom_counter_inc("calls", "2", "INVITE", "192.0.2.1"); $var(codes) = $var(codes) + " " + $rc;
+        prom_counter_inc("calls", "2", "INVITE"); $var(codes) = $var(codes) + " " + $rc;
+        prom_counter_inc("nothing", "2"); $var(codes) = $var(codes) + " " + $rc;
+        prom_counter_inc("plain", "-2"); $var(codes) = $var(codes) + " " + $rc;
+        prom_counter_inc("plain", "7"); $var(codes) = $var(codes) + " " + $rc;
+        prom_counter_inc("level", "1"); $var(codes) = $var(codes) + " " + $rc;
+        prom_gauge_set("level", "-12.5"); $var(codes) = $var(codes) + " " + $rc;
+        prom_gauge_set("levels", "7", "x", "", "z w"); $var(codes) = $var(codes) + " " + $rc;
+        prom_gauge_set("levels", "7", "x", "y", "z w"); $var(codes) = $var(codes) + " " + $rc;
+        prom_gauge_reset("nothing"); $var(codes) = $var(codes) + " " + $rc;
+        prom_histogram_observe("times", "0.3"); $var(codes) = $var(codes) + " " + $rc;
+        prom_histogram_observe("sizes", "5", "big"); $var(codes) = $var(codes) + " " + $rc;
+        prom_histogram_observe("sizes", "1e3", "big"); $var(codes) = $var(codes) + " " + $rc;
+        xhttp_reply("200", "OK", "text/plain", "$var(codes)");
     }} else if ($hu =~ "^/cfg") {{
         $var(before) = $sel(cfg_get.gateway.gw_port);
         cfg_select("gateway", 7);
