@@ -103,6 +103,7 @@ class LuaEngine:
             reply=state.optional(settings.kemi_reply_route_callback),
             onsend=state.optional(settings.kemi_onsend_route_callback),
             pre_routing=state.optional(settings.kemi_pre_routing_callback),
+            received=state.optional(settings.kemi_received_route_callback),
             events=lambda name: state.event(event, name),
             source=source,
             files=(self.script,),

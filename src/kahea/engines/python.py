@@ -125,6 +125,7 @@ class PythonEngine:
             reply=self._optional(handler, settings.kemi_reply_route_callback),
             onsend=self._optional(handler, settings.kemi_onsend_route_callback),
             pre_routing=self._optional(handler, settings.kemi_pre_routing_callback),
+            received=self._optional(handler, settings.kemi_received_route_callback),
             events=lambda name: self._event(handler, name),
             source=source,
             files=(self.script,),

@@ -1,5 +1,6 @@
 # The compiled path of a message from the socket to its route: see dispatch.pyx.
 
+from kahea.net.address cimport Address, Listener
 from kahea.routing.tally cimport Tally
 from kahea.sip.message cimport Message
 from kahea.sip.uri cimport Uri
@@ -79,6 +80,8 @@ cdef class Dispatcher:
     cdef public bint draining
     cdef public bint accept_aliases
     cdef public bint strict
+    cdef public bint close_failed
+    cdef public object first_look
     cdef public object wall
     cdef readonly Tally tally
     cdef readonly long received_requests
@@ -95,6 +98,7 @@ cdef class Dispatcher:
     cdef bint _system_time
 
     cdef double _wall(self) except? -1
+    cdef int _take(self, Listener listener, bytes data, Address source, long long connection_id) except -1
     cdef int _request(self, Message msg) except -1
     cdef int _response(self, Message msg) except -1
     cpdef int run_route(self, Message msg) except -1

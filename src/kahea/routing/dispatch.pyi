@@ -94,6 +94,8 @@ class Dispatcher:
     draining: bool
     accept_aliases: bool
     strict: bool
+    close_failed: bool
+    first_look: Callable[[Listener, bytes, Address, int], bool] | None
     wall: Callable[[], float]
     received_requests: int
     received_replies: int

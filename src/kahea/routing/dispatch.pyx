@@ -350,7 +350,12 @@ cdef class Asked:
 
 
 cdef class Dispatcher:
-    """What of a node is compiled: taking messages in and running routes. `Node` has the rest."""
+    """What of a node is compiled: taking messages in and running routes. `Node` has the rest.
+
+    `first_look(listener, data, source, connection_id)` is asked in a worker about each message before it is parsed, if
+    it is not None; False drops the message. `close_failed`: a connection is closed on which a request came whose route
+    failed (`tcp_script_mode`).
+    """
 
     def __init__(self, wall):
         self.wall = wall
@@ -392,15 +397,25 @@ cdef class Dispatcher:
 
     def on_datagram(self, Listener listener, bytes data, Address source, long long connection_id=0):
         """Take one message from the network. Never raises."""
-        cdef Message msg
-        cdef Address at
         if len(data) < SHORTEST:
             return
+        if self.first_look is None:
+            self._take(listener, data, source, connection_id)
+        elif not self.pool.start(self._look_first, (listener, data, source, connection_id)):
+            self.refused_runs += 1
+
+    def _look_first(self, Listener listener, bytes data, Address source, long long connection_id):
+        if self.first_look(listener, data, source, connection_id):
+            self._take(listener, data, source, connection_id)
+
+    cdef int _take(self, Listener listener, bytes data, Address source, long long connection_id) except -1:
+        cdef Message msg
+        cdef Address at
         try:
             msg = parse(data)
         except ParseError as error:
             log.info("not SIP from %s:%d: %s", source.ip, source.port, error)
-            return
+            return 0
         at = listener._address
         self._messages += 1
         msg.src_ip = source.ip_bytes
@@ -420,6 +435,7 @@ cdef class Dispatcher:
                 self._response(msg)
         except Exception:
             log.exception("a message from %s:%d could not be handled", source.ip, source.port)
+        return 0
 
     cdef int _request(self, Message msg) except -1:
         try:
@@ -468,7 +484,9 @@ cdef class Dispatcher:
                 return 0
         if routes.request is None:
             return 0
-        self.execute(run, routes.request)
+        value = self.execute(run, routes.request)
+        if self.close_failed and value < 0 and msg.connection_id:
+            msg.listener.close_connection(msg.source, msg.connection_id)
         t = run.transaction
         if run.failed and msg.method_id != M_ACK:
             if t is not None:

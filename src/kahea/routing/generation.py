@@ -31,6 +31,7 @@ class Generation(Routes):
         reply: Route | None = None,
         onsend: Route | None = None,
         pre_routing: Route | None = None,
+        received: Route | None = None,
         events: Callable[[str], Route | None] = lambda _name: None,
         of_kind: Callable[[str, str], Route | None] | None = None,
         source: bytes = b"",
@@ -47,6 +48,7 @@ class Generation(Routes):
         self.reply = reply
         self.onsend = onsend
         self.pre_routing = pre_routing
+        self.received = received
         self._find = find
         self._events = events
         self._of_kind = of_kind

@@ -75,6 +75,20 @@ class Settings:
         "Kahea's own: answer a request that breaks RFC 3261 (400, 416, 505) before the script sees it, and drop such "
         "a response. Otherwise, as in Kamailio, what can be routed reaches the script, and what can't is dropped.",
     )
+    check_via: bool = _setting(False, "Drop replies outside of transactions whose first Via is not ours.")
+    sip_warning: bool = _setting(False, "Tell in a Warning header of our own replies what we saw of the request.")
+    local_rport: bool = _setting(False, "Ask for rport in every Via of ours.")
+    onsend_route_reply: bool = _setting(False, "Run the onsend route for received replies that are sent on, too.")
+    received_route_mode: int = _setting(
+        0, "1: run `event_route[core:msg-received]` for each message before it is parsed; `drop` in it drops that."
+    )
+    sip_parser_mode: int = _setting(1, "0: accept messages with several From, To, Call-ID or CSeq; the first counts.")
+    http_reply_hack: bool = _setting(False, "Take HTTP replies for SIP replies.", "http_reply_parse")
+    hdr_name_extra_chars: str = _setting(
+        "", "Further characters in header names, for `strict_messages`; otherwise these may have any."
+    )
+    uri_host_extra_chars: str = _setting("", "Further characters in the host of a URI.")
+    phone2tel: bool = _setting(True, "Treat SIP URIs with user=phone as tel URIs, with parameters of their number.")
     force_rport: bool = _setting(False, "Treat each request as if it asked for rport (RFC 3581).", "add_rport")
     server_signature: bool = _setting(True, "Add Server and User-Agent to what we make ourselves.")
     server_header: str = _setting(f"Server: kahea ({__version__})", "The Server header of our own replies, whole.")
@@ -123,6 +137,9 @@ class Settings:
     tcp_msg_read_timeout: int = _setting(20, "Seconds for a message to be complete once it has begun.")
     tcp_no_connect: bool = _setting(False, "Open no connections; use only those that others opened.")
     tcp_reuse_port: bool = _setting(False, "Connect from the listener's own port.")
+    tcp_script_mode: int = _setting(
+        0, "0: close a connection if the request route returns a negative code for what came on it; 1: keep it."
+    )
     tcp_send_timeout: int = _setting(10, "Seconds until a connection that takes no data is closed.")
     tcp_source_ipv4: str = _setting("", "The IPv4 address to connect from.")
     tcp_source_ipv6: str = _setting("", "The IPv6 address to connect from.")
@@ -190,6 +207,9 @@ class Settings:
         "ksr_onsend_route", 'The script\'s function before a request is sent; "none" for none.'
     )
     kemi_event_route_callback: str = _setting("", "The script's function for events of the core.")
+    kemi_received_route_callback: str = _setting(
+        "", "The script's function for each message before it is parsed (`core:msg-received`)."
+    )
     kemi_pre_routing_callback: str = _setting(
         "", "The script's function before the request route (`core:pre-routing`)."
     )
@@ -273,7 +293,6 @@ _INERT_ALIASES: Final = {
     "dns_sctp_preference": "dns_sctp_pref",
     "dns_tls_preference": "dns_tls_pref",
     "dst_blocklist_ttl": "dst_blocklist_expire",
-    "http_reply_parse": "http_reply_hack",
     "mem_dbg": "memdbg",
     "mem_log": "memlog",
     "rt_fast_timer_prio": "rt_timer1_prio",

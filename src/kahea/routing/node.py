@@ -19,7 +19,9 @@ from kahea.routing.dispatch import Dispatcher
 from kahea.routing.generation import Generation, Route, event_message
 from kahea.routing.module import ConfigError, Module
 from kahea.routing.myself import Myself
+from kahea.routing.parsing import tell_parsers
 from kahea.routing.pv import PvError, VariableTable
+from kahea.routing.received import RECEIVED_EVENT, Received
 from kahea.routing.registry import Registry
 from kahea.routing.run import (
     BRANCH_FAILURE_ROUTE,
@@ -34,6 +36,7 @@ from kahea.routing.runtime import expose_parameters
 from kahea.routing.settings import Configuration
 from kahea.routing.statistics import Statistics, declare_tcp
 from kahea.routing.targets import Targets
+from kahea.routing.warning import noisy_feedback
 from kahea.sip.errors import ParseError
 from kahea.sip.message import H_CALLID, H_CSEQ, H_FROM, H_TO, H_VIA, M_ACK, M_CANCEL, Message, parse
 from kahea.sip.status import reason as reason_phrase
@@ -105,6 +108,7 @@ class Node(Dispatcher):
         self.variables = VariableTable()
         self.accept_aliases = bool(self.settings.tcp_accept_aliases)
         self.strict = self.settings.strict_messages
+        self.close_failed = not self.settings.tcp_script_mode
         self.myself: Myself = Myself(self)
         self.targets = Targets(self)
         self.routes = Generation.empty()
@@ -132,8 +136,22 @@ class Node(Dispatcher):
 
     # ---- life
 
+    def _tell_layer(self) -> None:
+        """Give the transactions the global parameters that concern them."""
+        settings, s = self.settings, self.layer.settings
+        s.force_rport = bool(settings.force_rport)
+        s.reply_to_via = bool(settings.reply_to_via)
+        s.local_rport = bool(settings.local_rport)
+        s.use_dns_failover = bool(settings.use_dns_failover)
+        s.max_branches = min(max(settings.max_branches, 1), 30)
+        s.udp_mtu = settings.udp_mtu
+        s.server = self.targets.server_line
+        s.warning = noisy_feedback if settings.sip_warning else None
+
     def start(self) -> None:
         """Start the modules, in order of dependence. Raises ConfigError."""
+        tell_parsers(self.settings)
+        self._tell_layer()
         try:
             self.variables.format(self.settings.log_prefix)
         except PvError as error:
@@ -169,6 +187,9 @@ class Node(Dispatcher):
         """Swap in a generation of routes; transactions under way keep the one they began with."""
         self.routes = generation
         self.layer.onsend = generation.onsend is not None
+        self.layer.onsend_reply = self.layer.onsend and self.settings.onsend_route_reply
+        look = self.settings.received_route_mode and generation.received is not None
+        self.first_look = self._ask_received_route if look else None
 
     # ---- looking things up
 
@@ -296,12 +317,12 @@ class Node(Dispatcher):
             return
         reason = error.reason.encode("utf-8", "surrogateescape")
         try:
-            data = msg.build_reply(error.status, reason, self.sl_tag(msg), b"", b"", self._server())
+            data = msg.build_reply(error.status, reason, self.sl_tag(msg), b"", b"", self._server(msg))
         except ParseError:
             # It lacks what every reply repeats: whatever of that is there (RFC 3261 §8.2.6.2).
             kept = [msg.raw[h.start : h.end] for h in msg.headers() if h.kind in REPEATED]
             line = b"SIP/2.0 %d %b\r\n" % (error.status, reason)
-            data = b"".join([line, *kept, self._server(), b"Content-Length: 0\r\n\r\n"])
+            data = b"".join([line, *kept, self._server(msg), b"Content-Length: 0\r\n\r\n"])
         try:
             destination = self.reply_destination(msg)
         except ParseError:
@@ -377,6 +398,16 @@ class Node(Dispatcher):
         """`event_route[tm:branch-failure:NAME]` for one failed branch."""
         self._run_on_request(BRANCH_FAILURE_ROUTE, name, t, branch)
 
+    def _ask_received_route(self, listener: Listener, data: bytes, source: Address, connection_id: int) -> bool:
+        """`event_route[core:msg-received]`, which knows what was received by `$rcv(...)` alone; False drops it."""
+        route = self.routes.received
+        if route is None:
+            return True
+        run = Run(self, event_message(), EVENT_ROUTE, RECEIVED_EVENT)
+        run.state[RECEIVED_EVENT] = Received(listener, data, source, connection_id)
+        self.execute(run, route)
+        return not run.drop
+
     def run_onsend_route(
         self,
         msg: Message,
@@ -386,7 +417,7 @@ class Node(Dispatcher):
         address: Address,
         data: bytes,
     ) -> bool:
-        """The onsend route for a request that is about to be sent (`$snd(...)`, `$sndto(...)`); False keeps it here."""
+        """The onsend route for a message that is about to be sent (`$snd(...)`, `$sndto(...)`); False keeps it here."""
         run = Run(self, msg, ONSEND_ROUTE, "", t, branch)
         route = run.generation.onsend
         if route is not None:
@@ -461,10 +492,22 @@ class Node(Dispatcher):
         via = msg.via2
         if via is None:
             return False
+        if self.settings.check_via and not self.is_myself(msg.via1.host, msg.via1.port):
+            log.info("a reply is not ours: it came by %s", msg.via1.host.decode("ascii", "replace"))
+            return False
         destination = self.targets.of_via(via, msg.via1.param(b"i"))
         if destination is None:
             return False
         data = msg.build_response(destination.listener.proto != P_UDP)
+        if self.layer.onsend_reply:
+            return self.pool.run(self._forward_looked_at, msg, destination, data)
+        return self._forward_data(destination, data)
+
+    def _forward_looked_at(self, msg: Message, destination: Destination, data: bytes) -> None:
+        if self.run_onsend_route(msg, None, None, destination.listener, destination.address, data):
+            self._forward_data(destination, data)
+
+    def _forward_data(self, destination: Destination, data: bytes) -> bool:
         self.forwarded_replies += 1
         return destination.listener.send(data, destination.address, destination.connection_id)
 
@@ -493,14 +536,15 @@ class Node(Dispatcher):
         if self.on_left_open is not None:
             self.on_left_open(run)
 
-    def _server(self) -> bytes:
-        return self.targets.server_line
+    def _server(self, msg: Message) -> bytes:
+        warning = self.layer.settings.warning
+        return self.targets.server_line + (warning(msg) if warning is not None else b"")
 
     def reply(self, msg: Message, status: int, reason: str | None = None) -> int:
         """A stateless reply (RFC 3261 §8.2.7); > 0 if sent."""
         phrase = reason.encode("utf-8", "surrogateescape") if reason else reason_phrase(status)
         try:
-            data = msg.build_reply(status, phrase, self.sl_tag(msg), b"", b"", self._server())
+            data = msg.build_reply(status, phrase, self.sl_tag(msg), b"", b"", self._server(msg))
         except ParseError as error:
             log.info("can't reply: %s", error)
             return -1

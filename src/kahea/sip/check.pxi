@@ -6,7 +6,7 @@ cdef inline const char* required(Message m, int kind, const char* missing, const
     cdef int i = m.first[kind]
     if i < 0 or m.slots[i].body_end <= m.slots[i].body:
         return missing
-    return repeated if m.slots[i].next >= 0 else NULL
+    return repeated if m.slots[i].next >= 0 and not repeats_accepted else NULL
 
 
 cdef const char* check_mandatory(Message m) noexcept nogil:
@@ -123,7 +123,7 @@ cdef const char* check_names(Message m) noexcept nogil:
     for i in range(m.header_count):
         s = &m.slots[i]
         end = s.start + s.name_len
-        if s.kind == H_OTHER and skip_class(m.p, s.start, end, KH_TOKEN) != end:
+        if s.kind == H_OTHER and skip_class(m.p, s.start, end, KH_TOKEN | KH_NAME) != end:
             return b"Bad Header Name"
     i = find(m.p, 0, m.headers_end, 13)
     while i >= 0:
@@ -138,6 +138,8 @@ cdef int check_version(Message m, int start, int end) except -1:
     cdef chars p = m.p
     cdef int i
     if is_word(p + start, end - start, b"SIP/2.0", 7):
+        return 0
+    if http_accepted and start == 0 and end - start == 8 and is_word(p, 7, b"HTTP/1.", 7):
         return 0
     if end - start > 4 and is_word(p + start, 4, b"SIP/", 4):
         i = start + 4

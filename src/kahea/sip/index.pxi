@@ -41,7 +41,7 @@ cdef int index_first_line(Message m) except -1:
     if at(p, end - 1, m.size) == 13:
         end -= 1
     m.version_end = end
-    if end > 4 and memcmp(p, b"SIP/", 4) == 0:
+    if end > 4 and memcmp(p, b"SIP/", 4) == 0 or http_accepted and end > 7 and memcmp(p, b"HTTP/1.", 7) == 0:
         return index_status_line(m, end)
     m.is_request = True
     i = find(p, 0, end, 32)

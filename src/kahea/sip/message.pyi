@@ -74,6 +74,11 @@ def method_id(name: bytes) -> int: ...
 def header_kind(name: bytes) -> int:
     """Kind of a header name (long or compact, any case, without white space); H_OTHER if it has none."""
 
+def accept(*, http_replies: bool = False, repeated_headers: bool = False, name_characters: bytes = b"") -> None:
+    """What this process accepts beyond RFC 3261: replies of HTTP as if they were SIP's (`http_reply_hack`), several of
+    From, To, Call-ID and CSeq, of which the first counts (`sip_parser_mode` 0), and further characters in header names
+    where these are checked (`hdr_name_extra_chars`). Those characters stay accepted."""
+
 class Header:
     """One header field, as received. `name` has no trailing white space; `body` is trimmed, folding kept."""
 

@@ -15,8 +15,10 @@ from libc.string cimport memcmp, memcpy, memset
 cimport cython
 
 from kahea.sip.scan cimport (
+    KH_NAME,
     KH_TOKEN,
     KH_WS,
+    allow,
     at,
     chars,
     find,
@@ -62,6 +64,10 @@ cdef enum:
     MAX_CSEQ = 2147483647
     MAX_LENGTH = 1073741824
 
+# What `accept` allows.
+cdef bint http_accepted = False
+cdef bint repeats_accepted = False
+
 include "names.pxi"
 include "index.pxi"
 include "edits.pxi"
@@ -83,6 +89,13 @@ def method_id(bytes name not None):
 
 def header_kind(bytes name not None):
     return kind_of(<chars>PyBytes_AS_STRING(name), <int>min(len(name), 64))
+
+
+def accept(*, bint http_replies=False, bint repeated_headers=False, bytes name_characters=b""):
+    global http_accepted, repeats_accepted
+    http_accepted = http_replies
+    repeats_accepted = repeated_headers
+    allow(name_characters, KH_NAME)
 
 
 cdef class Header:

@@ -18,7 +18,9 @@ cdef extern from *:
     #define KH_HEX 16
     #define KH_EQUALS 32
     #define KH_STOP 64  /* ends a parameter's value, as white space does; its name also ends at '=' */
-    static const unsigned char kh_class[256] = {
+    #define KH_NAME 128  /* what a header's name may have beside the characters of a token */
+    /* Of each compiled module its own, so that what is allowed beyond the RFC is allowed where it is meant. */
+    static unsigned char kh_class[256] = {
         [0 ... 8] = KH_NOURI, [9 ... 10] = KH_WS | KH_NOURI, [11 ... 12] = KH_NOURI,
         [13] = KH_WS | KH_NOURI, [14 ... 31] = KH_NOURI, [' '] = KH_WS | KH_NOURI,
         ['<'] = KH_NOURI | KH_STOP, ['>'] = KH_NOURI | KH_STOP, ['"'] = KH_NOURI | KH_STOP, [127] = KH_NOURI,
@@ -31,8 +33,8 @@ cdef extern from *:
         ['a' ... 'f'] = KH_TOKEN | KH_HOST | KH_HEX, ['g' ... 'z'] = KH_TOKEN | KH_HOST,
     };
     """
-    const unsigned char kh_class[256]
-    int KH_TOKEN, KH_HOST, KH_WS, KH_NOURI, KH_HEX, KH_EQUALS, KH_STOP
+    unsigned char kh_class[256]
+    int KH_TOKEN, KH_HOST, KH_WS, KH_NOURI, KH_HEX, KH_EQUALS, KH_STOP, KH_NAME
 
 
 cdef inline int at(chars p, int i, int end) noexcept nogil:
@@ -44,6 +46,13 @@ cdef inline int at(chars p, int i, int end) noexcept nogil:
 
 cdef inline bint is_in(int c, int cls) noexcept nogil:
     return c >= 0 and (kh_class[c & 255] & cls) != 0
+
+
+cdef inline void allow(bytes characters, int cls):
+    """Let these characters be of a class, too."""
+    cdef int c
+    for c in characters:
+        kh_class[c & 255] |= cls
 
 
 cdef inline int lower(int c) noexcept nogil:

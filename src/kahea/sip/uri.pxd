@@ -16,6 +16,7 @@ cdef struct UriSpan:
     int scheme_len
     int user
     int user_len
+    int user_params_len  # behind the user, with their ';', where they count apart
     int password
     int password_len
     int host
@@ -35,6 +36,7 @@ cdef class Uri:
     cdef readonly bytes raw
     cdef readonly bytes scheme
     cdef readonly bytes user
+    cdef readonly bytes user_params
     cdef readonly bytes password
     cdef readonly bytes host
     cdef readonly int port
@@ -52,4 +54,5 @@ cdef class Uri:
 
 
 cpdef Uri parse_uri(bytes data)
+cpdef bint counts_as_tel(Uri uri) except -1
 cpdef bint same_uri(bytes a, bytes b) except -1

@@ -8,6 +8,8 @@ class Uri:
     raw: bytes
     scheme: bytes  # lower case: sip, sips, tel, tels, urn, or another
     user: bytes  # escapes kept; b"" if none. User parameters (`;x=y` before the @) included
+    #: The user parameters of a SIP URI with `user=phone`, which then are not part of the user; see `phone_as_tel`.
+    user_params: bytes
     password: bytes
     host: bytes  # brackets kept
     port: int  # 0 if absent
@@ -43,6 +45,16 @@ class Uri:
 
 def parse_uri(data: bytes) -> Uri:
     """Raises ParseError. Results of recent equal inputs are shared (bounded cache)."""
+
+def accept_in_hosts(characters: bytes) -> None:
+    """Further characters that a URI's host may have in this process from now on (`uri_host_extra_chars`)."""
+
+def phone_as_tel(wanted: bool) -> None:
+    """Whether the user of a SIP URI with `user=phone` ends where its parameters begin, as a tel URI's number does
+    (`phone2tel`). Holds for the process; True at first."""
+
+def counts_as_tel(uri: Uri) -> bool:
+    """Whether a SIP URI has `user=phone`, and those count as tel URIs."""
 
 def refused_uris() -> int:
     """How many times this process was asked to parse what is no URI."""

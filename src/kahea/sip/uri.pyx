@@ -5,6 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from kahea.sip.scan cimport (
     KH_HOST,
     KH_NOURI,
+    allow,
     at,
     chars,
     find,
@@ -27,6 +28,7 @@ cdef int CACHED_URI = 256  # only URIs up to this size are shared
 cdef int CACHE_ENTRIES = 2048  # in each of two generations
 
 cdef long refusals = 0
+cdef bint phone_to_tel = True
 cdef dict recent = {}
 cdef dict older = {}
 
@@ -112,7 +114,7 @@ cdef const char* scan_uri(chars p, int n, UriSpan* u) noexcept nogil:
     """Find the parts of a URI of n bytes; NULL, or what is wrong with it."""
     cdef int i, colon, sign
     u.user = u.password = u.host = u.params = u.headers = 0
-    u.user_len = u.password_len = u.host_len = u.params_len = u.headers_len = 0
+    u.user_len = u.password_len = u.host_len = u.params_len = u.headers_len = u.user_params_len = 0
     u.port = 0
     u.has_user = False
     u.scheme = S_OTHER
@@ -248,6 +250,7 @@ cdef class Uri:
         bytes headers=None,
     ):
         cdef list out
+        cdef bytes user_params = self.user_params if user is None or user else b""
         cdef int number_of_port = self.port if port is None else port
         if scheme is None:
             scheme = part(self.raw, 0, self.raw.find(b":"))
@@ -263,7 +266,7 @@ cdef class Uri:
             headers = self.headers
         if not 0 <= number_of_port <= 65535:
             raise ValueError("a port is a number from 0 to 65535")
-        out = [scheme, b":", user]
+        out = [scheme, b":", user, user_params]
         if host and scheme.lower() == b"urn":
             out += [b":", host]
         elif host:
@@ -315,7 +318,31 @@ cdef Uri make_uri(bytes data):
     uri.port = u.port
     uri.params = part(data, u.params, u.params_len)
     uri.headers = part(data, u.headers, u.headers_len)
+    uri.user_params = b""
+    if phone_to_tel and uri.is_sip and find(<chars>PyBytes_AS_STRING(data), u.user, u.user + u.user_len, 59) > 0:
+        if counts_as_tel(uri):
+            uri.user, _, number_params = uri.user.partition(b";")
+            uri.user_params = b";" + number_params
     return uri
+
+
+def accept_in_hosts(bytes characters not None):
+    allow(characters, KH_HOST)
+
+
+def phone_as_tel(bint wanted):
+    global phone_to_tel, recent, older
+    phone_to_tel = wanted
+    recent = {}
+    older = {}
+
+
+cpdef bint counts_as_tel(Uri uri) except -1:
+    cdef bytes of_user
+    if not phone_to_tel or not uri.is_sip:
+        return False
+    of_user = find_param(uri.params, b"user")
+    return of_user is not None and of_user.lower() == b"phone"
 
 
 def refused_uris():
@@ -388,7 +415,7 @@ cpdef bint same_uri(bytes a, bytes b) except -1:
     if not x.is_sip:
         # RFC 8141 §3.1 and RFC 3986 §6.2.2.1: all but the scheme, and a urn's namespace, is compared as it is.
         return same_opaque(x, y)
-    if x.has_user != y.has_user or unescape(x.user) != unescape(y.user):
+    if x.has_user != y.has_user or unescape(x.user + x.user_params) != unescape(y.user + y.user_params):
         return False
     if unescape(x.password) != unescape(y.password) or x.port != y.port:
         return False

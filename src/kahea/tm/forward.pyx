@@ -69,9 +69,10 @@ cdef bytes via_rest(Message msg):
     return line + b"\r\n" if line else b"\r\n"
 
 
-cpdef bytes via_line(Listener listener, bytes branch_id, Message msg):
-    """Our Via for a request that leaves by `listener`, with what the script asked to stand in it."""
-    return via_start(listener, msg) + branch_id + via_rest(msg)
+cpdef bytes via_line(Listener listener, bytes branch_id, Message msg, bint rport=False):
+    """Our Via for a request that leaves by `listener`, with what the script asked to stand in it; without a message,
+    with `rport` if that is wanted."""
+    return via_start(listener, msg) + branch_id + (b";rport\r\n" if msg is None and rport else via_rest(msg))
 
 
 cdef bytes _next_hop(bytes uri, bytes dst_uri, bytes path):
@@ -229,6 +230,8 @@ cpdef int forward(TransactionLayer layer, Transaction t, Message msg, destinatio
     cdef bytes path = msg.path
     cdef object sock = msg.send_sock
     cdef unsigned int flags = msg.bflags
+    if layer.settings.local_rport:
+        msg.add_local_rport = True
     # One plain target and nothing that edits per branch: nothing to put back.
     cdef bint restore = t.on_branch is not None or (msg._facets is not None and "before_send" in msg._facets)
     if msg._branches:
@@ -299,6 +302,8 @@ cpdef int forward_stateless(TransactionLayer layer, Message msg, bytes hop) exce
     cdef Place place
     cdef list edits = msg.keep_edits()
     cdef int body_edited = msg._body_edited
+    if layer.settings.local_rport:
+        msg.add_local_rport = True
     if hop is None:
         hop = _next_hop(msg.get_uri(), msg._dst_uri, msg.path)
     place = _place(layer, msg, hop, msg.send_sock, 0)

@@ -36,6 +36,8 @@ cdef class Settings:
     cdef public int max_branches
     cdef public bint force_rport
     cdef public bint reply_to_via
+    cdef public bint local_rport
+    cdef public object warning
     cdef public bytes server
     cdef public object on_local_reply
 
@@ -48,6 +50,7 @@ cdef class TransactionLayer(Owner):
     cdef readonly Requests requests
     cdef readonly dict places
     cdef readonly list on_created
+    cdef public bint onsend_reply  # and at each reply
     cdef public bint onsend  # the script looks at each request before it is sent
     cdef unsigned int _label
     cdef bytes _digits
@@ -93,6 +96,7 @@ cdef class TransactionLayer(Owner):
     cdef int _complete_local(self, Transaction t, Branch branch, int code, msg) except -1
     cdef int _finish(self, Transaction t, Branch branch) except -1
     cpdef bint reply(self, Transaction t, int code, bytes reason, bytes extra=*, bytes body=*)
+    cdef bytes _signature(self, Message request)
     cpdef repeat_reply(self, Transaction t)
     cpdef take_ack(self, Transaction t)
     cpdef cancel_branches(self, Transaction t, Branch but=*, bytes reason=*)

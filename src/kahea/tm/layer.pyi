@@ -33,6 +33,8 @@ class Settings:
     udp_mtu: int
     force_rport: bool
     reply_to_via: bool
+    local_rport: bool
+    warning: Callable[[Message], bytes] | None
     max_transactions: int
     max_branches: int
     server: bytes
@@ -45,6 +47,7 @@ class TransactionLayer:
     by_label: dict[int, Transaction]
     requests: Requests
     onsend: bool
+    onsend_reply: bool
     on_created: list[Callable[[Transaction], object]]
     places: dict[bytes, tuple[Listener, tuple[Destination, ...]]]
     created: int

@@ -352,7 +352,8 @@ cdef class TransactionLayer(Owner):
                 self._send_cancel(branch, self.reason_line(t.status) if t.status >= 200 else b"")
         elif cell & PASS:
             if t.on_reply is not None or branch.on_reply is not None or t.on_failure is not None \
-                    or t.on_branch_failure is not None or branch.on_failure is not None or t.on_complete is not None:
+                    or t.on_branch_failure is not None or branch.on_failure is not None or t.on_complete is not None \
+                    or self.onsend_reply:
                 if not self.hooks.in_worker(self._pass_up, branch, msg):
                     self._pass_plain(branch, msg)
             else:
@@ -436,7 +437,7 @@ cdef class TransactionLayer(Owner):
         branch.status = 487 if timeout and t.cancelled else 408 if timeout else 503
         branch.reply = None
         if t.on_failure is not None or t.on_branch_failure is not None or branch.on_failure is not None \
-                or branch.spare or t.on_complete is not None:
+                or branch.spare or t.on_complete is not None or self.onsend_reply:
             if self.hooks.in_worker(self._failed_in_worker, branch):
                 return 0
         self._failed_in_worker(branch)
@@ -603,6 +604,8 @@ cdef class TransactionLayer(Owner):
         except ValueError as error:
             log.warning("a response to %s can't be relayed: %s", branch.uri, error)
             return 0
+        if self.onsend_reply and not self.hooks.run_onsend_route(msg, t, branch, t.listener, t.address, data):
+            return 0
         if first_final or code < 200:
             t.status = code
             t.response = data
@@ -726,7 +729,7 @@ cdef class TransactionLayer(Owner):
         if t.freed or t.local or t.status >= 200:
             return False
         tag = self.to_tag(t) if code > 100 else b""
-        data = t.request.build_reply(code, reason, tag, extra, body, self.settings.server)
+        data = t.request.build_reply(code, reason, tag, extra, body, self._signature(t.request))
         t.status = code
         t.response = data
         self.rpl_sent += 1
@@ -739,6 +742,11 @@ cdef class TransactionLayer(Owner):
         if self.settings.on_local_reply is not None:
             self.settings.on_local_reply(t, code)
         return True
+
+    cdef bytes _signature(self, Message request):
+        """The Server line of a reply of our own, and what `sip_warning` adds to it."""
+        cdef Settings s = self.settings
+        return s.server if s.warning is None else s.server + <bytes>s.warning(request)
 
     cpdef repeat_reply(self, Transaction t):
         """A retransmitted request: send the last reply again, if there is one."""

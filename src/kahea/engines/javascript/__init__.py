@@ -89,6 +89,7 @@ class JavaScriptEngine:
             reply=contexts.optional(settings.kemi_reply_route_callback),
             onsend=contexts.optional(settings.kemi_onsend_route_callback),
             pre_routing=contexts.optional(settings.kemi_pre_routing_callback),
+            received=contexts.optional(settings.kemi_received_route_callback),
             events=lambda name: contexts.event(event, name),
             source=source,
         )

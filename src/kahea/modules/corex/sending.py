@@ -125,8 +125,7 @@ class Sending(Module):
             return -1
         return 1 if self.node.send(to.listener, data, to.address, to.connection_id) else -1
 
-    @staticmethod
-    def _alone(msg: Message, listener: Listener, branch: int | None) -> bytes:
+    def _alone(self, msg: Message, listener: Listener, branch: int | None) -> bytes:
         """The request with its edits, and no Via but ours."""
         edits = msg.edits_snapshot()
         try:
@@ -139,5 +138,5 @@ class Sending(Module):
         finally:
             msg.edits_restore(edits)
         index = b"" if branch is None else b".%d" % branch
-        via = via_line(listener, stateless_branch(msg) + index, None)
+        via = via_line(listener, stateless_branch(msg) + index, None, self.node.layer.settings.local_rport)
         return bare.build_request(bare.uri, via, b"", listener.proto != P_UDP)

@@ -10,6 +10,7 @@ from kahea.net.address import P_UDP, P_WSS, PROTO_NAMES, Address, Listener
 from kahea.routing.module import Value, Variable
 from kahea.routing.pv import Bound, PvError, named, plain
 from kahea.routing.pv.table import Index
+from kahea.routing.received import RECEIVED_EVENT, Received
 from kahea.sip.message import Message
 
 if TYPE_CHECKING:
@@ -180,25 +181,26 @@ def _address_keys(which: Callable[[OnSend], Address]) -> dict[str, Get]:
 _FROM = _address_keys(lambda info: info.listener.address)
 _TO = _address_keys(lambda info: info.address)
 
-#: Where the node leaves the run of the event route core:msg-received, so that $rcv has something to say.
-RECEIVED_ROUTE = "core:msg-received"
 
+def _receiving(part: Callable[[Received], Value]) -> Get:
+    def get(run: Run) -> Value:
+        received = run.state.get(RECEIVED_EVENT) if run.name == RECEIVED_EVENT else None
+        return part(received) if isinstance(received, Received) else None
 
-def _receiving(part: Callable[[Message], Value]) -> Get:
-    return lambda run: part(run.msg) if run.name == RECEIVED_ROUTE else None
+    return get
 
 
 _RCV: dict[str, Get] = {
-    "buf": _receiving(lambda msg: text(msg.raw)),
-    "len": _receiving(lambda msg: len(msg.raw)),
-    "srcip": _receiving(lambda msg: text(msg.src_ip)),
-    "rcvip": _receiving(lambda msg: text(msg.dst_ip)),
-    "scrport": _receiving(lambda msg: msg.src_port),
-    "srcport": _receiving(lambda msg: msg.src_port),
-    "rcvport": _receiving(lambda msg: msg.dst_port),
-    "proto": _receiving(lambda msg: msg.proto),
-    "sproto": _receiving(lambda msg: proto_name(msg.proto)),
-    "af": _receiving(lambda msg: _FAMILY[family(msg)]),
+    "buf": _receiving(lambda got: text(got.data)),
+    "len": _receiving(lambda got: len(got.data)),
+    "srcip": _receiving(lambda got: got.source.ip),
+    "rcvip": _receiving(lambda got: got.listener.address.ip),
+    "scrport": _receiving(lambda got: got.source.port),
+    "srcport": _receiving(lambda got: got.source.port),
+    "rcvport": _receiving(lambda got: got.listener.address.port),
+    "proto": _receiving(lambda got: got.listener.proto),
+    "sproto": _receiving(lambda got: proto_name(got.listener.proto)),
+    "af": _receiving(lambda got: _FAMILY[got.source.family]),
 }
 
 _CONSTANTS: dict[str, Get] = {

@@ -13,7 +13,7 @@ from kahea.routing.pv import PvError, named, plain
 from kahea.routing.text import wire
 from kahea.sip.errors import ParseError
 from kahea.sip.message import Message, Via
-from kahea.sip.uri import Uri, parse_uri
+from kahea.sip.uri import Uri, counts_as_tel, parse_uri
 
 if TYPE_CHECKING:
     from kahea.routing.run import Run
@@ -112,10 +112,8 @@ def _length(source: Source, whole: bool) -> Get:
 
 
 def kind_of(uri: Uri) -> str:
-    """The scheme; a SIP URI with `user=phone` counts as a telephone one."""
-    if (uri.param(b"user") or b"").lower() == b"phone":
-        return _PHONE.get(uri.scheme, text(uri.scheme))
-    return text(uri.scheme)
+    """The scheme; a SIP URI with `user=phone` counts as a telephone one (`phone2tel`)."""
+    return _PHONE[uri.scheme] if counts_as_tel(uri) else text(uri.scheme)
 
 
 def _scheme(run: Run) -> Value:
@@ -124,7 +122,7 @@ def _scheme(run: Run) -> Value:
     try:
         uri = parse_uri(run.msg.uri)
     except ParseError:
-        return "none"
+        return None
     return kind_of(uri)
 
 

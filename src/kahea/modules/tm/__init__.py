@@ -142,14 +142,6 @@ class Tm(Addressed, Control, Contacts, Uac):
         s.reply_408_reason = wire(self.reply_408_reason)
         s.local_cancel_reason = bool(self.local_cancel_reason)
         s.failover_codes = _codes(self.failover_reply_codes)
-        settings = self.node.settings
-        s.force_rport = bool(settings.force_rport)
-        s.reply_to_via = bool(settings.reply_to_via)
-        s.use_dns_failover = bool(settings.use_dns_failover)
-        s.max_branches = min(max(settings.max_branches, 1), 30)
-        s.udp_mtu = settings.udp_mtu
-        if settings.server_signature:
-            s.server = wire(settings.server_header) + b"\r\n"
         if self.event_callback_lres_sent:
             s.on_local_reply = self._local_reply_sent
 

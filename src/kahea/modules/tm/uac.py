@@ -76,7 +76,10 @@ class Uac(Module):
         branch.uri = request.uri
         branch.listener, branch.address, branch.connection_id = destination
         branch.request = request.build_request(
-            request.uri, via_line(branch.listener, branch.id, None), b"", branch.listener.proto != P_UDP
+            request.uri,
+            via_line(branch.listener, branch.id, None, self.node.layer.settings.local_rport),
+            b"",
+            branch.listener.proto != P_UDP,
         )
         t.saved = save(request)
         if not self.node.layer.send_branch(branch):

@@ -105,6 +105,7 @@ def _generation(program: Program, functions: dict[tuple[str, str], Function]) ->
         reply=functions.get(("reply", "")),
         onsend=functions.get(("onsend", "")),
         pre_routing=functions.get(("event", "core:pre-routing")),
+        received=functions.get(("event", "core:msg-received")),
         events=lambda name: functions.get(("event", name)),
         of_kind=lambda kind, name: functions.get((kind, name)),
         source=source.encode("utf-8", "surrogateescape"),
