@@ -55,7 +55,7 @@ def _binds_of(spec: ListenSpec, settings: Settings) -> Iterator[Bind]:
         if proto == P_TCP and settings.disable_tcp:
             continue
         for ip in addresses_of(spec.host):
-            address = Address.of(ip, spec.port or settings.port)
+            address = Address.of(ip, 0 if spec.any_port else spec.port or settings.port)
             port = spec.advertise_port or settings.advertised_port
             yield Bind(proto, address, spec.name, spec.agname, host.encode(), port)
 

@@ -267,7 +267,8 @@ def _split(key: str) -> tuple[str, ...]:
 class ListenSpec:
     """One listener as configured.
 
-    `proto` "" means UDP and TCP; `host` may be a name or an interface; `port` 0 means the global `port`.
+    `proto` "" means UDP and TCP; `host` may be a name or an interface; `port` 0 means the global `port`, or any that is
+    free if it was written so (`any_port`).
     """
 
     proto: str
@@ -277,6 +278,7 @@ class ListenSpec:
     advertise_port: int = 0
     name: str = ""
     agname: str = ""
+    any_port: bool = False
 
 
 _PROTOS: Final = ("udp", "tcp", "tls", "sctp")
@@ -307,7 +309,8 @@ def parse_listen(text: str) -> ListenSpec:
         raise ConfigError(f"listen {text!r}: an advertised address has no protocol")
     if "virtual" in found:
         raise ConfigError(f"listen {text!r}: virtual is not supported yet")
-    return ListenSpec(proto, host, port, adv_host, adv_port, found.get("name", ""), found.get("agname", ""))
+    names = found.get("name", ""), found.get("agname", "")
+    return ListenSpec(proto, host, port, adv_host, adv_port, *names, any_port=main.endswith(":0"))
 
 
 def split_socket(text: str) -> tuple[str, str, int]:
