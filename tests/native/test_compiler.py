@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import traceback
 
 import pytest
@@ -73,3 +74,19 @@ def test_routes_that_call_themselves_have_an_end() -> None:
 def test_a_route_may_be_there_once() -> None:
     with pytest.raises(CfgError, match=r"there is a route\[DUP\] already"):
         Ours(cfg([Program("exit;", routes="route[DUP] { exit; }\nroute[DUP] { exit; }")]))
+
+
+def stores(body: str, routes: str = "") -> int:
+    """How many statements of a program's route keep a return code."""
+    ours = Ours(cfg([Program(body, routes=routes)]))
+    route = ours.node.routes.find("T0")
+    return sum(each.opname == "STORE_ATTR" and each.argval == "rc" for each in dis.get_instructions(route))  # type: ignore[arg-type]
+
+
+def test_only_codes_that_are_read_are_kept() -> None:
+    assert stores('is_method("BYE"); is_method("ACK"); $var(x) = 1;') == 0
+    assert stores('is_method("BYE"); is_method("ACK"); $var(x) = $rc;') == 1
+    assert stores('if (is_method("BYE")) { is_method("ACK"); } OUT($rc);') == 2
+    assert stores('while (is_method("BYE")) { OUT($rc); is_method("ACK"); }') == 1
+    assert stores('is_method("BYE"); route(READS);', "route[READS] { OUT($rc); }") == 1
+    assert stores('is_method("BYE"); route(READS);', 'route[READS] { is_method("ACK"); OUT($rc); }') == 0

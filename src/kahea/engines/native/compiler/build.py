@@ -65,6 +65,10 @@ def negate(value: ast.expr) -> ast.expr:
         ast.IsNot: ast.Is,
         ast.Eq: ast.NotEq,
         ast.NotEq: ast.Eq,
+        ast.Gt: ast.LtE,
+        ast.LtE: ast.Gt,
+        ast.Lt: ast.GtE,
+        ast.GtE: ast.Lt,
     }
     if isinstance(value, ast.Compare) and len(value.ops) == 1 and type(value.ops[0]) in turned:
         return ast.Compare(value.left, [turned[type(value.ops[0])]()], value.comparators)

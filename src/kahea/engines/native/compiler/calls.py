@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kahea.engines.native.compiler import build
 from kahea.engines.native.compiler.operands import Operands
+from kahea.engines.native.compiler.scope import asks_for_code
 from kahea.engines.native.diagnostics import nearest
 from kahea.engines.native.tree import (
     Call,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Modules whose functions leave `$rc` as it is: in Kamailio they are statements of the language.
 _STATEMENTS = frozenset({"", "core"})
+#: Modules whose functions may read any variable, `$rc` too.
+_EVALUATING = frozenset({"app_lua", "app_jsdt", "app_python3", "app_sqlang", "debugger", "evrexec"})
 
 
 class Calls(Operands):
@@ -44,7 +47,13 @@ class Calls(Operands):
             return build.constant(None)
         if pv.name in ("rc", "retcode", "?") and pv.text == f"${pv.name}":
             return build.run_attribute("rc")
-        return build.call(self.state.scope.keep(pv.get, pv.name), build.name(build.RUN))
+        return build.call(self._reader(self.state.scope.keep(pv.get, pv.name), e.text), build.name(build.RUN))
+
+    def _reader(self, name: str, text: str) -> str:
+        """A name in generated code, noted if what it evaluates asks for `$rc`."""
+        if asks_for_code(text):
+            self.state.scope.readers.add(name)
+        return name
 
     def resolve(self, text: str, e: Expression) -> Pv | None:
         """A variable by its text; None, and an error, if there is no such one."""
@@ -76,23 +85,23 @@ class Calls(Operands):
     def code(self, e: Call | RouteCall) -> ast.expr:
         """The return code of a call. What must run before, and the end of the script, is put before."""
         if isinstance(e, RouteCall):
-            return self._checked(self.route_call(e), e, keeps=True)
+            return self._checked(self.route_call(e), e, keeps=self.state.scope.keeps_code(e))
         native = self.form(e)
         if native is None:
             return build.constant(1)
         made = self.invocation(native, e)
-        keeps = native.module not in _STATEMENTS and self.state.scope.wants_return_code
+        keeps = native.module not in _STATEMENTS and self.state.scope.keeps_code(e)
         if native.ret == "none":
             self._run_before(ast.Expr(made), e)
             if keeps:
-                self._run_before(build.set_on_run("rc", build.constant(1)), e)
+                self._keep_code(build.constant(1), e)
             return build.constant(1)
         if native.ret == "bool":
             code = build.choose(made, build.constant(1), build.constant(-1))
             if not keeps:
                 return code
             kept = self.state.saved(code)
-            self._run_before(build.set_on_run("rc", kept), e)
+            self._keep_code(kept, e)
             return kept
         return self._checked(made, e, keeps=keeps)
 
@@ -103,9 +112,15 @@ class Calls(Operands):
         is_route = isinstance(e, RouteCall)
         ended = build.is_none(kept) if is_route else build.negate(kept)
         self._run_before(ast.If(ended, [ast.Return(build.constant(None))], []), e)
-        if keeps and self.state.scope.wants_return_code:
-            self._run_before(build.set_on_run("rc", kept), e)
+        if keeps:
+            self._keep_code(kept, e)
         return kept
+
+    def _keep_code(self, code: ast.expr, e: Call | RouteCall) -> None:
+        """Keep a code for `$rc`."""
+        statement = build.set_on_run("rc", code)
+        self.state.scope.stores[id(statement)] = id(e)
+        self._run_before(statement, e)
 
     def _run_before(self, statement: ast.stmt, e: Expression) -> None:
         build.located([statement], e.place)
@@ -153,7 +168,10 @@ class Calls(Operands):
                 arguments = [a if isinstance(a, ast.Name) else self.state.saved(a) for a in arguments]
                 self.state.before += before
             arguments.append(made)
-        return build.call(self.state.scope.keep(native.call, native.name), *arguments)
+        function = self.state.scope.keep(native.call, native.name)
+        if native.module in _EVALUATING or any(asks_for_code(literal(a) or "") for a in e.arguments):
+            self.state.scope.readers.add(function)
+        return build.call(function, *arguments)
 
     # ---- arguments
 
@@ -185,7 +203,7 @@ class Calls(Operands):
             return build.constant("")
         if format_.constant:
             return build.constant(format_.render(None))  # type: ignore[arg-type]
-        return build.call(scope.keep(format_.render, "text"), build.name(build.RUN))
+        return build.call(self._reader(scope.keep(format_.render, "text"), text), build.name(build.RUN))
 
     def _argument_int(self, e: Expression, of: Call) -> ast.expr:
         scope = self.state.scope

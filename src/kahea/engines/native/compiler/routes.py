@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from kahea.engines.native.compiler import build, runtime
 from kahea.engines.native.compiler.function import FunctionState
+from kahea.engines.native.compiler.liveness import live_calls
 from kahea.engines.native.compiler.scope import Scope
 from kahea.engines.native.compiler.statements import RETURN
 from kahea.engines.native.compiler.switches import Switches
@@ -48,15 +49,15 @@ def compile_program(program: Program, node: Node, pause: Callable[[], object] = 
         if scope.route_names[route.kind, route.name]:
             scope.error("duplicate-route", f"there is a {title(route)} already", route.place)
         scope.route_names[route.kind, route.name] = title(route)
-    trees = []
-    for route in routes:
-        trees.append((route, _function(scope, route)))
-        pause()
+    trees = _functions(scope, routes, pause)
     if scope.diagnostics:
         scope.diagnostics.sort(key=lambda d: (d.place.file, d.place.line, d.place.column))
         raise CfgError(scope.diagnostics, program.sources)
+    if scope.wants_return_code and not scope.parameters_ask_for_code():
+        scope.live = live_calls(trees, scope.readers, scope.stores)
+        trees = _functions(scope, routes, pause)
     functions: dict[tuple[str, str], Function] = {}
-    for route, tree in trees:
+    for route, tree in zip(routes, trees, strict=True):
         module = ast.Module([tree], [])
         exec(compile(module, route.place.file, "exec"), scope.names)
         made = scope.names[tree.name]
@@ -77,6 +78,14 @@ def title(route: Route) -> str:
     if route.kind == "reply":
         return f"onreply_route[{route.name}]" if route.name else "reply_route"
     return f"{route.kind}_route[{route.name}]" if route.name else f"{route.kind}_route"
+
+
+def _functions(scope: Scope, routes: list[Route], pause: Callable[[], object]) -> list[ast.FunctionDef]:
+    out = []
+    for route in routes:
+        out.append(_function(scope, route))
+        pause()
+    return out
 
 
 def _function(scope: Scope, route: Route) -> ast.FunctionDef:

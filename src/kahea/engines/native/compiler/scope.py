@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from kahea.engines.native.compiler import runtime
 from kahea.engines.native.diagnostics import ERROR, Diagnostic
-from kahea.engines.native.tree import Flags, Place, Program
+from kahea.engines.native.tree import Flags, ModParam, Place, Program, String
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
 
-#: The bits of each kind of route, as a function's `routes` names them, by the tree's words.
 _RETURN_CODE = re.compile(r"\$\(?\s*(rc|retcode|\?|_s\()")
 
 
@@ -43,7 +42,14 @@ class Scope:
         for declaration in program.declarations:
             if isinstance(declaration, Flags):
                 self._declare_flags(declaration, self.avp_flags if declaration.avp else self.flags)
-        self.wants_return_code = self._reads_return_code()
+        #: Whether anything can ask for `$rc`; if not, nothing need keep it.
+        self.wants_return_code = any(asks_for_code(line) for lines in program.sources.values() for line in lines)
+        #: The calls that must keep their code, by identity, once that is known (`liveness`).
+        self.live: set[int] | None = None
+        #: The statements that keep a code, by identity, with the call whose code it is.
+        self.stores: dict[int, int] = {}
+        #: The names in generated code that read `$rc` when they are called.
+        self.readers: set[str] = set()
 
     def error(self, code: str, message: str, place: Place, hint: str = "") -> None:
         """Note an error; compiling goes on, to find the others."""
@@ -99,6 +105,16 @@ class Scope:
             else:
                 declared[flag] = chosen
 
-    def _reads_return_code(self) -> bool:
-        """Whether anything can ask for `$rc`; if not, nothing need keep it."""
-        return any(_RETURN_CODE.search(line) for lines in self.program.sources.values() for line in lines)
+    def keeps_code(self, call: object) -> bool:
+        """Whether the code of a call (a node of the tree) may be asked for."""
+        return self.wants_return_code and (self.live is None or id(call) in self.live)
+
+    def parameters_ask_for_code(self) -> bool:
+        """Whether a module's parameter asks for `$rc`: then any function may."""
+        values = [d.value for d in self.program.declarations if isinstance(d, ModParam)]
+        return any(asks_for_code(value.text) for value in values if isinstance(value, String))
+
+
+def asks_for_code(text: str) -> bool:
+    """Whether a text has `$rc` in it, or what may evaluate it."""
+    return _RETURN_CODE.search(text) is not None

@@ -109,7 +109,7 @@ class Statements(Expressions):
     # ---- calls and assignments
 
     def _evaluate(self, e: Expression, sink: int) -> list[ast.stmt]:
-        if isinstance(e, RouteCall) and sink == RETURN and not self.state.scope.wants_return_code:
+        if isinstance(e, RouteCall) and sink == RETURN and not self.state.scope.keeps_code(e):
             return [ast.Return(self.route_call(e))]
         if isinstance(e, Call | RouteCall):
             code = self.code(e)
