@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -22,3 +23,10 @@ def kahea(*words: str, timeout: float = 30, **more: str) -> subprocess.Completed
     """Run `python -m kahea` to its end."""
     command = [sys.executable, "-m", "kahea", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment(**more))
+
+
+def free_address() -> str:
+    """A listener for `-l` at a port that nobody uses."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"udp:127.0.0.1:{probe.getsockname()[1]}"

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from command import environment, kahea
+from command import environment, free_address, kahea
 
 CFG = """#!KAMAILIO
 #!ifndef ANSWER
@@ -70,7 +70,7 @@ def answer(address: str) -> str:
 @pytest.mark.parametrize("name", ["kamailio.cfg", "no_ending"])
 def test_a_cfg_runs(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(CFG)
-    words = ["-f", str(tmp_path / name), "-l", "udp:127.0.0.1:0", "-A", 'ANSWER="Defined"']
+    words = ["-f", str(tmp_path / name), "-l", free_address(), "-A", 'ANSWER="Defined"']
     with running(*words) as process:
         line = said(process)
         assert f"runs {tmp_path / name} on udp:127.0.0.1:" in line
@@ -85,7 +85,7 @@ def test_errors_of_declarations_and_routes_end_it(tmp_path: Path) -> None:
     assert f"{cfg}:9:1: error: there is no module 'pvv'" in done.stderr
     assert f"{cfg}:10:1: error: there is no global parameter dbug" in done.stderr
     cfg.write_text(CFG.replace("sl_send_reply", "sl_sent_reply"))
-    done = kahea("run", str(cfg), "-l", "udp:127.0.0.1:0")
+    done = kahea("run", str(cfg), "-l", free_address())
     assert done.returncode == 1
     assert f"{cfg}:11:5: error: " in done.stderr
     assert "sl_send_reply" in done.stderr

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from command import kahea
+from command import free_address, kahea
 
 GOOD = "import KSR\n\ndef ksr_request_route():\n    KSR.sl.sl_send_reply(200, 'OK')\n"
 
@@ -56,7 +56,7 @@ def test_functions_for_people() -> None:
 )
 def test_a_bad_script(tmp_path: Path, name: str, text: str, message: str) -> None:
     (tmp_path / name).write_text(text)
-    done = kahea("run", str(tmp_path / name), "-l", "udp:127.0.0.1:0")
+    done = kahea("run", str(tmp_path / name), "-l", free_address())
     assert done.returncode == 1
     assert re.search(message, done.stderr), done.stderr
     assert "Traceback" not in done.stderr or "ZeroDivisionError" in text or "1 / 0" in text

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import environment, kahea
+from command import environment, free_address, kahea
 
 from kahea.cli.process import become
 from kahea.routing.settings import ConfigError, Settings
@@ -47,7 +47,7 @@ def test_another_user_for_good() -> None:
 def test_the_number_of_the_process(tmp_path: Path) -> None:
     (tmp_path / "good.py").write_text(GOOD)
     file = tmp_path / "kahea.pid"
-    words = ["run", str(tmp_path / "good.py"), "-l", "udp:127.0.0.1:0", "-P", str(file), "-DD", "-E", "-m", "64"]
+    words = ["run", str(tmp_path / "good.py"), "-l", free_address(), "-P", str(file), "-DD", "-E", "-m", "64"]
     process = subprocess.Popen(
         [sys.executable, "-m", "kahea", *words], stderr=subprocess.PIPE, text=True, env=environment()
     )
@@ -65,6 +65,6 @@ def test_the_number_of_the_process(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "good.py").write_text(GOOD)
-    done = kahea("run", str(tmp_path / "good.py"), "-l", "udp:127.0.0.1:0", "-P", "/no/such/place/pid")
+    done = kahea("run", str(tmp_path / "good.py"), "-l", free_address(), "-P", "/no/such/place/pid")
     assert done.returncode == 1
     assert "/no/such/place/pid: No such file or directory" in done.stderr

@@ -27,7 +27,7 @@ def test_a_changed_cfg_is_taken_up(tmp_path: Path, watch: bool) -> None:
     cfg = tmp_path / "kamailio.cfg"
     cfg.write_text("debug=2\nlog_stderror=yes\n" + CFG.replace('"Unasked"', '"One"'))
     more = ["--watch"] if watch else []
-    with running(str(cfg), "-l", "udp:127.0.0.1:0", *more) as process:
+    with running(str(cfg), "-l", free_address(), *more) as process:
         assert process.stderr is not None
         address = until(process.stderr.readline, " runs ").split()[-1]
         assert answer(address) == "SIP/2.0 200 One"
