@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command import free_address
 from test_cfg import CFG, answer, running
 
 WAIT = 100  # lines of the log that may come before the one waited for
