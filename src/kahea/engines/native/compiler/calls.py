@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-import inspect
 from typing import TYPE_CHECKING, Any
 
-from kahea.engines.native.compiler import build
+from kahea.engines.native.compiler import build, unknown
 from kahea.engines.native.compiler.operands import Operands
 from kahea.engines.native.compiler.scope import asks_for_code
 from kahea.engines.native.diagnostics import nearest
@@ -23,7 +22,6 @@ from kahea.engines.native.tree import (
 from kahea.routing.module import Native
 from kahea.routing.pv import PvError
 from kahea.routing.regex import RegexError, compile_posix
-from kahea.routing.registry import available, module_class
 from kahea.routing.run import ROUTE_NAMES
 
 if TYPE_CHECKING:
@@ -61,7 +59,7 @@ class Calls(Operands):
         try:
             return scope.node.variables.compile(text)
         except PvError as error:
-            scope.error("unknown-variable", f"{text}: {error.message}", e.place)
+            scope.bad_variable(text, error, e.place)
             return None
 
     def select(self, e: Select) -> ast.expr:
@@ -149,14 +147,8 @@ class Calls(Operands):
         return allowed[0]
 
     def _unknown(self, e: Call) -> None:
-        scope = self.state.scope
-        for module in available():
-            if module not in scope.node.registry.modules and e.name in _names(module_class(module)):
-                hint = f'loadmodule "{module}.so"'
-                scope.error("not-loaded", f"{e.name}() belongs to module {module}, which is not loaded", e.place, hint)
-                return
-        near = nearest(e.name, scope.node.registry.natives)
-        scope.error("unknown-function", f"there is no function {e.name}()", e.place, near)
+        code, message, hint = unknown.function(e.name, self.state.scope.node.registry)
+        self.state.scope.error(code, message, e.place, hint)
 
     def invocation(self, native: Native, e: Call) -> ast.expr:
         """The call itself, its arguments as the function declares them."""
@@ -199,7 +191,7 @@ class Calls(Operands):
         try:
             format_ = scope.node.variables.format(text)
         except PvError as error:
-            scope.error("unknown-variable", f"in {text!r}: {error.message}", e.place)
+            scope.bad_variable(text, error, e.place)
             return build.constant("")
         if format_.constant:
             return build.constant(format_.render(None))  # type: ignore[arg-type]
@@ -245,7 +237,7 @@ class Calls(Operands):
         try:
             format_ = self.state.scope.node.variables.format(text)
         except PvError as error:
-            self.state.scope.error("unknown-variable", f"in {text!r}: {error.message}", e.place)
+            self.state.scope.bad_variable(text, error, e.place)
             return build.constant(None)
         return build.name(self.state.scope.keep(format_, "format"))
 
@@ -333,14 +325,3 @@ def literal(e: Expression) -> str | None:
     if isinstance(e, String | Word | Variable | Select):
         return e.text
     return str(e.value) if isinstance(e, Number) else None
-
-
-def _names(klass: type) -> set[str]:
-    """The native functions that a class of module declares, or those it exports."""
-    found: set[str] = set()
-    for attribute, member in inspect.getmembers(klass, inspect.isfunction):
-        forms = getattr(member, "__kahea_native__", ())
-        found |= {form[0] for form in forms}
-        if not forms and hasattr(member, "__kahea_function__"):
-            found.add(member.__kahea_function__[0] or attribute)
-    return found

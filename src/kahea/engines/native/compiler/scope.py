@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from kahea.engines.native.compiler import runtime
+from kahea.engines.native.compiler import runtime, unknown
 from kahea.engines.native.diagnostics import ERROR, Diagnostic
 from kahea.engines.native.tree import Flags, ModParam, Place, Program, String
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
+    from kahea.routing.pv import PvError
 
 _RETURN_CODE = re.compile(r"\$\(?\s*(rc|retcode|\?|_s\()")
 
@@ -54,6 +55,15 @@ class Scope:
     def error(self, code: str, message: str, place: Place, hint: str = "") -> None:
         """Note an error; compiling goes on, to find the others."""
         self.diagnostics.append(Diagnostic(ERROR, code, message, place, hint))
+
+    def bad_variable(self, text: str, error: PvError, place: Place) -> None:
+        """Note what is wrong with a variable in a text, at its own place if that can be told."""
+        code, message, hint = unknown.variable(error, self.node.registry)
+        lines = self.program.sources.get(place.file, [])
+        exact = unknown.inside(place, lines, text, error.offset) if error.text == text else None
+        if exact is None and error.text and not text.startswith("$"):
+            message = f"in {text!r}: {message}"
+        self.error(code, message, exact or place, hint)
 
     def keep(self, value: Any, wanted: str, of: object = None) -> str:
         """A name under which generated code finds an object; the same one for the same object. Of a bound method, which

@@ -1,0 +1,91 @@
+"""What to say of a name that is nothing here: where it belongs, if Kamailio knows it, or what it was meant to be."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING, Final
+
+from kahea.engines.native.diagnostics import nearest
+from kahea.engines.native.tree import Place
+from kahea.routing.kamailio_exports import modules_with_function, modules_with_variable
+from kahea.routing.pv.syntax import name_end
+from kahea.routing.registry import available, module_class
+
+if TYPE_CHECKING:
+    from kahea.routing.pv import PvError
+    from kahea.routing.registry import Registry
+
+_UNKNOWN_VARIABLE: Final = re.compile(r"unknown variable \$(\S+)")
+
+
+def function(name: str, registry: Registry) -> tuple[str, str, str]:
+    """The code, the message and the hint for a function that is not there."""
+    for module in available():
+        if module not in registry.modules and name in _functions(module_class(module)):
+            return (
+                "not-loaded",
+                f"{name}() belongs to module {module}, which is not loaded",
+                f'loadmodule "{module}.so"',
+            )
+    owners = modules_with_function(name)
+    if owners:
+        which = _owner(owners, registry)
+        if which in registry.modules:
+            return "unsupported-function", f"{name}() of Kamailio's module {which} is not supported yet", ""
+        message = f"{name}() belongs to Kamailio's module {which}, which is not supported yet"
+        return "unsupported-function", message, ""
+    return "unknown-function", f"there is no function {name}()", nearest(name, registry.natives)
+
+
+def variable(error: PvError, registry: Registry) -> tuple[str, str, str]:
+    """The code, the message and the hint for a variable that can't be compiled."""
+    message, _, hint = error.message.partition("; ")
+    unknown = _UNKNOWN_VARIABLE.fullmatch(message)
+    if unknown is None:
+        return "bad-variable", message, hint
+    name = unknown[1]
+    for module in available():
+        if module not in registry.modules and name in _variables(module_class(module)):
+            return "not-loaded", f"${name} belongs to module {module}, which is not loaded", f'loadmodule "{module}.so"'
+    owners = modules_with_variable(name)
+    if not owners:
+        return "unknown-variable", f"there is no variable ${name}", hint
+    which = _owner(owners, registry)
+    of = f"${name} of Kamailio's module {which}" if which != "core" else f"Kamailio's ${name}"
+    return "unsupported-variable", f"{of} is not supported yet", hint
+
+
+def inside(place: Place, lines: list[str], text: str, offset: int) -> Place | None:
+    """The place of a name in a text that stands at `place`, None where the text is not there as it was written."""
+    if place.line != place.end_line or not 1 <= place.line <= len(lines):
+        return None
+    start = lines[place.line - 1][place.column - 1 : place.end_column - 1].find(text)
+    if start < 0 or not text:
+        return None
+    column = place.column + start + max(offset, 0)
+    end = max(name_end(text, max(offset, 0)), offset + 1)
+    return Place(place.file, place.line, column, place.line, place.column + start + end)
+
+
+def _owner(owners: tuple[str, ...], registry: Registry) -> str:
+    """The module that is meant: one that is loaded, else one that could be."""
+    built = available()
+    return next((m for m in owners if m in registry.modules), next((m for m in owners if m in built), owners[0]))
+
+
+def _functions(klass: type) -> set[str]:
+    """The native functions that a class of module declares, or those it exports."""
+    found: set[str] = set()
+    for attribute, member in inspect.getmembers(klass, inspect.isfunction):
+        forms = getattr(member, "__kahea_native__", ())
+        found |= {form[0] for form in forms}
+        if not forms and hasattr(member, "__kahea_function__"):
+            found.add(member.__kahea_function__[0] or attribute)
+    return found
+
+
+def _variables(klass: type) -> set[str]:
+    """The variables that a class of module declares."""
+    marks = (getattr(member, "__kahea_variable__", None) for _, member in inspect.getmembers(klass, inspect.isfunction))
+    return {mark[0] for mark in marks if mark is not None}
