@@ -119,6 +119,31 @@ def run(
 
 
 @app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="The routing script.")],
+    define: Annotated[
+        list[str] | None, typer.Option("-A", metavar="NAME[=VALUE]", help="Define a name for the script.")
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option("--settings", metavar="FILE", help="In place of kahea.toml beside the script."),
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", metavar="text|json", help="For people or for programs.")] = "text",
+    strict: Annotated[
+        bool, typer.Option("--strict", "--warnings-as-errors", help="Fail on warnings, too.", show_default=False)
+    ] = False,
+) -> None:
+    """Say all that is wrong with a routing script, without running it. The exit code is 1 if there is an error."""
+    from kahea.cli import check as checking
+
+    if format_ not in ("text", "json"):
+        raise typer.BadParameter("it is text or json", param_hint="--format")
+    report = checking.report(file, _defines(define or ()), settings)
+    typer.echo(report.json() if format_ == "json" else report.text())
+    raise typer.Exit(BAD_CONFIGURATION if report.failed(strict=strict) else 0)
+
+
+@app.command()
 def functions(
     json: Annotated[bool, typer.Option("--json", help="As JSON, with types: a list of objects.")] = False,
 ) -> None:

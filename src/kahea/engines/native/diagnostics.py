@@ -12,6 +12,8 @@ from kahea.routing.module import ConfigError
 ERROR = "error"
 WARNING = "warning"
 NOTE = "note"
+#: Of a line as it is shown, in characters.
+_WIDEST = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +28,29 @@ class Diagnostic:
 
     def render(self, sources: dict[str, list[str]]) -> str:
         """`file:line:column: error: message`, the source line, a caret under it, and the hint."""
-        out = [f"{self.place}: {self.level}: {self.message}"]
+        where = f"{self.place}: " if self.place.file else ""
+        out = [f"{where}{self.level}: {self.message}"]
         lines = sources.get(self.place.file, [])
         if 1 <= self.place.line <= len(lines):
-            line = lines[self.place.line - 1].rstrip("\n")
-            lead = "".join("\t" if c == "\t" else " " for c in line[: self.place.column - 1])
-            end = self.place.end_column if self.place.end_line == self.place.line else len(line) + 1
-            marks = "^" + "~" * max(min(end, len(line) + 1) - self.place.column - 1, 0)
-            out += [f"    {line}", f"    {lead}{marks}"]
+            out += self._excerpt(lines[self.place.line - 1].rstrip("\r\n"))
         if self.hint:
             out.append(f"    {self.hint}")
-        return "\n".join(out)
+        return printable("\n".join(out))
+
+    def _excerpt(self, line: str) -> list[str]:
+        """The line with marks under what is meant; of a very long one, a piece."""
+        start = self.place.column - 1
+        end = self.place.end_column - 1 if self.place.end_line == self.place.line else len(line)
+        cut = max(start - _WIDEST // 2, 0) if len(line) > _WIDEST else 0
+        line, start, end = line[cut : cut + _WIDEST], start - cut, min(end - cut, _WIDEST)
+        lead = "".join("\t" if c == "\t" else " " for c in line[:start])
+        marks = "^" + "~" * max(min(end, len(line)) - start - 1, 0)
+        return [f"    {line}", f"    {lead}{marks}"]
+
+
+def printable(text: str) -> str:
+    """A text in which bytes that are no UTF-8 are replaced by a mark."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class CfgError(ConfigError):

@@ -1,0 +1,77 @@
+"""`kahea check`: all that can be said of a cfg before it runs. What loading it would refuse comes from the parser, the
+loader and the compiler themselves; what is accepted and hardly meant is found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kahea.engines.native.check.conditions import check_conditions
+from kahea.engines.native.check.findings import Findings
+from kahea.engines.native.check.relay import check_relay
+from kahea.engines.native.check.routes import check_routes
+from kahea.engines.native.check.statements import check_statements
+from kahea.engines.native.check.variables import check_variables
+from kahea.engines.native.compiler import compile_program
+from kahea.engines.native.diagnostics import ERROR, CfgError, Diagnostic
+from kahea.engines.native.load import read
+from kahea.engines.native.parser import parse_file
+from kahea.engines.native.tree import Program
+from kahea.routing.module import ConfigError
+from kahea.routing.node import Node
+from kahea.routing.registry import available
+from kahea.routing.settings import Configuration
+
+
+def check(
+    script: Path, defines: Mapping[str, str]
+) -> tuple[list[Diagnostic], dict[str, list[str]], Configuration | None]:
+    """The findings on a cfg in the order of its text, the lines of its files, and what it configures if it can be read.
+
+    Raises ConfigError if the file itself can't be read.
+    """
+    try:
+        program = parse_file(script, defines)
+    except CfgError as error:
+        return error.diagnostics, error.sources, None
+    configuration, found = read(program, script)
+    found = [*program.warnings, *found, *_compiled(program, configuration)]
+    order = {name: at for at, name in enumerate(program.sources)}
+    found.sort(key=lambda d: (order.get(d.place.file, len(order)), d.place.line, d.place.column))
+    return found, program.sources, configuration
+
+
+def _compiled(program: Program, configuration: Configuration) -> list[Diagnostic]:
+    """What compiling says, and what the routes look like, with those of the modules that there are."""
+    node = _node(configuration)
+    found: list[Diagnostic] = []
+    try:
+        compile_program(program, node, lambda: None)
+    except CfgError as error:
+        found += error.diagnostics
+    except RecursionError:
+        place = program.routes()[0].place
+        found.append(Diagnostic(ERROR, "too-deep", "a route nests deeper than can be compiled", place))
+    findings = Findings(program)
+    for route in program.routes():
+        check_statements(route, findings)
+        check_conditions(route.body, findings)
+    if configuration.language in ("", "native"):
+        check_routes(program, findings)
+        check_variables(program, node.registry, findings)
+        check_relay(program, findings)
+    return found + findings.diagnostics
+
+
+def _node(configuration: Configuration) -> Node:
+    """A node of the configuration, or of the modules alone if a setting is wrong."""
+    modules = [name for name in configuration.load or [] if name in available()]
+    try:
+        configuration.load = modules
+        return Node(configuration)
+    except ConfigError:
+        return Node(Configuration(load=modules, flags=configuration.flags, avp_flags=configuration.avp_flags))
+
+
+__all__ = ["check"]

@@ -1,0 +1,58 @@
+"""`$var(...)` that is read though nothing sets it: mostly a slip of the pen."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from kahea.engines.native.diagnostics import nearest
+from kahea.engines.native.tree import Assign, Call, Expression, Node, Program, String, Variable
+from kahea.engines.native.walk import expressions, inside, walk
+
+if TYPE_CHECKING:
+    from kahea.engines.native.check.findings import Findings
+    from kahea.routing.registry import Registry
+
+_OWN: Final = re.compile(r"\$\(?var\(\s*([^()$\[\]]+?)\s*\)")
+
+
+def check_variables(program: Program, registry: Registry, findings: Findings) -> None:
+    """Look at all reads and writes of the program's own variables."""
+    written: set[str] = set()
+    read: dict[str, Node] = {}
+    for route in program.routes():
+        for statement in walk(route.body):
+            if isinstance(statement, Assign):
+                written |= set(_names(statement.target.text))
+            for expression in expressions(statement):
+                for one in inside(expression):
+                    if isinstance(one, Assign):
+                        written |= set(_names(one.target.text))
+                    elif isinstance(one, Variable | String):
+                        for name in _names(one.text):
+                            read.setdefault(name, one)
+                    elif isinstance(one, Call):
+                        written |= _given(one, registry)
+    for name, node in read.items():
+        if name not in written:
+            message = f"nothing sets $var({name}): it is 0 wherever it is read"
+            findings.warn("never-set", message, node.place, nearest(name, written, "$var(").replace("?", ")?"))
+
+
+def _names(text: str) -> list[str]:
+    return _OWN.findall(text)
+
+
+def _given(call: Call, registry: Registry) -> set[str]:
+    """The variables that a function may set: those it is given as such, or any if it is not known here."""
+    forms = registry.natives.get(call.name, [])
+    found: set[str] = set()
+    for i, argument in enumerate(call.arguments):
+        kinds = {form.kinds[i] for form in forms if i < len(form.kinds)}
+        if not kinds or kinds - {"str", "int", "flag", "format"}:
+            found |= set(_names(_text(argument)))
+    return found
+
+
+def _text(e: Expression) -> str:
+    return e.text if isinstance(e, Variable | String) else ""
