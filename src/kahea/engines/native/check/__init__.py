@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from kahea.engines.native.check.conditions import check_conditions
 from kahea.engines.native.check.findings import Findings
@@ -17,35 +18,38 @@ from kahea.engines.native.compiler import compile_program
 from kahea.engines.native.diagnostics import ERROR, CfgError, Diagnostic
 from kahea.engines.native.load import read
 from kahea.engines.native.parser import parse_file
-from kahea.engines.native.tree import Program
+from kahea.engines.native.tree import NOWHERE, Program
 from kahea.routing.module import ConfigError
 from kahea.routing.node import Node
-from kahea.routing.registry import available
+from kahea.routing.registry import available, module_class
 from kahea.routing.settings import Configuration
 
 
-def check(
-    script: Path, defines: Mapping[str, str]
-) -> tuple[list[Diagnostic], dict[str, list[str]], Configuration | None]:
-    """The findings on a cfg in the order of its text, the lines of its files, and what it configures if it can be read.
+class Checked(NamedTuple):
+    """The findings in the order of the text, the lines of its files, and what it configures if it can be parsed."""
 
-    Raises ConfigError if the file itself can't be read.
-    """
+    diagnostics: list[Diagnostic]
+    sources: dict[str, list[str]]
+    configuration: Configuration | None
+
+
+def check(script: Path, defines: Mapping[str, str]) -> Checked:
+    """Look at a cfg with all that it includes. Raises ConfigError if the file itself can't be read."""
     try:
         program = parse_file(script, defines)
     except CfgError as error:
-        return error.diagnostics, error.sources, None
+        return Checked(error.diagnostics, error.sources, None)
     configuration, found = read(program, script)
     found = [*program.warnings, *found, *_compiled(program, configuration)]
     order = {name: at for at, name in enumerate(program.sources)}
     found.sort(key=lambda d: (order.get(d.place.file, len(order)), d.place.line, d.place.column))
-    return found, program.sources, configuration
+    return Checked(found, program.sources, configuration)
 
 
 def _compiled(program: Program, configuration: Configuration) -> list[Diagnostic]:
     """What compiling says, and what the routes look like, with those of the modules that there are."""
-    node = _node(configuration)
     found: list[Diagnostic] = []
+    node = _node(configuration, found)
     try:
         compile_program(program, node, lambda: None)
     except CfgError as error:
@@ -64,14 +68,16 @@ def _compiled(program: Program, configuration: Configuration) -> list[Diagnostic
     return found + findings.diagnostics
 
 
-def _node(configuration: Configuration) -> Node:
-    """A node of the configuration, or of the modules alone if a setting is wrong."""
-    modules = [name for name in configuration.load or [] if name in available()]
+def _node(configuration: Configuration, found: list[Diagnostic]) -> Node:
+    """A node of the configuration; of the modules that there are alone, if a setting is wrong."""
+    # what is wrong with the others, loading has said
+    modules = [name for name in configuration.load or [] if name in available() and not module_class(name).missing()]
+    configuration.load = modules
     try:
-        configuration.load = modules
         return Node(configuration)
-    except ConfigError:
+    except ConfigError as error:
+        found.append(Diagnostic(ERROR, "settings", str(error), NOWHERE))
         return Node(Configuration(load=modules, flags=configuration.flags, avp_flags=configuration.avp_flags))
 
 
-__all__ = ["check"]
+__all__ = ["Checked", "check"]

@@ -1,9 +1,9 @@
-"""Whether anyone may send requests anywhere: a relay of initial requests before which nothing looks at who asks or where
-it goes.
+"""Whether anyone may send requests anywhere: a relay of initial requests before which nothing looks at who asks or
+where it goes.
 
-The main route is followed with every route that it calls, each way through a condition for itself. A way is guarded once
-it has asked for credentials, looked at an address or at whether the destination is the server's own, belongs to a dialog
-or transaction that is there already, or has had its destination chosen by the script.
+The main route is followed with every route that it calls, each way through a condition for itself. A way is guarded
+once it has asked for credentials, looked at an address or at whether the destination is the server's own, belongs to a
+dialog or transaction that is there already, or has had its destination chosen by the script.
 """
 
 from __future__ import annotations
