@@ -18,6 +18,10 @@ class SyntaxStop(Exception):
     """An error was noted; the statement around it is given up."""
 
 
+class RouteInside(Exception):
+    """A route begins where a statement was to be: noted, and the route around it is given up."""
+
+
 class Cursor:
     """The tokens, and the one to read next."""
 

@@ -18,8 +18,9 @@ DIRECTIVE: Final = "directive"
 SPACE: Final = "space"
 #: A character that counts for nothing.
 STRAY: Final = "stray"
-#: A token that is none: `text` says what is wrong with it.
+#: Tokens that are none: `text` says what is wrong. The second was to be a variable.
 BAD: Final = "bad"
+BAD_VARIABLE: Final = "bad variable"
 
 DIRECTIVES: Final = (
     "define|def|trydefine|trydef|redefine|redef|ifdef|ifndef|else|endif|substdefs|substdef|subst"
@@ -60,6 +61,8 @@ _TOKEN: Final = re.compile(
 _PLAIN_VARIABLE: Final = re.compile(
     r"\$(?:(?:[fgt]|[ft][dru])\.[A-Za-z_]\w*|\w+|\?)(?![\w(])(?:\[\s*-?[0-9]+\s*\])?", re.ASCII
 )
+_VARIABLE_WORD: Final = re.compile(r"[^\s;]*")
+_LONG_LINE: Final = 2000
 _PART: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE: Final = re.compile(r"\\(?:([antr\\\"])|x([0-9A-Fa-f]{1,2})|([0-7]{2,3})|(\n))")
 _ESCAPES: Final = {"a": "\a", "n": "\n", "r": "\r", "t": "\t"}
@@ -149,10 +152,18 @@ def _variable(text: str, at: int) -> Raw:
     match = _PLAIN_VARIABLE.match(text, at)
     if match is not None:
         return Raw(VARIABLE, match.group(), at, match.end())
+    line = text.find("\n", at)
+    line = len(text) if line < 0 else line
     try:
         end = scan(text, at).end
+        if end <= line:
+            return Raw(VARIABLE, text[at:end], at, end)
+        message = "a parenthesis is not closed"
     except PvError as error:
+        message = error.message
         opening = name_end(text, at + 1)
         end = closing(text, opening) + 1 if text[opening : opening + 1] == "(" else opening
-        return Raw(BAD, error.message, at, end or at + 1)
-    return Raw(VARIABLE, text[at:end], at, end)
+    if not at < end <= line:
+        # up to where it may have been meant to end; of a very long line, none is told from the rest
+        end = _VARIABLE_WORD.match(text, at + 1).end() if line - at < _LONG_LINE else line  # type: ignore[union-attr]
+    return Raw(BAD_VARIABLE, message, at, end)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from kahea.engines.native.cursor import SyntaxStop
+from kahea.engines.native.cursor import RouteInside, SyntaxStop
 from kahea.engines.native.diagnostics import ERROR, CfgError
 from kahea.engines.native.preprocess import Preprocessor
-from kahea.engines.native.reserved import NUMBERS, RESERVED
+from kahea.engines.native.reserved import NUMBERS, RESERVED, ROUTES
 from kahea.engines.native.sockets import Sockets
 from kahea.engines.native.source import END, IP, NUMBER, STRING, WORD, Source, Token
 from kahea.engines.native.tree import (
@@ -27,7 +27,7 @@ from kahea.engines.native.tree import (
 )
 from kahea.routing.module import ConfigError
 
-_ROUTES: Final = {
+_KINDS: Final = {
     "route": "request",
     "request_route": "request",
     "reply_route": "reply",
@@ -81,6 +81,9 @@ class Parser(Sockets):
             start = self.at
             try:
                 self._declaration(out)
+            except RouteInside:
+                self.depth = 0
+                self.calling = ""
             except SyntaxStop:
                 self.depth = 0
                 self.calling = ""
@@ -102,14 +105,14 @@ class Parser(Sockets):
             self.advance()
 
     def _begins_route(self) -> bool:
-        return self.token.text in _ROUTES and self.peek().kind in ("[", "{")
+        return self.token.text in ROUTES and self.peek().kind in ("[", "{")
 
     def _declaration(self, out: list[Declaration]) -> None:
         token = self.token
         if token.kind != WORD:
             self._no_declaration(token)
         text = token.text
-        if text in _ROUTES:
+        if text in ROUTES:
             out.append(self._route(token))
         elif text == "listen":
             out += self.listen(token)
@@ -137,7 +140,7 @@ class Parser(Sockets):
             self._no_route(text)
         place = self.since(token)
         opening = self.expect("{", f"after {text}[{name}]" if name else f"after {text}")
-        kind = _ROUTES[text]
+        kind = _KINDS[text]
         # A route that stays broken is still known, so that its calls are no errors.
         return Route(kind=kind, name="" if name == "0" else name, body=self.block(opening), place=place)
 
@@ -267,14 +270,23 @@ class Parser(Sockets):
             self.fail(f"{token.text} is a word of the language, and can't be a name here", token.place)
         return self.advance().text
 
+    def _is_declaration(self, text: str) -> bool:
+        """Whether a word, the first of its line, is none of the line before."""
+        return text in ROUTES or text in _DECLARATIONS or text == "listen" or self.peek().kind in ("=", ".")
+
     def _stray(self, token: Token) -> NoReturn:
         if self.token.kind in ("(", "{", ";") or token.text in ("if", "while", "switch", "return", "exit", "drop"):
-            self.fail(f"{token.text}: statements belong in a route", token.place)
+            before = self.tokens[self.at - 2] if self.at > 1 else token
+            line = before.source.position(before.start)[0]
+            hint = f"the }} on line {line} ended the route" if before.kind == "}" else ""
+            self.fail(f"{token.text}: statements belong in a route", token.place, hint)
         self.missing("=", f"after {token.text}")
 
     def _value(self, where: str) -> Expression:
         token = self.token
         kind = token.kind
+        if kind == WORD and self.begins_line() and self._is_declaration(token.text):
+            self.missing("a value", where)
         if kind == "-" and self.peek().kind == NUMBER:
             self.advance()
             return Number(value=-self.number().value, place=self.since(token))

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 from kahea.engines.native.diagnostics import ERROR, WARNING, Diagnostic, nearest
 from kahea.engines.native.lexer import (
     BAD,
+    BAD_VARIABLE,
     COMMENT,
     DIRECTIVE,
     DIRECTIVES,
@@ -37,6 +38,7 @@ from kahea.routing.subst import SubstError, Substitution, parse_subst
 VERSION: Final = ("KAMAILIO_5", "KAMAILIO_5_6", "KAMAILIO_5_6_3")
 
 _CONDITION: Final = re.compile(r"(?:#!|!!)(?:(ifdef|ifndef)(?=[ \t]+\S)|(else|endif)(?=[ \t]*(?:\r?\n|\Z)))")
+_BLANK: Final = re.compile(r"[ \t]*")
 _ARGUMENT: Final = re.compile(r"[ \t]+(\S+)")
 _NAME: Final = re.compile(r"[A-Za-z0-9_]+")
 _QUOTED: Final = re.compile(r"\s*(?:(\"(?:[^\"\\]|\\.)*\")|'([^']*)')", re.DOTALL)
@@ -149,22 +151,20 @@ class Preprocessor:
                 at = self._directive(source, raw, opened)
             elif kind == SELECT:
                 tokens.append(Token(kind, self._defined_select(raw.text), source, start, at))
+            elif kind == BAD_VARIABLE:
+                self._say(source, start, at, raw.text)
+                tokens.append(Token(VARIABLE, source.text[start:at], source, start, at))
             elif kind == BAD:
-                at = self._bad(source, raw)
+                # An open string or comment goes on to the end of the file.
+                self._say(source, start, at, raw.text)
+                self.unclosed = True
+                at = len(text)
             elif kind == STRAY:
                 self._stray(source, raw)
             else:
                 tokens.append(Token(kind, raw.text, source, start, at))
         for directive, _ in opened:
             self._say(source, directive.start, directive.end, f"{directive.text} without #!endif")
-
-    def _bad(self, source: Source, raw: Raw) -> int:
-        """Nothing after an open string, comment or variable can be read; after anything else, the next token can."""
-        self._say(source, raw.start, raw.end, raw.text)
-        if "not closed" not in raw.text or "bracket" in raw.text:
-            return raw.end
-        self.unclosed = True
-        return len(source.text)
 
     def _stray(self, source: Source, raw: Raw) -> None:
         """Once for each character of a file."""
@@ -231,7 +231,7 @@ class Preprocessor:
                     self._say(source, use.start, use.end, f"the definition of {name} leads back to itself")
                     return
                 self._expand(source, use, raw.text, depth + 1)
-            elif raw.kind == BAD:
+            elif raw.kind in (BAD, BAD_VARIABLE):
                 where = f" on line {found.place.line}" if found.place else ""
                 self._say(source, use.start, use.end, f"{raw.text}, in the value that {name} was given{where}")
             else:
@@ -279,9 +279,10 @@ class Preprocessor:
         start = found.start(1)
         word = self._name(source, start, found[1])
         rest, end = _line(source.text, start + len(word))
-        if rest and not rest.startswith(("-", "#", "//", "/*")):
+        after = _BLANK.match(source.text, start + len(word))
+        if after is not None and rest and not rest.startswith(("-", "#", "//", "/*")):
             message = f"{raw.text} looks at one name only: {rest} counts for nothing"
-            self._say(source, start + len(word), end, message, level=WARNING, code="ignored-text")
+            self._say(source, after.end(), end, message, level=WARNING, code="ignored-text")
         opened.append(_Open(raw, False))
         if (word in self.definitions) != (name == "ifdef"):
             return self._skip(source, end, opened)

@@ -68,5 +68,19 @@ NUMBERS: Final = {
     **dict.fromkeys(("no", "false", "off", "disable"), 0),
 }
 
+#: The words that begin a route.
+ROUTES: Final = frozenset(
+    (
+        "branch_route",
+        "event_route",
+        "failure_route",
+        "onreply_route",
+        "onsend_route",
+        "reply_route",
+        "request_route",
+        "route",
+    )
+)
+
 #: Core functions that may be called without parentheses.
 BARE_CALLS: Final = frozenset(_BARE_CALLS.split())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from kahea.engines.native.cursor import SyntaxStop
+from kahea.engines.native.cursor import RouteInside, SyntaxStop
 from kahea.engines.native.expressions import Expressions
-from kahea.engines.native.reserved import NUMBERS
+from kahea.engines.native.reserved import NUMBERS, ROUTES
 from kahea.engines.native.source import END, STRING, VARIABLE, WORD, Token
 from kahea.engines.native.tree import (
     Binary,
@@ -88,6 +88,9 @@ class Statements(Expressions):
             out.append(self.assignment())
             self.end("the assignment")
         elif token.kind == WORD:
+            if token.text in ROUTES and self.peek().kind in ("[", "{"):
+                self.note("a route can't begin inside another", token.place, "is a } missing before it?")
+                raise RouteInside
             out.append(self._worded(token))
         elif token.kind == "{":
             self.fail("a block belongs to if, else, while, switch or a route", token.place)

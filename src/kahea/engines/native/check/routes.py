@@ -41,7 +41,10 @@ def check_routes(program: Program, findings: Findings) -> None:
 
 def _unused(program: Program, routes: list[Route], findings: Findings) -> None:
     """Named routes that no route which runs refers to."""
-    named = {(r.kind, r.name): r for r in routes if r.name and r.kind not in ("event", "onsend")}
+    named: dict[tuple[str, str], Route] = {}
+    for route in routes:
+        if route.name and route.kind not in ("event", "onsend"):
+            named.setdefault((route.kind, route.name), route)
     waiting = [r for r in routes if not r.name or r.kind == "event"]
     words = {word for text in _texts(program) for word in _WORDS.findall(text)} | set(_texts(program))
     waiting += [r for r in named.values() if r.name in words]

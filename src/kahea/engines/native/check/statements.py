@@ -115,5 +115,5 @@ def _call(call: Call, findings: Findings) -> None:
         if level is not None:
             message = f"{level.group()} is part of the message here, not its level"
             findings.warn(
-                "missing-comma", message, call.arguments[0].place, f'a comma separates: "{level.group()}", "..."'
+                "missing-comma", message, call.arguments[0].place, f'a comma separates them: "{level.group()}", "..."'
             )

@@ -106,14 +106,10 @@ class Scope:
         return found
 
     def _declare_flags(self, declaration: Flags, declared: dict[str, int]) -> None:
+        """Flags with their numbers; of one that can't be, loading has told."""
         for flag, number in declaration.names:
             taken = set(declared.values())
-            free = next((n for n in range(32) if n not in taken), None)
-            chosen = free if number is None else number
-            if chosen is None or not 0 <= chosen <= 31:
-                self.error("flag", f"flag {flag} is not one of 0 to 31", declaration.place)
-            else:
-                declared[flag] = chosen
+            declared[flag] = next((n for n in range(32) if n not in taken), 0) if number is None else number
 
     def keeps_code(self, call: object) -> bool:
         """Whether the code of a call (a node of the tree) may be asked for."""

@@ -60,12 +60,16 @@ def inside(place: Place, lines: list[str], text: str, offset: int) -> Place | No
     """The place of a name in a text that stands at `place`, None where the text is not there as it was written."""
     if place.line != place.end_line or not 1 <= place.line <= len(lines):
         return None
-    start = lines[place.line - 1][place.column - 1 : place.end_column - 1].find(text)
-    if start < 0 or not text:
+    offset = max(offset, 0)
+    piece = text[offset : max(name_end(text, offset), offset + 1)]
+    written = lines[place.line - 1][place.column - 1 : place.end_column - 1]
+    if not piece or text.count(piece) != written.count(piece):
         return None
-    column = place.column + start + max(offset, 0)
-    end = max(name_end(text, max(offset, 0)), offset + 1)
-    return Place(place.file, place.line, column, place.line, place.column + start + end)
+    start = -1
+    for _ in range(text.count(piece, 0, offset) + 1):
+        start = written.find(piece, start + 1)
+    column = place.column + start
+    return Place(place.file, place.line, column, place.line, column + len(piece))
 
 
 def _owner(owners: tuple[str, ...], registry: Registry) -> str:
