@@ -26,6 +26,9 @@ class Resender(Timer):
         on_end: Callable[[], object] | None = None,
     ) -> None: ...
 
+class Owner:
+    """What a transaction belongs to; for the compiled parts."""
+
 class Saved:
     flags: int
 
