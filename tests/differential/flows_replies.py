@@ -56,14 +56,6 @@ async def replies_odd(s: Stage) -> None:
 
 
 @flow(TRICKS)
-async def reply_after_relay_failed(s: Stage) -> None:
-    """sl_reply_error after a relay that can't be done."""
-    alice = await s.peer("alice")
-    invite = alice.send(alice.request("INVITE", "sip:bob@127.0.0.1;transport=nosuch", do=["relay", "sl_error"]))
-    await finish(alice, invite, "[3-6]..")
-
-
-@flow(TRICKS)
 async def reply_with_body(s: Stage) -> None:
     alice = await s.peer("alice")
     for number, method in enumerate(("OPTIONS", "SUBSCRIBE")):
