@@ -18,12 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kahea.engines.native.compiler import compile_program
+from kahea.engines.native.load import load
 from kahea.engines.native.parser import parse_text
-from kahea.engines.native.tree import LoadModule
 from kahea.net.address import P_UDP, Address, Listener
 from kahea.routing.node import Node
-from kahea.routing.registry import available
-from kahea.routing.settings import Configuration
 from kahea.sip.message import parse
 
 KAMAILIO = shutil.which("kamailio")
@@ -194,10 +192,12 @@ class Wire(Listener):
     """A listener that keeps what is sent."""
 
     sent: list[bytes]
+    ports: list[int]
 
     def send(self, data: bytes, to: Address, connection_id: int = 0) -> bool:
-        del to, connection_id
+        del connection_id
         self.sent.append(bytes(data))
+        self.ports.append(to.port)
         return True
 
 
@@ -211,12 +211,10 @@ class Ours:
 
     def __post_init__(self) -> None:
         program = parse_text(self.text, "kamailio.cfg")
-        wanted = [d.file.removesuffix(".so") for d in program.declarations if isinstance(d, LoadModule)]
-        configuration = Configuration(load=[module for module in wanted if module in available()])
-        configuration.settings.alias = ["example.com"]
+        configuration = load(program, Path("kamailio.cfg"))
         self.node = Node(configuration, clock=lambda: 1000.0, wall=time.time)
         self.wire = Wire(P_UDP, Address.of("127.0.0.1", PORT))
-        self.wire.sent = []
+        self.wire.sent, self.wire.ports = [], []
         self.node.add_listener(self.wire)
         self.node.start()
         self.node.use(compile_program(program, self.node))

@@ -109,7 +109,8 @@ class Calls(Operands):
         kept = self.state.saved(made)
         is_route = isinstance(e, RouteCall)
         ended = build.is_none(kept) if is_route else build.negate(kept)
-        self._run_before(ast.If(ended, [ast.Return(build.constant(None))], []), e)
+        end = build.constant(None) if is_route else build.call("ended_by_zero", build.name(build.RUN))
+        self._run_before(ast.If(ended, [ast.Return(end)], []), e)
         if keeps:
             self._keep_code(kept, e)
         return kept

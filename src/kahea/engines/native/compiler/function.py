@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from kahea.engines.native.compiler import build
 from kahea.engines.native.compiler.scope import Scope
+from kahea.routing.run import CORE_ONREPLY_ROUTE
 
 #: Return codes as generated functions give them: None means that the script ends.
 END = build.constant(None)
@@ -20,6 +21,8 @@ class FunctionState:
         self.scope = scope
         self.kind = kind
         self.title = title
+        #: Whether a value that is not true drops the message: only the node's own reply_route is so.
+        self.drops_by_value = routes == CORE_ONREPLY_ROUTE
         #: The kinds of route that it runs in, as bits of `routing.run`.
         self.routes = routes
         #: Statements that must run before the expression being compiled.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from kahea.routing.module import Value
 from kahea.routing.pv.values import INT_MAX, INT_MIN
 from kahea.routing.regex import RegexError, compile_posix
+from kahea.routing.run import CORE_ONREPLY_ROUTE
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
 
@@ -250,6 +251,19 @@ def bounded(route: Route, limit: int) -> Route:
     return enter
 
 
+def ended_by_zero(run: Run) -> None:
+    """The script ends with 0, by a function or by `return`: what a reply_route drops the reply for."""
+    if run.kind == CORE_ONREPLY_ROUTE:
+        run.drop = True
+
+
+def of_reply(run: Run, code: int | None) -> int | None:
+    """The value of the node's reply_route, which drops the reply unless it is true; `exit` gives none."""
+    if code is not None and code <= 0:
+        run.drop = True
+    return code
+
+
 def route_named(run: Run, routes: dict[str, Route], name: str) -> object:
     """`route($var(x))`: the route that a text names now."""
     route = routes.get(name)
@@ -275,6 +289,7 @@ EXPORTED: Final = (
     "address_has_name",
     "af_of",
     "divided",
+    "ended_by_zero",
     "equal",
     "from_uri_of",
     "in_network",
@@ -282,6 +297,7 @@ EXPORTED: Final = (
     "method_of",
     "msg_len_of",
     "number_of",
+    "of_reply",
     "remainder",
     "route_named",
     "runaway",

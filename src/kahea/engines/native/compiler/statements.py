@@ -92,7 +92,7 @@ class Statements(Expressions):
     def _break(self) -> list[ast.stmt]:
         """Out of the innermost loop or switch; without one, out of the route."""
         if not self.loops:
-            return [ast.Return(build.constant(0))]
+            return [self.returned(build.constant(0))]
         return [*self._sunk(build.constant(0), self.loops[-1]), ast.Break()]
 
     def switch(self, statement: Switch, sink: int) -> list[ast.stmt]:
@@ -101,7 +101,7 @@ class Statements(Expressions):
     def _sunk(self, value: ast.expr, sink: int) -> list[ast.stmt]:
         """What becomes of a value."""
         if sink == RETURN:
-            return [ast.Return(value)]
+            return [self.returned(value)]
         if sink == KEEP:
             return [build.assign(LAST, value)]
         return []
@@ -110,7 +110,7 @@ class Statements(Expressions):
 
     def _evaluate(self, e: Expression, sink: int) -> list[ast.stmt]:
         if isinstance(e, RouteCall) and sink == RETURN and not self.state.scope.keeps_code(e):
-            return [ast.Return(self.route_call(e))]
+            return [self.returned(self.route_call(e))]
         if isinstance(e, Call | RouteCall):
             code = self.code(e)
             if sink:
@@ -188,18 +188,25 @@ class Statements(Expressions):
         if not sink:
             return [loop]
         out = [build.assign(LAST, build.constant(1)), loop]
-        return [*out, ast.Return(build.name(LAST))] if sink == RETURN else out
+        return [*out, self.returned(build.name(LAST))] if sink == RETURN else out
 
     # ---- ends
 
     def _return(self, statement: Return) -> list[ast.stmt]:
         if statement.value is None:
-            return [ast.Return(build.constant(1))]
+            return [self.returned(build.constant(1))]
         value = self.number(statement.value)
-        if isinstance(value, ast.Constant):
-            return [ast.Return(build.constant(build.number_in(value) or None))]
         # 0 ends the script, which is None here.
-        return [ast.Return(build.either(value, build.constant(None)))]
+        end = build.call("ended_by_zero", build.name(build.RUN))
+        if isinstance(value, ast.Constant):
+            return [self.returned(value) if value.value else ast.Return(end)]
+        return [self.returned(build.either(value, end))]
+
+    def returned(self, value: ast.expr) -> ast.stmt:
+        """`return` with the route's value."""
+        if self.state.drops_by_value and not (isinstance(value, ast.Constant) and build.number_in(value) > 0):
+            value = build.call("of_reply", build.name(build.RUN), value)
+        return ast.Return(value)
 
     def _end(self, statement: Exit | Drop) -> list[ast.stmt]:
         out: list[ast.stmt] = []
@@ -217,7 +224,7 @@ class Statements(Expressions):
         """A statement that does nothing if its expression can't be evaluated."""
         failed = [self._report(statement), *self._sunk(build.constant(FAILED), sink)]
         if isinstance(statement, Return):
-            failed = [self._report(statement), ast.Return(build.constant(BAD_RETURN))]
+            failed = [self._report(statement), self.returned(build.constant(BAD_RETURN))]
         made = self._try(body, failed)
         build.located([made], statement.place)
         return [made]
