@@ -81,7 +81,7 @@ def test_an_address_is_blocked_until_it_sends_less(kahea: Simulation) -> None:
     kahea.run(2)
     assert ask() == 200
     assert top()["number_of_rows"] == 0
-    assert top("ALL")["number_of_rows"] == 1
+    assert top("ALL")["number_of_rows"] == 2
     assert node.node.statistics.value("pike", "blocked_ips") == 1
     kahea.run(10)
     assert node.module("pike").tree.size == 0

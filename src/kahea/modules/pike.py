@@ -113,7 +113,7 @@ class Tree:
 
 
 def _level(number: int) -> int:
-    """The level of `logging` for one of Kamailio's: -1 an error, 0 a warning, 1 a notice, 2 information, 3 debugging."""
+    """The level of `logging` for one of Kamailio's: -1 an error, 0 a warning, 1 a notice, 2 information."""
     return {0: logging.WARNING, 1: 25, 2: logging.INFO}.get(number, logging.ERROR if number < 0 else logging.DEBUG)
 
 
