@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -126,3 +129,55 @@ def parsing(s: Stage) -> list[object]:
 )
 def test_parsing(tmp_path: Path, parameters: str) -> None:
     both(PARSING.replace("PARAMETERS", parameters), tmp_path, parsing)
+
+
+SLOW = f"""
+listen=udp:@SERVER
+latency_cfg_log=-1
+latency_limit_cfg=150000
+latency_limit_action=150000
+latency_limit_db=1
+latency_log=-1
+stats_name_separator="."
+{MODULES}
+loadmodule "cfgutils.so"
+loadmodule "db_sqlite.so"
+loadmodule "acc.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "kex.so"
+modparam("acc", "db_url", "sqlite:///DATABASE")
+modparam("usrloc", "preload", "location")
+modparam("usrloc", "db_mode", 0)
+request_route {{{PING}
+    if ($rU == "quick") {{ sl_send_reply("200", "Quick"); exit; }}
+    if ($rU == "slow") {{ usleep("200000"); sl_send_reply("200", "Slow"); exit; }}
+    if ($rU == "sql") {{ acc_db_request("1 a", "acc"); sl_send_reply("200", "SQL"); exit; }}
+    save("location", "2");
+    sl_send_reply("200", "$stat(location.users)");
+}}
+"""
+
+
+def slow(s: Stage) -> list[object]:
+    """What the log tells of, after each request; what statistics are named."""
+    found: list[object] = []
+    for user in ("quick", "slow", "sql"):
+        before = len(s.log)
+        s.send(s.request("OPTIONS", f"sip:{user}@example.com"))
+        found.append(first_line(s.receive()))
+        s.quiet()
+        if user == "sql":
+            found.append(len(s.logged("(?i)took .* insert into acc|too long .*insert into acc")))
+        log = s.log[before:]
+        found.append([len(re.findall(each, log)) for each in (r"request.route executed", r"usleep.*took")])
+    s.send(s.request("REGISTER", "sip:register@example.com", "Contact: <sip:alice@@CALLER>\r\n"))
+    found.append(first_line(s.receive()))
+    return found
+
+
+def test_what_takes_long_and_names_of_statistics(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "acc.db")) as db:
+        for name in ("standard", "acc"):
+            db.executescript(Path(f"/usr/share/kamailio/db_sqlite/{name}-create.sql").read_text())
+    both(SLOW.replace("DATABASE", str(tmp_path / "acc.db")), tmp_path, slow)

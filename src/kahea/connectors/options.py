@@ -5,6 +5,7 @@ They are the process's, as the drivers are.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +20,15 @@ class SqliteOptions:
     busy_timeouts: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class SlowStatements:
+    """When a statement counts as slow (microseconds, 0 for never), and the level of `logging` to tell of it."""
+
+    limit: int = 0
+    level: int = logging.ERROR
+
+
+SLOW: Final = SlowStatements()
 SQLITE: Final = SqliteOptions()
 #: Keyword arguments of the drivers' `connect`, by SQLAlchemy's name of the database.
 CONNECT: Final[dict[str, dict[str, Any]]] = {"mysql": {}, "postgresql": {}}

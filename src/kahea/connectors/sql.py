@@ -17,6 +17,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import event, make_url
@@ -33,11 +34,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncResult, create_async_en
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from kahea.connectors.errors import BadUrl, DatabaseError, Refused, Unavailable
-from kahea.connectors.options import CONNECT, SQLITE
+from kahea.connectors.options import CONNECT, SLOW, SQLITE, SlowStatements
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
-    from sqlalchemy.engine import Dialect
+    from sqlalchemy.engine import Dialect, Engine
     from sqlalchemy.sql import ClauseElement, Executable
 
 log = logging.getLogger("kahea.sql")
@@ -154,6 +155,8 @@ class Database:
             raise BadUrl(f"the driver for {self.url.drivername} is not installed: {error}") from error
         except SQLAlchemyError as error:
             raise BadUrl(f"{plain_url(self.url)}: {error}") from error
+        if SLOW.limit:
+            _time_statements(self.engine.sync_engine, SLOW)
         if self.dialect == "sqlite":
             path = self.url.database or ""
             event.listen(self.engine.sync_engine, "connect", lambda connection, _: _prepare_sqlite(connection, path))
@@ -301,6 +304,21 @@ def _text(error: BaseException) -> str:
     if isinstance(error, DBAPIError) and error.orig is not None:
         return f"{type(error.orig).__name__}: {error.orig}"
     return f"{type(error).__name__}: {error}"
+
+
+def _time_statements(engine: Engine, slow: SlowStatements) -> None:
+    """Have the log told of statements that take long (`latency_limit_db`)."""
+
+    def before(*event_: Any) -> None:
+        event_[4]._kahea_began = perf_counter()
+
+    def after(*event_: Any) -> None:
+        took = int((perf_counter() - event_[4]._kahea_began) * 1e6)
+        if took > slow.limit:
+            log.log(slow.level, "a statement took %d us: %.60s", took, " ".join(event_[2].split()))
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)
 
 
 def _prepare_sqlite(connection: Any, path: str) -> None:

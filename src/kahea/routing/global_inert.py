@@ -118,7 +118,6 @@ INERT: Final[dict[str, str]] = {
 _TLS = "TLS is not supported yet"
 _SCTP = "SCTP is not supported yet"
 _NATIVE = "the native configuration language is not supported yet"
-_LATENCY = "measuring the latency of actions is not supported yet"
 _UNIX = "this option of the socket is not supported yet"
 _SOCKETS = "multicast is not supported yet"
 
@@ -139,11 +138,6 @@ NOT_YET: Final[dict[str, tuple[int | str, str]]] = {
     "enable_sctp": (0, _SCTP),
     "enable_tls": (0, _TLS),
     "ipv6_hex_style": ("c", "writing IPv6 addresses in another style is not supported yet"),
-    "latency_cfg_log": (3, _LATENCY),
-    "latency_limit_action": (0, _LATENCY),
-    "latency_limit_cfg": (0, _LATENCY),
-    "latency_limit_db": (0, _LATENCY),
-    "latency_log": (-1, _LATENCY),
     "mcast": ("", _SOCKETS),
     "mcast_loopback": (0, _SOCKETS),
     "mcast_ttl": (-1, _SOCKETS),
@@ -152,7 +146,6 @@ NOT_YET: Final[dict[str, tuple[int | str, str]]] = {
     "return_mode": (0, _NATIVE),
     "rev_dns": (0, "looking up the names in Via is not supported yet"),
     "socket": ("", "give the listener in `listen` instead"),
-    "stats_name_separator": ("_", "another separator in names of statistics is not supported yet"),
     "tcp_accept_haproxy": (0, "the PROXY protocol is not supported yet"),
     "tcp_accept_hep3": (0, "HEP3 over TCP is not supported yet"),
     "tcp_accept_protocols": (0, "sharing a TCP port among protocols is not supported yet"),

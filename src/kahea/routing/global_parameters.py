@@ -178,6 +178,15 @@ class Settings:
     log_stderror: bool = _setting(True, "Log to stderr; else to syslog, if there is one on this host.")
     log_facility: str = _setting("LOG_DAEMON", "The facility of lines in syslog that have none of their own.")
     log_name: str = _setting("", "What the lines in syslog are named by; `kahea` if empty.")
+    latency_cfg_log: int = _setting(3, "The level at which is told how long the request and the reply route took.")
+    latency_limit_cfg: int = _setting(0, "Microseconds below which that is not told.")
+    latency_limit_action: int = _setting(
+        0, "Microseconds of which a function of a cfg may take no more without being told of; 0 for any."
+    )
+    latency_limit_db: int = _setting(
+        0, "Microseconds of which a database may take no more for a statement without being told of; 0 for any."
+    )
+    latency_log: int = _setting(-1, "The level at which slow functions and statements are told of.")
     log_color: bool = _setting(False, "Colour the log by level.")
     log_prefix: str = _setting(
         "", "What stands before log lines written while a message is handled; may hold variables."
@@ -191,6 +200,9 @@ class Settings:
     server_id: int = _setting(0, "A number for this node among others.")
     rundir: str = _setting(
         "/run/kamailio", "Directory of the sockets and FIFOs that management modules make by default.", "run_dir"
+    )
+    stats_name_separator: str = _setting(
+        "_", "What stands in the names of statistics between a table and what is counted."
     )
     version_table: str = _setting("version", "The table that has the versions of a database's tables.")
     control_socket: str = _setting(

@@ -13,10 +13,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from kahea.connectors.options import SLOW
 from kahea.net.address import P_UDP, Address, Listener
 from kahea.net.connections import ConnectionTable
 from kahea.routing.dispatch import Dispatcher
 from kahea.routing.generation import Generation, Route, event_message
+from kahea.routing.latency import time_routes
 from kahea.routing.module import ConfigError, Module
 from kahea.routing.myself import Myself
 from kahea.routing.parsing import tell_parsers
@@ -36,6 +38,7 @@ from kahea.routing.runtime import expose_parameters
 from kahea.routing.settings import Configuration
 from kahea.routing.statistics import Statistics, declare_tcp
 from kahea.routing.targets import Targets
+from kahea.routing.verbosity import level_of
 from kahea.routing.warning import noisy_feedback
 from kahea.sip.errors import ParseError
 from kahea.sip.message import H_CALLID, H_CSEQ, H_FROM, H_TO, H_VIA, M_ACK, M_CANCEL, Message, parse
@@ -151,6 +154,7 @@ class Node(Dispatcher):
     def start(self) -> None:
         """Start the modules, in order of dependence. Raises ConfigError."""
         tell_parsers(self.settings)
+        SLOW.limit, SLOW.level = self.settings.latency_limit_db, level_of(self.settings.latency_log)
         self._tell_layer()
         try:
             self.variables.format(self.settings.log_prefix)
@@ -185,6 +189,7 @@ class Node(Dispatcher):
 
     def use(self, generation: Generation) -> None:
         """Swap in a generation of routes; transactions under way keep the one they began with."""
+        time_routes(generation, self.settings)
         self.routes = generation
         self.layer.onsend = generation.onsend is not None
         self.layer.onsend_reply = self.layer.onsend and self.settings.onsend_route_reply

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from kahea.routing.caller import caller as compiled_caller
 from kahea.routing.caller import guarded
 from kahea.routing.dispatch import NoRun, current
+from kahea.routing.latency import timed
 from kahea.routing.module import ConfigError, Function, Module, Native, RpcCommand
 from kahea.routing.module_names import KAMAILIO
 from kahea.routing.native_call import NativeCalls
@@ -71,7 +72,7 @@ class Registry:
             for function in module.functions():
                 self.functions[function.module, function.name] = function
             for form in module.natives():
-                self.natives.setdefault(form.name, []).append(_guarded(form))
+                self.natives.setdefault(form.name, []).append(self._native(form))
             for command in module.rpcs():
                 self.rpcs[command.name] = command
         self._add_undeclared_natives()
@@ -85,7 +86,13 @@ class Registry:
                 kinds = tuple("int" if kind in ("int", "long") else "str" for kind in function.params)
                 ret = function.ret if function.ret in ("bool", "none") else "int"
                 form = Native(function.module, function.name, kinds, len(kinds), 0, function.call, function.doc, ret)
-                self.natives[function.name] = [_guarded(form)]
+                self.natives[function.name] = [self._native(form)]
+
+    def _native(self, form: Native) -> Native:
+        """A native form that survives a malformed message, timed if that is wanted."""
+        safe = replace(form, call=guarded(form.call, form.name, _FAILED[form.ret]))
+        settings = self._node.settings
+        return timed(safe, settings) if settings.latency_limit_action > 0 else safe
 
     def _add(self, name: str, path: tuple[str, ...]) -> None:
         if name in self.modules:
@@ -174,11 +181,6 @@ def as_str(value: object, where: str) -> str:
 
 #: What a function returns that met a message it can't parse, by return type.
 _FAILED = {"int": -1, "bool": False, "xval": None, "none": None}
-
-
-def _guarded(form: Native) -> Native:
-    """A native form that survives a malformed message."""
-    return replace(form, call=guarded(form.call, form.name, _FAILED[form.ret]))
 
 
 def caller(function: Function) -> Callable[..., Any]:

@@ -76,7 +76,7 @@ def _stat(name: Value, _index: Index) -> Bound:
 
     def get(run: Run) -> Value:
         statistics = run.node.statistics
-        found = statistics.find(group, counter) if dot else statistics.named(counter)
+        found = statistics.named(str(name)) or (statistics.find(group, counter) if dot else None)
         return None if found is None else found.value
 
     return Bound(get)

@@ -81,6 +81,7 @@ class Domain:
         rules: Rules,
         make_ruid: Callable[[], bytes],
         count: Callable[[str, int], None] | None = None,
+        separator: str = "_",
     ) -> None:
         self.name = name
         self.rules = rules
@@ -95,6 +96,7 @@ class Domain:
         self.expiry = Expiry(rules.width)
         self._make_ruid = make_ruid
         self._count = count
+        self._separator = separator
         self._shared: dict[bytes, bytes] = {}
 
     # ---- looking up
@@ -350,7 +352,7 @@ class Domain:
 
     def _tell(self, name: str, by: int) -> None:
         if self._count is not None:
-            self._count(f"{self.name}_{name}", by)
+            self._count(f"{self.name}{self._separator}{name}", by)
 
     def count_expired(self) -> None:
         """One more contact ended by itself."""

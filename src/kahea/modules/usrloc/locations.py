@@ -208,7 +208,7 @@ class Locations(UsrlocParameters):
         if self.remote:
             domain: Domain = RemoteDomain(name, self._rules, self.make_ruid, self._count, store)
         else:
-            domain = Domain(name, self._rules, self.make_ruid, self._count)
+            domain = Domain(name, self._rules, self.make_ruid, self._count, self._separator)
             if self.db_load or self.db_mode == READ_ONLY:
                 await self._load(domain, store)
         if self.db_mode != READ_ONLY:
@@ -261,15 +261,19 @@ class Locations(UsrlocParameters):
             server_id=self.server_id if self.server_id_filter else None,
         )
 
+    @property
+    def _separator(self) -> str:
+        return self.node.settings.stats_name_separator
+
     def _add_domain(self, name: str) -> Domain:
         for each in ("users", "contacts", "expires"):
-            self.node.statistics.declare("usrloc", f"{name}_{each}", resets=each == "expires")
-        domain = self.domains[name] = Domain(name, self._rules, self.make_ruid, self._count)
+            self.node.statistics.declare("usrloc", f"{name}{self._separator}{each}", resets=each == "expires")
+        domain = self.domains[name] = Domain(name, self._rules, self.make_ruid, self._count, self._separator)
         return domain
 
     def _count(self, name: str, by: int) -> None:
         self.node.count("usrloc", name, by)
-        if name.endswith("_users"):
+        if name.endswith(f"{self._separator}users"):
             self.node.count("usrloc", "registered_users", by)
 
     def make_ruid(self) -> bytes:
