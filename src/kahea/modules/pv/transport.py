@@ -293,7 +293,7 @@ VARIABLES: list[Variable] = [
     *table(_ROWS),
     plain("fs", _of_socket(lambda listener: listener.uri), _set_socket, "The socket forced for sending."),
     plain("fsn", _of_socket(lambda listener: listener.name or None), _set_socket_name, "Its name."),
-    named("snd", keyed("snd", _FROM), doc="In the onsend route: where the message is sent from."),
+    named("snd", keyed("snd", _TO), doc="In the onsend route: where the message is sent to, as `$sndto`."),
     named("sndfrom", keyed("sndfrom", _FROM), doc="In the onsend route: where the message is sent from."),
     named("sndto", keyed("sndto", _TO), doc="In the onsend route: where the message is sent to."),
     _receivable("rcv"),
