@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvloop
 
 from kahea.admin.control import ControlSocket
+from kahea.admin.metrics import MetricsServer
 from kahea.cli import process
 from kahea.cli.listening import Bind, binds, reverse_names
 from kahea.engines import engine_for
@@ -112,7 +113,7 @@ class Server:
         self.node.signal = lambda number: os.kill(os.getpid(), number)
         self.resolver = Resolver(configuration.settings)
         self.node.resolver = self.resolver
-        self._control: ControlSocket | None = None
+        self._admin: list[ControlSocket | MetricsServer] = []
         self._read = read
         self._watcher: Watcher | None = None
         if watch:
@@ -148,8 +149,11 @@ class Server:
                 listener.open(self._loop, self.node)  # type: ignore[attr-defined]
             except BindError as error:
                 raise ConfigError(str(error)) from error
-        self._control = ControlSocket(self.node, self.settings.control_socket)
-        await self._control.open()
+        control = ControlSocket(self.node, self.settings.control_socket)
+        metrics = MetricsServer(self.node, self.settings.metrics)
+        for one in (control, metrics):
+            await one.open()
+            self._admin.append(one)
         if self._watcher is not None:
             self._watcher.start(self.node)
 
@@ -209,8 +213,8 @@ class Server:
 
     async def stop(self) -> None:
         """Close sockets, timers and modules, whatever was reached of the start."""
-        if self._control is not None:
-            self._control.close()
+        for one in self._admin:
+            one.close()
         for listener in self.listeners:
             if listener.is_open:  # type: ignore[attr-defined]
                 listener.flush()

@@ -210,6 +210,9 @@ class Settings:
         'Kahea\'s own: the path of the control socket, for `kahea ctl`; "none" for no such socket. By default it is in '
         "the run directory of the user or service.",
     )
+    metrics: str = _setting(
+        "", "Kahea's own: where Prometheus finds `/metrics`, as [tcp:][host:]port; nowhere by default."
+    )
     workdir: str = _setting("", "Directory to change to before the script is read.", "wdir")
     kemi_request_route_callback: str = _setting(
         "ksr_request_route", "The script's function for requests (`kemi.request_route_callback`)."
