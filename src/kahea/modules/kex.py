@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import secrets
-import sys
-from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kahea.routing.memory import MEMORY, NO_POOLS
 from kahea.routing.module import Module, RpcError, Value, function, native, rpc, variable
 from kahea.routing.verbosity import set_debug
 
@@ -20,28 +16,8 @@ if TYPE_CHECKING:
     from kahea.routing.run import Run
 
 
-def _resident() -> int:
-    """Bytes of memory that this process has; 0 where the system does not say."""
-    try:
-        pages = Path("/proc/self/statm").read_text().split()[1]
-    except OSError:
-        return 0
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
-
-
-#: Bytes of memory, under the names of Kamailio's shared memory.
-MEMORY: dict[str, tuple[Callable[[], int], str]] = {
-    "total_size": (lambda: os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "The machine's memory."),
-    "free_size": (lambda: os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "The machine's free memory."),
-    "used_size": (_resident, "The process's memory."),
-    "real_used_size": (_resident, "The process's memory."),
-    "max_used_size": (lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "The most it ever had."),
-    "fragments": (sys.getallocatedblocks, "Blocks that Python has allocated."),
-}
-
-
 class Kex(Module):
-    """Kamailio's module kex. Its RPC commands on memory have nothing to tell here, and are left out."""
+    """Kamailio's module kex. Its RPC commands on pools of memory say that there are none."""
 
     name = "kex"
 
@@ -127,6 +103,33 @@ class Kex(Module):
         lines = self.stats_get_statistics(*wanted)
         self.stats_reset_statistics(*wanted)
         return lines
+
+    # Memory
+
+    @rpc("mod.stats")
+    def mod_stats(self, *which: str) -> None:
+        """Memory by module, which nobody keeps apart."""
+        raise RpcError(500, NO_POOLS)
+
+    @rpc("mod.mem_stats")
+    def mod_mem_stats(self, *which: str) -> None:
+        """Memory by module, which nobody keeps apart."""
+        raise RpcError(500, NO_POOLS)
+
+    @rpc("mod.mem_statsx")
+    def mod_mem_statsx(self, *which: str) -> None:
+        """Memory by module, which nobody keeps apart."""
+        raise RpcError(500, NO_POOLS)
+
+    @rpc("pkg.stats")
+    def pkg_stats(self, *which: str) -> None:
+        """Private memory by process: there is one process, and no such pool."""
+        raise RpcError(500, NO_POOLS)
+
+    @rpc("pkg.info")
+    def pkg_info(self) -> None:
+        """The allocator of private memory, which does not exist here."""
+        raise RpcError(500, NO_POOLS)
 
 
 def _matches(key: tuple[str, str], word: str) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kahea.routing.module import Module, Param, Value, function, native, variable
+from kahea.routing.module import Module, Param, Value, function, native, rpc, variable
 from kahea.routing.run import CORE_ONREPLY_ROUTE, FAILURE_ROUTE, ONREPLY_ROUTE, REQUEST_ROUTE, Run
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
@@ -142,6 +142,15 @@ class Sl(Module):
             return 1 if self.node.forward_reply(msg) else -1
         except ParseError:
             return -1
+
+    @rpc("sl.stats")
+    def rpc_stats(self) -> dict[str, int]:
+        """How many replies were sent, by their codes, others by their class."""
+        shown = {}
+        for kind in range(2, 7):
+            for name in (*(str(code) for code in _COUNTED_ALONE if code // 100 == kind), f"{kind}xx"):
+                shown[name] = self._sent[f"{name}_replies"]
+        return {**shown, "xxx": self._sent["xxx_replies"]}
 
     @variable("ltt", takes_name=True)
     def local_to_tag(self, run: Run, name: str, index: object) -> Value:

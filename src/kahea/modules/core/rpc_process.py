@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any, Final
 
+from kahea.routing.memory import MEMORY
 from kahea.routing.module import Module, RpcError, rpc
 from kahea.routing.rpc.calls import usage
 from kahea.version import __version__
@@ -20,6 +21,7 @@ COMPATIBLE: Final = ("KAMAILIO_5", "KAMAILIO_5_6", "KAMAILIO_5_6_3")
 _SERVER_ID: Final = "kahea"
 _DESCRIPTION: Final = "the node: one process, one event loop"
 _TERM: Final = 15
+_UNITS: Final = {"b": 0, "k": 10, "m": 20, "g": 30}
 
 
 class ProcessCommands(Module):
@@ -111,9 +113,13 @@ class ProcessCommands(Module):
         self.node.signal(signal)
 
     @rpc("core.shmmem")
-    def rpc_shmmem(self, unit: str = "b") -> None:
-        """Kamailio's shared memory, which does not exist here."""
-        raise RpcError(500, "there is no shared memory pool: memory is the process's own (see ps, or /proc)")
+    def rpc_shmmem(self, unit: str = "b") -> dict[str, int]:
+        """Memory, in bytes or with k, m, g in units of 1024: the machine's and, as `used`, this process's own."""
+        shift = _UNITS.get(unit.lower())
+        if shift is None:
+            raise RpcError(500, "bad param, (use b|k|m|g)")
+        sizes = {name.removesuffix("_size"): read() for name, (read, _) in MEMORY.items()}
+        return {name: size if name == "fragments" else size >> shift for name, size in sizes.items()}
 
     @rpc("core.modules")
     def rpc_modules(self) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kahea.modules.corex.dns import Entry, parse_entry, pin
 from kahea.net.address import PROTO_NAMES
+from kahea.routing.memory import NO_POOLS
 from kahea.routing.module import ConfigError, Module, Param, RpcError, rpc
 from kahea.routing.verbosity import HIGHEST, LOWEST, set_debug
 
@@ -88,3 +89,35 @@ class Administration(Module):
             {"PROTO": PROTO_NAMES.get(proto, "*"), "ADDR": host, "PORT": port}
             for host, port, proto in self.node.myself.aliases()
         ]
+
+    # ---- pools of memory, which do not exist here
+
+    @rpc("corex.shm_status")
+    def rpc_shm_status(self) -> None:
+        """Write the state of shared memory to the log: there is none."""
+        raise RpcError(500, NO_POOLS)
+
+    @rpc("corex.shm_summary")
+    def rpc_shm_summary(self) -> None:
+        """Write what uses shared memory to the log: there is none."""
+        raise RpcError(500, NO_POOLS)
+
+    @rpc("corex.pkg_summary")
+    def rpc_pkg_summary(self, *which: str) -> None:
+        """Write what uses a process's private memory to the log: there is none."""
+        raise RpcError(500, NO_POOLS)
+
+    @rpc("shm.info")
+    def rpc_shm_info(self) -> None:
+        """The allocator of shared memory: there is none."""
+        raise RpcError(500, NO_POOLS)
+
+    @rpc("shm.stats")
+    def rpc_shm_stats(self) -> None:
+        """The use of shared memory: there is none."""
+        raise RpcError(500, NO_POOLS)
+
+    @rpc("shm.report")
+    def rpc_shm_report(self, *which: str) -> None:
+        """The chunks of shared memory: there are none."""
+        raise RpcError(500, NO_POOLS)
