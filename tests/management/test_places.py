@@ -10,6 +10,7 @@ import pytest
 from kahea.routing.module import ConfigError
 from kahea.routing.node import Node
 from kahea.routing.settings import Configuration
+from kahea.testing import Simulation
 
 DEFAULT = {"kamailio_ctl", "kamailio_rpc.fifo", "kamailio_rpc.sock"}
 
@@ -72,6 +73,19 @@ def test_a_place_that_was_named_must_work(tmp_path: Path, name: str, module: str
         named["transport"] = (module, "8")
     with pytest.raises(ConfigError):
         opened(tmp_path, ["ctl", "jsonrpcs"], **named)
+
+
+def test_a_simulation_opens_nothing_on_the_host(tmp_path: Path) -> None:
+    cfg = tmp_path / "kamailio.cfg"
+    cfg.write_text(
+        f'rundir="{tmp_path}/run"\nloadmodule "ctl"\nloadmodule "jsonrpcs"\nloadmodule "sl"\n'
+        f'modparam("ctl", "binrpc", "unix:{tmp_path}/ctl")\n'
+        'request_route { sl_send_reply("200", "OK"); }\n'
+    )
+    with Simulation() as simulation:
+        simulation.node(cfg, "udp:10.0.0.9:5060")
+        assert simulation.ua("alice").options("sip:10.0.0.9").status == 200
+        assert [path.name for path in tmp_path.iterdir()] == ["kamailio.cfg"]
 
 
 def test_http_alone_needs_xhttp(tmp_path: Path) -> None:

@@ -68,7 +68,9 @@ class Ctl(Module):
         self._datagrams: list[DatagramServer] = []
 
     async def open(self) -> None:
-        """Listen. Raises ConfigError."""
+        """Listen, unless the network is a simulation's. Raises ConfigError."""
+        if self.node.simulated:
+            return
         access = Access(self.mode, user_id(self.user), group_id(self.group))
         if self.binrpc:
             for address in self.binrpc:

@@ -125,6 +125,8 @@ class Node(Dispatcher):
         self.foreign_requests: list[Callable[[Message], bool]] = []
         #: Told the ids of stream connections that are gone.
         self.connection_watchers: list[Callable[[int], object]] = []
+        #: Whether the network is a simulation's: services beside SIP then open no sockets of the host.
+        self.simulated = False
         #: Sends this process a signal; the process around the node sets it, a simulation has none.
         self.signal: Callable[[int], object] | None = None
         #: Told of transactions that a route left open; the `tm` module sets it.

@@ -63,6 +63,7 @@ class VirtualNode:
             hosts=None,
         )
         self.node.resolver = self.resolver
+        self.node.simulated = True
         self.node.abort = _aborted
         self.listeners: list[VirtualListener] = []
         self.running = False

@@ -108,7 +108,7 @@ class Jsonrpcs(Module):
 
     async def open(self) -> None:
         """Open what was asked for; a default place may fail with a warning. Raises ConfigError."""
-        if not self.node.asked_for(self.name):
+        if self.node.simulated or not self.node.asked_for(self.name):
             return
         for transport, named, begin in (
             (FIFO, self.fifo_name, self._open_fifo),
