@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kahea.engines.native.diagnostics import CfgError
+from kahea.engines.native.check import check
+from kahea.engines.native.diagnostics import ERROR, CfgError
 from kahea.engines.native.parser import parse_text
 from kahea.engines.native.tree import Program
 
@@ -76,6 +77,35 @@ def test_any_text(text: str) -> None:
     result = parse(text)
     if isinstance(result, CfgError):
         hold_places(result, text)
+
+
+@given(texts)
+@settings(max_examples=60, deadline=None)
+def test_check_comes_to_an_end(tmp_path_factory: pytest.TempPathFactory, pieces: list[str]) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzz.cfg"
+    path.write_text("request_route {\n" + " ".join(pieces) + "\n}\n", "utf-8", "surrogateescape")
+    found = check(path, {})
+    assert all(d.message for d in found.diagnostics)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "if ($rm == 1) exit; " + "else if ($rm == 2) exit; " * 400,
+        "if (" + " || ".join(f"$rU == {i}" for i in range(400)) + ") exit;",
+        "if (" + " && ".join(f'is_method("A{i}")' for i in range(400)) + ") exit;",
+        "$var(x) = " + " + ".join(f'"{i}"' for i in range(2000)) + ";",
+        "$var(x) = " + " - ".join(map(str, range(400))) + ";",
+        "switch ($rU) { " + " ".join(f"case {i}: exit;" for i in range(1000)) + " }",
+        "if (1) { " * 50 + "exit;" + " }" * 50,
+        "$var(x) = 1; " * 5000,
+    ],
+    ids=lambda body: body[:24],
+)
+def test_long_programs_are_compiled(tmp_path: Path, body: str) -> None:
+    path = tmp_path / "long.cfg"
+    path.write_text(f'loadmodule "textops.so"\nrequest_route {{\n{body}\n}}\n')
+    assert not [d for d in check(path, {}).diagnostics if d.level == ERROR]
 
 
 STOCK = Path("/etc/kamailio/kamailio.cfg")

@@ -294,7 +294,6 @@ class Settings:
 _WORDS: Final[dict[type, str]] = {bool: "yes or no", int: "an integer", str: "a string"}
 _RANGES: Final = {
     "advertised_port": (0, 65535),
-    "debug": (-5, 9),
     "max_branches": (1, 30),
     "port": (1, 65535),
     "tos": (0, 255),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from kahea.engines.native.cursor import Cursor
-from kahea.engines.native.reserved import BARE_CALLS, NUMBERS, RESERVED
+from kahea.engines.native.reserved import BARE_CALLS, NUMBERS, OPERANDS, RESERVED
 from kahea.engines.native.source import CAST, IP, NUMBER, NUMERAL, SELECT, STRING, VARIABLE, WORD, Token
 from kahea.engines.native.tree import (
     Assign,
@@ -46,6 +46,11 @@ _WORDS: Final[dict[str, tuple[int, str]]] = {
     "mod": (12, "mod"),
 }
 _UNARY: Final = {"!": (13, "!"), "not": (13, "!"), "~": (13, "~"), "-": (13, "-"), "defined": (14, "defined")}
+_COMPARISONS: Final = frozenset({"==", "!=", "=~", "<", "<=", ">", ">=", "eq", "ne", "ieq", "ine"})
+_TEXTS: Final = frozenset({"method", "uri", "from_uri", "to_uri", "status"})
+_ADDRESSES: Final = frozenset({"src_ip", "dst_ip", "snd_ip", "to_ip"})
+#: What a word begins that is more than the word.
+_OWN_WORDS: Final = OPERANDS - {"myself"} | BARE_CALLS | NUMBERS.keys() | _UNARY.keys()
 _CAST_BINDS: Final = 15
 #: Nothing sane nests deeper, and it ends here instead of in Python's stack.
 DEEPEST: Final = 60
@@ -129,7 +134,7 @@ class Expressions(Cursor):
             self.fail("expected an operator between two strings", self.token.place, "+ puts strings together")
         return String(text=token.text, place=token.place)
 
-    def address(self) -> Word:
+    def address(self, *, port: bool = True) -> Word:
         """An IP address, or a network: `10.0.0.0/8`, `10.0.0.0/255.0.0.0`. A port may follow: `192.0.2.1:5060`."""
         first = self.advance()
         text = first.text
@@ -141,7 +146,7 @@ class Expressions(Cursor):
             if mask.kind == NUMBER and (len(mask.text) > 3 or integer(mask.text) > (128 if ":" in text else 32)):
                 self.fail(f"a network's prefix has at most {128 if ':' in text else 32} bits", mask.place)
             text += "/" + mask.text
-        elif self.token.kind == ":" and self.joined(0) and self.peek().kind == NUMBER and self.joined():
+        elif port and self.token.kind == ":" and self.joined(0) and self.peek().kind == NUMBER and self.joined():
             self.advance()
             text += ":" + self.advance().text
         return Word(text=text, place=self.since(first))
@@ -229,7 +234,38 @@ class Expressions(Cursor):
             self.advance()
             self._no_nested_call(text, token)
             return Call(name=text, parentheses=False, place=token.place)
-        return self.word()
+        return self._compared(token) if text in OPERANDS else self.word()
+
+    def _compared(self, first: Token) -> Expression:
+        """`uri == myself`: what stands before such a word, as in `!uri == myself`, takes the whole comparison."""
+        self.advance()
+        left = Word(text=first.text, place=first.place)
+        sign = self.token
+        found = _SIGNS.get(sign.kind) or (_WORDS.get(sign.text) if sign.kind == WORD else None)
+        if found is None or found[1] not in _COMPARISONS:
+            return left
+        self.advance()
+        if found[1] not in _operators(first.text):
+            self.fail(f"{first.text} can't be compared by {sign.text}", sign.place)
+        right: Expression
+        if self.token.kind == IP:
+            right = self.address(port=False)
+        elif self.token.kind == WORD and self.peek().kind != "(" and self.token.text not in _OWN_WORDS:
+            right = self._compared_word(first)
+        else:
+            right = self.expression(found[0])
+        return Binary(operator=found[1], left=left, right=right, place=self.since(first))
+
+    def _compared_word(self, first: Token) -> Word:
+        """`myself`, a method, a host, a protocol: what a word is compared with."""
+        token = self.token
+        right = self.word(".-")
+        name = right.text
+        method = first.text == "method" and name.isidentifier() and name not in RESERVED
+        if first.text in _TEXTS and name != "myself" and not method:
+            hint = "put it in quotes, if it is text; a variable begins with $"
+            self.fail(f"{first.text} can't be compared with the word {name}", token.place, hint)
+        return right
 
     def _choice(self, token: Token) -> Choice:
         self.advance()
@@ -283,17 +319,26 @@ class Expressions(Cursor):
         self.close(opening)
         return arguments
 
-    def word(self) -> Word:
+    def word(self, signs: str = ".:-") -> Word:
         """A word with what is written to it without a space: `a.example.com`, `udp:192.0.2.1:5060`."""
         first = self.advance()
-        if self.token.kind not in (".", ":", "-"):
-            return Word(text=first.text, place=first.place)
         text = first.text
-        while self.token.kind in (".", ":", "-") and self.joined(0) and self.joined():
+        while self.token.kind in signs and self.joined(0) and self.joined():
             if self.peek().kind not in (WORD, NUMBER, NUMERAL, IP, STRING):
                 break
             text += self.advance().text + self.advance().text
         return Word(text=text, place=self.since(first))
+
+
+def _operators(word: str) -> frozenset[str]:
+    """The comparisons that the grammar has for an operand."""
+    if word in _TEXTS:
+        return frozenset({"==", "!=", "=~", "eq", "ne"})
+    if word in _ADDRESSES:
+        return frozenset({"==", "!=", "=~"})
+    if word == "myself" or "proto" in word:
+        return frozenset({"==", "!="})
+    return frozenset({"==", "!=", "<", "<=", ">", ">="})
 
 
 def integer(text: str) -> int:

@@ -32,8 +32,8 @@ _TOKEN: Final = re.compile(
     rf"""
     (?P<space>   [ \t\r\n\f\v]+ )
   | (?P<directive> (?:\#!|!!)(?:{DIRECTIVES})(?![A-Za-z0-9_]) )
-  | (?P<comment> \#[^\n]* | //[^\n]* | /\*.*?\*/ )
-  | (?P<open>    /\* )
+  | (?P<comment> \#[^\n]* | //[^\n]* )
+  | (?P<block>   /\* )
   | (?P<pair>    (?:uri:(?:host|port)|msg:len)(?![A-Za-z0-9_]) )
   | (?P<ip6>     \[[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?:\d+\.\d+\.\d+\.\d+)?\]
                | (?:{_HEX}:){{7}}{_HEX}(?![0-9A-Za-z_:])
@@ -61,6 +61,7 @@ _TOKEN: Final = re.compile(
 _PLAIN_VARIABLE: Final = re.compile(
     r"\$(?:(?:[fgt]|[ft][dru])\.[A-Za-z_]\w*|\w+|\?)(?![\w(])(?:\[\s*-?[0-9]+\s*\])?", re.ASCII
 )
+_BLOCK_MARK: Final = re.compile(r"/\*|\*/")
 _VARIABLE_WORD: Final = re.compile(r"[^\s;]*")
 _LONG_LINE: Final = 2000
 _PART: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -124,10 +125,10 @@ def token(text: str, at: int) -> Raw | None:
         return _variable(text, at)
     if kind == "number":
         return Raw(NUMBER, found, at, end)
-    return _rarer(kind or "", found, at, end)
+    return _rarer(kind or "", text, found, at, end)
 
 
-def _rarer(kind: str, found: str, at: int, end: int) -> Raw:
+def _rarer(kind: str, text: str, found: str, at: int, end: int) -> Raw:
     if kind == "single":
         return Raw(STRING, found[1:-1], at, end)
     if kind == "ip4" or kind == "ip6":
@@ -141,11 +142,21 @@ def _rarer(kind: str, found: str, at: int, end: int) -> Raw:
         return Raw(VARIABLE, found, at, end)
     if kind == "cast":
         return Raw(CAST, found, at, end)
-    if kind == "open":
-        return Raw(BAD, "the comment that begins here is not closed", at, end)
+    if kind == "block":
+        return _block(text, at)
     if kind == "bad":
         return Raw(BAD, "the string that begins here is not closed", at, end)
     return Raw(kind, found, at, end)
+
+
+def _block(text: str, at: int) -> Raw:
+    """A comment of several lines, which may hold others."""
+    depth = 0
+    for mark in _BLOCK_MARK.finditer(text, at):
+        depth += 1 if mark.group() == "/*" else -1
+        if depth == 0:
+            return Raw(COMMENT, text[at : mark.end()], at, mark.end())
+    return Raw(BAD, "the comment that begins here is not closed", at, at + 2)
 
 
 def _variable(text: str, at: int) -> Raw:

@@ -136,7 +136,7 @@ class Parser(Sockets):
             self.advance()
             name = self._event_name() if text == "event_route" else self._route_name(text)
             self.expect("]", f"after the name of a {text}")
-        elif self.token.kind != "{":
+        elif self.token.kind != "{" or text == "event_route":
             self._no_route(text)
         place = self.since(token)
         opening = self.expect("{", f"after {text}[{name}]" if name else f"after {text}")
@@ -146,9 +146,10 @@ class Parser(Sockets):
 
     def _no_route(self, text: str) -> NoReturn:
         hint = f"{text}[NAME] {{ ... }}" if text not in _UNNAMED else f"{text} {{ ... }}"
+        wanted = "{" if text in _UNNAMED else "[ or {"
         if text == "event_route":
-            hint = "event_route[module:event] { ... }"
-        self.missing("{" if text in _UNNAMED else "[ or {" if text != "event_route" else "[", f"after {text}", hint)
+            wanted, hint = "[", "event_route[module:event] { ... }"
+        self.missing(wanted, f"after {text}", hint)
 
     def _route_name(self, text: str) -> str:
         token = self.token

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
+_OPERANDS: Final = """
+    af dst_ip dst_port from_uri method msg:len myself proto snd_af snd_ip snd_port snd_proto src_ip src_port status
+    to_af to_ip to_port to_proto to_uri uri
+"""
 _BARE_CALLS: Final = """
     add_local_rport add_rport add_tcp_alias force_rport force_tcp_alias revert_uri set_forward_close
     set_forward_no_connect set_reply_close set_reply_no_connect
@@ -81,6 +85,9 @@ ROUTES: Final = frozenset(
         "route",
     )
 )
+
+#: Words that are compared, and bound to that comparison more tightly than any operator binds.
+OPERANDS: Final = frozenset(_OPERANDS.split())
 
 #: Core functions that may be called without parentheses.
 BARE_CALLS: Final = frozenset(_BARE_CALLS.split())

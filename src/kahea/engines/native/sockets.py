@@ -129,7 +129,8 @@ class Sockets(Statements):
         if token.kind == STRING:
             return self.string().text
         if token.kind == IP:
-            return self.advance().text
+            self.advance()
+            return f"[{token.text}]" if ":" in token.text and token.text[0] != "[" else token.text
         if token.kind == "(":
             return self._several()
         if token.kind not in _HOST:

@@ -4,7 +4,9 @@ loader and the compiler themselves; what is accepted and hardly meant is found h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +17,7 @@ from kahea.engines.native.check.routes import check_routes
 from kahea.engines.native.check.statements import check_statements
 from kahea.engines.native.check.variables import check_variables
 from kahea.engines.native.compiler import compile_program
-from kahea.engines.native.diagnostics import ERROR, CfgError, Diagnostic
+from kahea.engines.native.diagnostics import ERROR, WARNING, CfgError, Diagnostic
 from kahea.engines.native.load import read
 from kahea.engines.native.parser import parse_file
 from kahea.engines.native.tree import NOWHERE, Program
@@ -49,14 +51,14 @@ def check(script: Path, defines: Mapping[str, str]) -> Checked:
 def _compiled(program: Program, configuration: Configuration) -> list[Diagnostic]:
     """What compiling says, and what the routes look like, with those of the modules that there are."""
     found: list[Diagnostic] = []
-    node = _node(configuration, found)
-    try:
-        compile_program(program, node, lambda: None)
-    except CfgError as error:
-        found += error.diagnostics
-    except RecursionError:
-        place = program.routes()[0].place
-        found.append(Diagnostic(ERROR, "too-deep", "a route nests deeper than can be compiled", place))
+    with _logged(found):
+        node = _node(configuration, found)
+        try:
+            compile_program(program, node, lambda: None)
+        except CfgError as error:
+            found += error.diagnostics
+    if any(d.level == ERROR for d in found):
+        found = [d for d in found if d.code != "log"]  # it may follow from the errors
     findings = Findings(program)
     for route in program.routes():
         check_statements(route, findings)
@@ -66,6 +68,25 @@ def _compiled(program: Program, configuration: Configuration) -> list[Diagnostic
         check_variables(program, node.registry, findings)
         check_relay(program, findings)
     return found + findings.diagnostics
+
+
+@contextmanager
+def _logged(found: list[Diagnostic]) -> Iterator[None]:
+    """Take what modules have to say in the log as warnings, instead."""
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(Diagnostic(WARNING, "log", record.getMessage(), NOWHERE))
+
+    handler, log = Collect(logging.WARNING), logging.getLogger("kahea")
+    propagate = log.propagate
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate = propagate
 
 
 def _node(configuration: Configuration, found: list[Diagnostic]) -> Node:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from kahea.engines.native.check.constants import fold, wrapped
+from kahea.engines.native.constants import fold, wrapped
 from kahea.engines.native.tree import (
     Assign,
     Binary,
@@ -29,6 +29,22 @@ if TYPE_CHECKING:
     from kahea.engines.native.check.findings import Findings
 
 _COMPARISONS: Final = frozenset({"==", "!=", "=~", "<", "<=", ">", ">=", "eq", "ne", "ieq", "ine"})
+#: Operands that are numbers.
+NUMBER_WORDS: Final = frozenset(
+    (
+        "af",
+        "dst_port",
+        "msg:len",
+        "proto",
+        "snd_af",
+        "snd_port",
+        "snd_proto",
+        "src_port",
+        "to_af",
+        "to_port",
+        "to_proto",
+    )
+)
 _EQUAL: Final = frozenset({"==", "eq", "ieq"})
 _UNEQUAL: Final = frozenset({"!=", "ne", "ine"})
 #: An alternative with nothing in it, at the beginning or the end of a pattern.
@@ -96,6 +112,9 @@ def _comparison(e: Binary, findings: Findings) -> None:
     if bare and isinstance(left, Unary) and left.operator == "!" and not isinstance(left.operand, Unary):
         message = f"! binds tighter than {e.operator}: it turns its own operand around, not the comparison"
         findings.warn("not-precedence", message, e.place, "put parentheses around the comparison: !(...)")
+    if isinstance(left, Word) and left.text in NUMBER_WORDS and isinstance(right, String):
+        message = f"{left.text} is a number, and never the same as a string"
+        findings.warn("never-equal", message, right.place)
     if e.operator == "=~" and isinstance(right, String) and _MATCHES_ALL.fullmatch(right.text):
         message = "this matches everything: one of its alternatives is empty"
         findings.warn("matches-everything", message, right.place, "leave out the | at the end of it")

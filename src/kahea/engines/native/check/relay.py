@@ -199,7 +199,7 @@ class _Follower:
             true, false = self.test(e.condition, ways)
             back = self._value(e.then, true) | self._value(e.otherwise, false)
             return back, back
-        for part in parts(e):
+        for part in _operands(e):
             ways = self._value(part, ways)
         if isinstance(e, Binary) and ways:
             if _looks(e):
@@ -234,6 +234,18 @@ class _Follower:
         if e.name in _PASSES or (e.name == "is_method" and _methods(e) <= _LATER):
             return _GUARDED, ways
         return ways, ways
+
+
+def _operands(e: Expression) -> list[Expression]:
+    """What an expression is made of; of a chain of operators, all that they join."""
+    if not isinstance(e, Binary):
+        return list(parts(e))
+    out = [e.right]
+    left = e.left
+    while isinstance(left, Binary) and left.operator not in ("&&", "||"):
+        out.append(left.right)
+        left = left.left
+    return [left, *reversed(out)]
 
 
 def _looks(e: Binary) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from kahea.engines.native.check.constants import fold
+from kahea.engines.native.constants import fold
 from kahea.engines.native.tree import (
     Break,
     Call,

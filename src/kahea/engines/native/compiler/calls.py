@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kahea.engines.native.compiler import build, unknown
 from kahea.engines.native.compiler.operands import Operands
 from kahea.engines.native.compiler.scope import asks_for_code
+from kahea.engines.native.constants import fold
 from kahea.engines.native.diagnostics import nearest
 from kahea.engines.native.tree import (
     Call,
@@ -309,6 +310,8 @@ class Calls(Operands):
         """`route(NAME)`: the code, or None if the script ended in it."""
         scope = self.state.scope
         name = literal(e.target)
+        if name == "0":
+            name = ""  # the main route
         if name is not None and "$" not in name:
             if ("request", name) not in scope.route_names:
                 self.unknown_route("request", name, e.target)
@@ -322,7 +325,11 @@ class Calls(Operands):
 
 
 def literal(e: Expression) -> str | None:
-    """What is written: text, a number, a word, or a variable's own text; None for an expression."""
+    """What is written: text, a number, a word, or a variable's own text, or put together from constants; None for any
+    other expression."""
     if isinstance(e, String | Word | Variable | Select):
         return e.text
-    return str(e.value) if isinstance(e, Number) else None
+    if isinstance(e, Number):
+        return str(e.value)
+    value = fold(e)
+    return None if value is None else str(value)

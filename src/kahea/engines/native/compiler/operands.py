@@ -59,6 +59,9 @@ class Operands:
             return self._text_test(self._of_run(name), operator, other)
         if name in _ADDRESSES:
             return self._address(word, operator, other)
+        if isinstance(other, String) and name in _NUMBERS | _PROTOCOLS | _FAMILIES:
+            self._check_onsend(word)
+            return build.constant(False)  # a number is no string, whatever it says
         if name in _NUMBERS:
             return build.compare(self.operand_number(word), ast.Eq(), self.number(other))
         if name in _PROTOCOLS:
@@ -146,7 +149,7 @@ class Operands:
             return build.call("same_address", build.name(build.RUN), value, self.text(other, cast=True))
         made = _network(text)
         if made is None:
-            if isinstance(other, Word):
+            if isinstance(other, Word) and not any(c.isalpha() for c in text):
                 self.state.scope.error("address", f"{text!r} is no address", other.place)
             return build.call("address_has_name", build.name(build.RUN), value, build.constant(text))
         if isinstance(made, bytes):

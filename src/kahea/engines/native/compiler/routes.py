@@ -7,7 +7,9 @@ A function's value is its return code: above 0 true, below false. None means tha
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Final
@@ -35,6 +37,8 @@ _BITS: Final = {
     "onsend": kinds.ONSEND_ROUTE,
     "event": kinds.EVENT_ROUTE | kinds.REQUEST_ROUTE,
 }
+#: Python frames: some four for each link of a chain.
+_DEEPEST: Final = 10_000
 _EVENTS: Final = {"tm:local-request": kinds.LOCAL_ROUTE, "tm:branch-failure": kinds.BRANCH_FAILURE_ROUTE}
 
 
@@ -50,25 +54,46 @@ def compile_program(program: Program, node: Node, pause: Callable[[], object] = 
             scope.error("duplicate-route", f"there is a {title(route)} already", route.place)
         scope.route_names[route.kind, route.name] = title(route)
     trees = _functions(scope, routes, pause)
-    if scope.diagnostics:
-        scope.diagnostics.sort(key=lambda d: (d.place.file, d.place.line, d.place.column))
-        raise CfgError(scope.diagnostics, program.sources)
+    _stop_at_errors(scope)
     if scope.wants_return_code and not scope.parameters_ask_for_code():
-        scope.live = live_calls(trees, scope.readers, scope.stores)
+        with _deep(scope, routes[0]):
+            scope.live = live_calls(trees, scope.readers, scope.stores)
         trees = _functions(scope, routes, pause)
     functions: dict[tuple[str, str], Function] = {}
     for route, tree in zip(routes, trees, strict=True):
         module = ast.Module([tree], [])
-        exec(compile(module, route.place.file, "exec"), scope.names)
-        made = scope.names[tree.name]
-        assert isinstance(made, FunctionType)
-        functions[route.kind, route.name] = made
+        with _deep(scope, route):
+            exec(compile(module, route.place.file, "exec"), scope.names)
+            made = scope.names[tree.name]
+            assert isinstance(made, FunctionType)
+            functions[route.kind, route.name] = made
         pause()
+    _stop_at_errors(scope)
     for name in scope.recursive_routes():
         bounded = runtime.bounded(functions["request", name], node.settings.max_recursive_level)
         functions["request", name] = scope.names[scope.route_names["request", name]] = bounded
     scope.names["routes"] = {name: made for (kind, name), made in functions.items() if kind == "request"}
     return _generation(program, functions)
+
+
+def _stop_at_errors(scope: Scope) -> None:
+    if scope.diagnostics:
+        scope.diagnostics.sort(key=lambda d: (d.place.file, d.place.line, d.place.column))
+        raise CfgError(scope.diagnostics, scope.program.sources)
+
+
+@contextmanager
+def _deep(scope: Scope, route: Route) -> Iterator[None]:
+    """Let long chains of `else if` or `||` be compiled, which Python's usual depth of calls is too small for; one that
+    is longer still is an error of the cfg's."""
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(usual, _DEEPEST))
+    try:
+        yield
+    except RecursionError:
+        scope.error("too-deep", f"{title(route)} nests too deeply, or has too long a chain of operators", route.place)
+    finally:
+        sys.setrecursionlimit(usual)
 
 
 def title(route: Route) -> str:
@@ -83,7 +108,8 @@ def title(route: Route) -> str:
 def _functions(scope: Scope, routes: list[Route], pause: Callable[[], object]) -> list[ast.FunctionDef]:
     out = []
     for route in routes:
-        out.append(_function(scope, route))
+        with _deep(scope, route):
+            out.append(_function(scope, route))
         pause()
     return out
 

@@ -33,7 +33,7 @@ def fold(e: Expression) -> int | str | None:
     if isinstance(e, Number):
         return wrapped(e.value)
     if isinstance(e, String):
-        return None if "$" in e.text else e.text
+        return e.text
     if isinstance(e, Unary):
         return _unary(e)
     if isinstance(e, Choice):
@@ -60,14 +60,26 @@ def _unary(e: Unary) -> int | str | None:
 
 
 def _binary(e: Binary) -> int | str | None:
-    left = fold(e.left)
+    """From the innermost left side outwards: a chain may be long."""
+    chain = [e]
+    while isinstance(chain[-1].left, Binary):
+        chain.append(chain[-1].left)
+    value = fold(chain[-1].left)
+    for one in reversed(chain):
+        value = _combined(one, value)
+    return value
+
+
+def _combined(e: Binary, left: int | str | None) -> int | str | None:
     if e.operator in ("&&", "||"):
         if isinstance(left, int) and bool(left) == (e.operator == "||"):
             return int(bool(left))
         right = fold(e.right)
         return int(bool(right)) if isinstance(left, int) and isinstance(right, int) else None
+    if left is None:
+        return None
     right = fold(e.right)
-    if left is None or right is None:
+    if right is None:
         return None
     if e.operator in ("==", "eq", "ieq"):
         return int(str(left) == str(right))
