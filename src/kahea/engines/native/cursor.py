@@ -92,7 +92,7 @@ class Cursor:
 
     def missing(self, what: str, where: str = "", hint: str = "") -> NoReturn:
         """Say what was expected, and give up the statement."""
-        place = self.after_line() if what == ")" else None
+        place = self.after_line() if len(what) == 1 else None
         self.fail(self.expected(what, where), place or self.token.place, hint)
 
     def expected(self, what: str, where: str) -> str:
@@ -103,7 +103,7 @@ class Cursor:
         """The end of the last token, if the next is on another line: where something was left out."""
         last = self.last()
         source = last.source
-        if source is not self.token.source or "\n" not in source.text[last.end : self.token.start]:
+        if source is self.token.source and "\n" not in source.text[last.end : self.token.start]:
             return None
         return source.place(last.end, last.end)
 

@@ -99,6 +99,7 @@ class Preprocessor:
 
     def read(self, source: Source) -> None:
         """Take the main file."""
+        self._including.append(os.path.realpath(source.name))
         try:
             self._file(source)
         except TooMuch:
@@ -430,9 +431,9 @@ class Preprocessor:
             if directive == "include_file":
                 message = f"there is no file {name}"
                 self._say(source, start, end, message, "import_file reads a file only if it is there", code="include")
-        elif str(path) in self._including or str(path) == source.name:
+        elif os.path.realpath(path) in self._including:
             self._say(source, start, end, f"{name} includes itself", code="include")
-        elif len(self._including) >= _DEEPEST_INCLUDE:
+        elif len(self._including) > _DEEPEST_INCLUDE:
             self._say(source, start, end, f"files included more than {_DEEPEST_INCLUDE} deep", code="include")
         else:
             self._included(source, path, start, end)
@@ -444,7 +445,7 @@ class Preprocessor:
         except OSError as error:
             self._say(source, start, end, f"can't read {path}: {error.strerror}", code="include")
             return
-        self._including.append(str(path))
+        self._including.append(os.path.realpath(path))
         self._file(Source(str(path), text))
         self._including.pop()
 
