@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from kahea.engines.native.cursor import RouteInside, SyntaxStop
-from kahea.engines.native.diagnostics import ERROR, CfgError
+from kahea.engines.native.diagnostics import ERROR, CfgError, nearest
 from kahea.engines.native.preprocess import Preprocessor
 from kahea.engines.native.reserved import NUMBERS, RESERVED, ROUTES
 from kahea.engines.native.sockets import Sockets
@@ -279,9 +279,11 @@ class Parser(Sockets):
         if self.token.kind in ("(", "{", ";") or token.text in ("if", "while", "switch", "return", "exit", "drop"):
             before = self.tokens[self.at - 2] if self.at > 1 else token
             line = before.source.position(before.start)[0]
-            hint = f"the }} on line {line} ended the route" if before.kind == "}" else ""
+            hint = nearest(token.text, (*_DECLARATIONS, *ROUTES, "listen"))
+            if before.kind == "}" and not hint:
+                hint = f"the }} on line {line} ended the route"
             self.fail(f"{token.text}: statements belong in a route", token.place, hint)
-        self.missing("=", f"after {token.text}")
+        self.missing("=", f"after {token.text}", nearest(token.text, (*_DECLARATIONS, *ROUTES)))
 
     def _value(self, where: str) -> Expression:
         token = self.token

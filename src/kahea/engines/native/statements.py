@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from kahea.engines.native.cursor import RouteInside, SyntaxStop
+from kahea.engines.native.diagnostics import nearest
 from kahea.engines.native.expressions import Expressions
-from kahea.engines.native.reserved import NUMBERS, ROUTES
+from kahea.engines.native.reserved import BARE_CALLS, NUMBERS, ROUTES
 from kahea.engines.native.source import END, STRING, VARIABLE, WORD, Token
 from kahea.engines.native.tree import (
     Binary,
@@ -29,6 +30,9 @@ from kahea.engines.native.tree import (
     While,
 )
 
+_WITH_BLOCKS: Final = ("if", "switch", "while")
+#: What a statement may begin with.
+_WORDS: Final = (*_WITH_BLOCKS, "break", "drop", "else", "exit", "return", *BARE_CALLS)
 _LEAVE: Final[dict[str, type[Return | Exit | Drop]]] = {"return": Return, "exit": Exit, "drop": Drop}
 
 
@@ -117,23 +121,23 @@ class Statements(Expressions):
         if not isinstance(value, Call | RouteCall):
             self._no_statement(token, value)
         place = self.since(token)
-        self.end("the call")
+        self.end("the call", nearest(text, _WITH_BLOCKS) if self.token.kind == "{" else "")
         return Evaluate(value=value, place=place)
 
     def _no_statement(self, token: Token, value: Expression) -> None:
         if self.token.kind == "=":
             self.fail(f"{token.text} can't be assigned in a route", token.place, "variables begin with $")
         if not isinstance(value, Unary | Choice | Number):
-            self.missing("(", f"after {token.text}")
+            self.missing("(", f"after {token.text}", nearest(token.text, _WORDS))
         self.fail("this is no statement: expected a call, an assignment, if, switch, while, ...", value.place)
 
-    def end(self, what: str) -> None:
+    def end(self, what: str, hint: str = "") -> None:
         """The semicolon after a statement; one left out at the end of a line is noted and thought there."""
         if self.take(";"):
             return
         place = self.after_line()
         if place is None:
-            self.missing(";", f"after {what}")
+            self.missing(";", f"after {what}", hint)
         self.note(self.expected(";", f"after {what}"), place)
 
     def _leave(self, token: Token) -> Statement:

@@ -1,0 +1,127 @@
+"""`kahea check`: what it prints, in both forms, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command import kahea
+
+from kahea.cli.check import report
+from kahea.engines.native.diagnostics import ERROR, NOTE, WARNING
+
+FINE = 'loadmodule "sl.so"\nrequest_route {\n\tsl_send_reply("200", "OK");\n\texit;\n}\n'
+WARNED = FINE.replace("\texit;", "\tif (1) exit;")
+BROKEN = FINE.replace("sl_send_reply", "sl_send_replay")
+
+
+def write(folder: Path, text: str, name: str = "kamailio.cfg") -> Path:
+    """A script in a folder of its own."""
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_nothing_to_say(tmp_path: Path) -> None:
+    path = write(tmp_path, FINE)
+    result = kahea("check", str(path))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"{path}: nothing to say against it\n"
+
+
+def test_an_error_with_its_line_and_a_hint(tmp_path: Path) -> None:
+    path = write(tmp_path, BROKEN)
+    result = kahea("check", str(path))
+    assert result.returncode == 1
+    assert result.stdout == (
+        f"{path}:3:2: error: there is no function sl_send_replay()\n"
+        '    \tsl_send_replay("200", "OK");\n'
+        "    \t^~~~~~~~~~~~~~~~~~~~~~~~~~~\n"
+        "    did you mean sl_send_reply?\n"
+        f"{path}: 1 error\n"
+    )
+
+
+@pytest.mark.parametrize(("flag", "code"), [((), 0), (("--strict",), 1), (("--warnings-as-errors",), 1)])
+def test_a_warning_fails_only_if_strict(tmp_path: Path, flag: tuple[str, ...], code: int) -> None:
+    result = kahea("check", *flag, str(write(tmp_path, WARNED)))
+    assert result.returncode == code
+    assert "kamailio.cfg:4:6: warning: this is always true" in result.stdout
+
+
+def test_a_wrong_command_line(tmp_path: Path) -> None:
+    assert kahea("check", str(tmp_path / "none.cfg")).returncode == 2
+    assert kahea("check", "--format", "xml", str(write(tmp_path, FINE))).returncode == 2
+    assert kahea("check").returncode == 2
+
+
+def test_as_json(tmp_path: Path) -> None:
+    path = write(tmp_path, "children=4\n" + BROKEN)
+    result = kahea("check", "--format", "json", str(path))
+    assert result.returncode == 1
+    found = json.loads(result.stdout)
+    counts = {key: found[key] for key in ("version", "file", "errors", "warnings", "notes")}
+    assert counts == {"version": 1, "file": str(path), "errors": 1, "warnings": 0, "notes": 1}
+    note, error = found["diagnostics"]
+    assert (note["level"], note["code"], note["line"]) == ("note", "no-effect", 1)
+    assert error == {
+        "level": "error",
+        "code": "unknown-function",
+        "message": "there is no function sl_send_replay()",
+        "hint": "did you mean sl_send_reply?",
+        "file": str(path),
+        "line": 4,
+        "column": 2,
+        "end_line": 4,
+        "end_column": 29,
+        "source": '\tsl_send_replay("200", "OK");',
+    }
+
+
+def test_definitions(tmp_path: Path) -> None:
+    path = write(tmp_path, "#!ifdef A\n" + BROKEN + "#!else\n" + FINE + "#!endif\ndebug=B\n")
+    assert not report(path, {"B": "2"}).failed(strict=True)
+    assert report(path, {"A": "", "B": "2"}).count(ERROR) == 1
+    assert report(path, {}).count(ERROR) == 1
+
+
+def test_what_is_no_utf8_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "kamailio.cfg"
+    path.write_bytes(b'# \xe9\nrequest_route {\n\tnone("\xe9");\n}\n')
+    result = kahea("check", str(path))
+    assert result.returncode == 1
+    assert 'none("�");' in result.stdout
+
+
+def test_a_module_that_kamailio_has(tmp_path: Path) -> None:
+    text = 'loadmodule "cnxcc.so"\nloadmodule "frob.so"\nrequest_route {\n\tcnxcc_terminate_all();\n}\n'
+    messages = [d.message for d in report(write(tmp_path, text), {}).diagnostics]
+    assert messages == [
+        "Kamailio's module cnxcc is not supported yet",
+        "there is no module 'frob'",
+        "cnxcc_terminate_all() belongs to Kamailio's module cnxcc, which is not supported yet",
+    ]
+
+
+def test_a_python_script(tmp_path: Path) -> None:
+    path = write(tmp_path, "import KSR\n\ndef ksr_request_route(msg):\n    if x = 1:\n        pass\n", "kahea.py")
+    (found,) = report(path, {}).diagnostics
+    assert (found.level, found.code, found.place.line) == (ERROR, "syntax", 4)
+    write(tmp_path, "[global]\nchildren = 4\n", "kahea.toml")
+    write(tmp_path, "def ksr_request_route(msg):\n    pass\n", "kahea.py")
+    assert [d.level for d in report(path, {}).diagnostics] == [NOTE]
+    write(tmp_path, "[global]\nchildrn = 4\n", "kahea.toml")
+    assert [d.level for d in report(path, {}).diagnostics] == [ERROR]
+
+
+def test_a_cfg_that_hands_over_to_python(tmp_path: Path) -> None:
+    script = write(tmp_path, "def ksr_request_route(msg)\n    pass\n", "routes.py")
+    text = f'loadmodule "app_python3.so"\nmodparam("app_python3", "load", "{script}")\ncfgengine "python"\n'
+    found = report(write(tmp_path, text), {})
+    assert [(d.level, d.code, Path(d.place.file).name) for d in found.diagnostics] == [(ERROR, "syntax", "routes.py")]
+
+
+def test_notes_are_no_warnings(tmp_path: Path) -> None:
+    found = report(write(tmp_path, "children=4\n" + FINE), {})
+    assert (found.count(NOTE), found.count(WARNING), found.failed(strict=True)) == (1, 0, False)
