@@ -1,14 +1,17 @@
 """What a call costs inside of the process, by the message: `python -m bench.inprocess`.
 
-A node runs a script of the benchmark, and its datagrams are handed to it without sockets, in rounds: first all INVITEs
-of a round, then all their 180s, and so on, each timed as a whole. So the cost of each kind of message shows, without
-the kernel's part. `--instructions` counts instructions per call with callgrind in place of time: slow, but the same on
-a busy machine. `--profile` runs long enough for a profiler to look on.
+A node runs a script of the benchmark, and its datagrams are handed to it without sockets, one call after the other,
+each timed. So the cost of each kind of message shows, without the kernel's part. Calls come at 1000 a second of the
+node's clock, and their transactions are kept as long as they would be, so memory is as used as it is under such a load.
+
+`--instructions` counts with callgrind in place of the clock: instructions, and misses of the first caches, which say
+how much code and data a call touches. It is slow, but gives the same on a busy machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
 import logging
 import operator
@@ -30,8 +33,10 @@ HERE = Path(__file__).parent
 CALLER = Address.of("127.0.0.1", 5070)
 CALLEE = Address.of("127.0.0.1", 5080)
 SERVER = Address.of("127.0.0.1", 5060)
-#: A transaction is gone this long after its answer (tm's wt_timer), in seconds.
-LINGERING = 6.0
+#: Calls or requests a second of the node's clock.
+RATE = 1000
+#: So many are placed before they are counted: by then as many transactions end as begin (tm's wt_timer is 5 seconds).
+WARM_UP = 6000
 
 SDP = (
     b"v=0\r\no=- 3913 3913 IN IP4 127.0.0.1\r\ns=call\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
@@ -59,10 +64,10 @@ class Sent(Listener):
         return sent
 
 
-class Rounds:
-    """A node under a script, and the time that each step of its load took: `spent` in seconds, by the step."""
+class Bench:
+    """A node under a script, and the time that each kind of message took: `spent` in seconds, by its name."""
 
-    def __init__(self, script: Path) -> None:
+    def __init__(self, script: Path, toggle: Callable[[], object] | None = None) -> None:
         logging.basicConfig(level=logging.WARNING)
         self._time = [time.monotonic(), time.time()]
         clock: Callable[[], float] = partial(operator.getitem, self._time, 0)
@@ -73,56 +78,62 @@ class Rounds:
         self.node.start()
         self.node.use(PythonEngine(self.node, script).load())
         self.spent: dict[str, float] = {}
+        self.toggle = toggle
         self._made = 0
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 100)  # as `kahea run` does
 
-    def _step(self, name: str, datagrams: list[bytes], source: Address, expected: int) -> list[bytes]:
-        """Hand in some datagrams, timed; what the node sent, `expected` for each."""
-        take, listener = self.node.on_datagram, self.listener
-        start = time.thread_time()
-        for data in datagrams:
-            take(listener, data, source)
-        self._spend(name, start)
-        sent = listener.take()
-        if len(sent) != expected * len(datagrams):
-            raise SystemExit(f"{name}: {len(sent)} datagrams for {len(datagrams)}, not {expected} each")
+    def _give(self, name: str, data: bytes, source: Address, expected: int) -> list[bytes]:
+        """Hand in a datagram, timed; what the node sent, which are `expected`."""
+        if self.toggle is not None:
+            self.toggle()
+            self.node.on_datagram(self.listener, data, source)
+            self.toggle()
+        else:
+            start = time.perf_counter()
+            self.node.on_datagram(self.listener, data, source)
+            self._spend(name, start)
+        sent = self.listener.take()
+        if len(sent) != expected:
+            raise SystemExit(f"{name}: {len(sent)} datagrams were sent, not {expected}:\n{data.decode()}")
         return sent
 
     def _spend(self, name: str, start: float) -> None:
-        self.spent[name] = self.spent.get(name, 0.0) + time.thread_time() - start
+        self.spent[name] = self.spent.get(name, 0.0) + time.perf_counter() - start
 
     def _pass_time(self, seconds: float) -> None:
-        """Let the timers run, a tick at a time, as the process does."""
-        start = time.thread_time()
-        for _ in range(int(seconds * 100)):
-            self._time[0] += 0.01
-            self._time[1] += 0.01
+        """Let the clock go on, and the timers run as the process lets them."""
+        for at in (0, 1):
+            self._time[at] += seconds
+        deadline = self.node.next_deadline()
+        if deadline is not None and deadline <= self._time[0]:
+            start = time.perf_counter()
+            if self.toggle is not None:
+                self.toggle()
             self.node.advance(self._time[0])
-        self._spend("timers", start)
+            if self.toggle is not None:
+                self.toggle()
+            self._spend("timers", start)
 
-    def calls(self, count: int, target: bytes = b"sip:callee@127.0.0.1:5080") -> None:
-        """Place `count` calls: INVITE, 180, 200, ACK, BYE, 200; then let their transactions go."""
-        first = self._made
-        self._made += count
-        numbers = range(first, first + count)
-        sent = self._step("INVITE", [invite(n, target) for n in numbers], CALLER, 2)
-        forwarded = [data for data in sent if data.startswith(b"INVITE")]
-        self._step("180", [answer(data, b"180 Ringing") for data in forwarded], CALLEE, 1)
-        answers = self._step("200 to INVITE", [answer(data, b"200 OK", SDP) for data in forwarded], CALLEE, 1)
-        routes = [record_routes(data) for data in answers]
-        pairs = list(zip(numbers, routes, strict=True))
-        self._step("ACK", [in_dialog(n, b"ACK", target, route) for n, route in pairs], CALLER, 1)
-        byes = self._step("BYE", [in_dialog(n, b"BYE", target, route) for n, route in pairs], CALLER, 1)
-        self._step("200 to BYE", [answer(data, b"200 OK") for data in byes], CALLEE, 1)
-        self._pass_time(0.5)
+    def call(self, target: bytes = b"sip:callee@127.0.0.1:5080") -> None:
+        """Place a call: INVITE, 180, 200, ACK, BYE, 200."""
+        n = self._made = self._made + 1
+        sent = next(data for data in self._give("INVITE", invite(n, target), CALLER, 2) if data.startswith(b"INVITE"))
+        self._give("180", answer(sent, b"180 Ringing"), CALLEE, 1)
+        (answered,) = self._give("200 to INVITE", answer(sent, b"200 OK", SDP), CALLEE, 1)
+        routes = record_routes(answered)
+        self._give("ACK", in_dialog(n, b"ACK", target, routes), CALLER, 1)
+        (bye,) = self._give("BYE", in_dialog(n, b"BYE", target, routes), CALLER, 1)
+        self._give("200 to BYE", answer(bye, b"200 OK"), CALLEE, 1)
+        self._pass_time(1 / RATE)
 
-    def registers(self, count: int) -> None:
-        """Renew `count` registrations."""
+    def register(self) -> None:
+        """Renew the next of 1000 registrations."""
+        turn, number = divmod(self._made, 1000)
         self._made += 1
-        self._step("REGISTER", [register(n, self._made) for n in range(count)], CALLER, 1)
-        self._pass_time(1.0)
+        self._give("REGISTER", register(number, turn), CALLER, 1)
+        self._pass_time(1 / RATE)
 
     def register_callee(self) -> None:
         """Register callee@server at the callee's address."""
@@ -185,27 +196,21 @@ def register(number: int, turn: int, user: bytes = b"", contact: bytes = b"") ->
     ) % (number, turn, user, number, user, number, turn, contact or b"<sip:%b@192.0.2.1:5060;transport=UDP>" % user)
 
 
-def load_for(case: str) -> Callable[[int], Rounds]:
-    """What plays rounds of a case: called with the number of rounds, each of 200 calls or 1000 registrations."""
-    script = HERE / "scripts" / ("minimal.py" if case == "minimal" else "typical.py")
-
-    def play(count: int) -> Rounds:
-        rounds = Rounds(script)
-        if case == "typical":
-            rounds.register_callee()
-        for turn in range(count + 2):
-            if turn == 2:
-                rounds.spent.clear()  # the first rounds warm caches up
-            if case == "register":
-                rounds.registers(1000)
-            else:
-                rounds.calls(200, b"sip:callee@127.0.0.1:50%d0" % (8 if case == "minimal" else 6))
-        return rounds
-
-    return play
-
-
-SIZES = {"minimal": 200, "typical": 200, "register": 1000}
+def play(case: str, count: int, warm_up: int, toggle: Callable[[], object] | None = None) -> Bench:
+    """Play a case so many times after a warm-up; what it took. `toggle` is called before and after each message is handed in."""
+    bench = Bench(HERE / "scripts" / ("minimal.py" if case == "minimal" else "typical.py"))
+    if case == "typical":
+        bench.register_callee()
+    target = b"sip:callee@127.0.0.1:5080" if case == "minimal" else b"sip:callee@127.0.0.1:5060"
+    for number in range(warm_up + count):
+        if number == warm_up:
+            bench.spent.clear()
+            bench.toggle = toggle
+        if case == "register":
+            bench.register()
+        else:
+            bench.call(target)
+    return bench
 
 
 def parsing() -> float:
@@ -222,40 +227,59 @@ def parsing() -> float:
     return (time.thread_time() - start) * 1e6 / 5000
 
 
-def instructions(case: str, rounds: int) -> int:
-    """Instructions of a whole run, counted by callgrind."""
+def instructions(case: str, count: int, warm_up: int) -> str:
+    """What callgrind counts for one of a case: a line of text."""
     command = [
-        "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-m", "bench.inprocess",
-        case, "--rounds", str(rounds), "--quiet",
+        "valgrind", "--tool=callgrind", "--cache-sim=yes", "--LL=2097152,16,64", "--collect-atstart=no", "--callgrind-out-file=/dev/null",
+        sys.executable, "-m", "bench.inprocess", case, "--count", str(count), "--warm-up", str(warm_up), "--counting", str(build_counting()),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = re.search(r"Collected : (\d+)", done.stderr)
-    if found is None:
-        raise SystemExit(f"callgrind counted nothing: {done.stderr[-1000:]}")
-    return int(found[1])
+    found = {name: int(number.replace(",", "")) for name, number in EVENTS.findall(done.stderr)}
+    if not found:
+        raise SystemExit(f"callgrind counted nothing:\n{done.stderr[-1000:]}")
+    each = [f"{found[name] / count:.0f} {text}" for name, text in COUNTED.items()]
+    return f"{case}: {', '.join(each)}, each"
+
+
+EVENTS = re.compile(r"(I   refs|I1  misses|D1  misses|LL misses):\s+([\d,]+)")
+COUNTED = {
+    "I   refs": "instructions",
+    "I1  misses": "misses of the instruction cache",
+    "D1  misses": "of the data cache",
+    "LL misses": "of one of 2 MiB",
+}
+
+
+def build_counting() -> Path:
+    """Compile what tells callgrind when to count."""
+    source, library = HERE / "counting.c", HERE.parent / "build/counting.so"
+    if not library.exists() or library.stat().st_mtime < source.stat().st_mtime:
+        library.parent.mkdir(exist_ok=True)
+        subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    return library
 
 
 def main() -> int:
     """Print a table in Markdown."""
     parser = argparse.ArgumentParser(prog="bench.inprocess", description=__doc__)
-    parser.add_argument("case", nargs="?", choices=list(SIZES), default="minimal")
-    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("case", nargs="?", choices=["minimal", "typical", "register"], default="minimal")
+    parser.add_argument("--count", type=int, default=0)
+    parser.add_argument("--warm-up", type=int, default=WARM_UP, help="so many before they are counted")
     parser.add_argument("--instructions", action="store_true", help="count instructions in place of time")
-    parser.add_argument("--quiet", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--counting", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    size = SIZES[given.case]
     if given.instructions:
-        more, fewer = instructions(given.case, 4), instructions(given.case, 2)
-        print(f"{given.case}: {(more - fewer) / (2 * size):.0f} instructions each")
+        print(instructions(given.case, given.count or 2000, given.warm_up))
         return 0
-    spent = load_for(given.case)(given.rounds).spent
-    if given.quiet:
+    if given.counting:
+        play(given.case, given.count, given.warm_up, ctypes.PyDLL(given.counting).toggle)
         return 0
-    count = given.rounds * size / 1e6
+    count = given.count or 5000
+    spent = play(given.case, count, given.warm_up).spent
     print(f"| {given.case} | µs each |\n|---|---|")
     for name, seconds in spent.items():
-        print(f"| {name} | {seconds / count:.2f} |")
-    print(f"| **all** | **{sum(spent.values()) / count:.2f}** |")
+        print(f"| {name} | {seconds * 1e6 / count:.2f} |")
+    print(f"| **all** | **{sum(spent.values()) * 1e6 / count:.2f}** |")
     print(f"| parsing alone, of a call's six messages | {parsing():.2f} |")
     return 0
 

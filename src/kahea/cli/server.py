@@ -77,7 +77,9 @@ class Ticker:
             self._handle = None
         deadline = self._node.next_deadline()
         if deadline is not None:
-            self._handle = self._loop.call_later(max(deadline - self._node.now(), 0.0), self._fire)
+            # The loop counts in whole milliseconds, from a little before now: one more, or it would fire early, and again.
+            delay = int(max(deadline - self._node.now(), 0.0) * 1000) + 2
+            self._handle = self._loop.call_later(delay / 1000, self._fire)
 
     def _fire(self) -> None:
         assert self._node is not None

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from kahea.routing.dispatch import Method, View
 from kahea.routing.generation import Generation, Route, event_message
 from kahea.routing.module import ConfigError
+from kahea.routing.registry import explain
 from kahea.routing.run import EVENT_ROUTE, Run, current
 from kahea.routing.text import text, wire
 
@@ -222,6 +223,7 @@ def _syntax(script: Path, error: SyntaxError | ValueError) -> str:
 
 def _trace(script: Path, error: BaseException) -> str:
     """The last frame of the script itself, then the whole traceback."""
+    explain(error)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(script)]
     where = f"{script}:{frames[-1].lineno}" if frames else str(script)
     text_ = "".join(traceback.format_exception(error)).rstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from kahea.net.address import Address, Listener
@@ -18,6 +19,14 @@ class Receiver(Protocol):
 
     def on_send_error(self, listener: Listener, address: Address, data: bytes, reason: str) -> None:
         """A message that `send` had accepted could not be sent: the next destination may be tried at once."""
+
+
+class BatchRunner(Protocol):
+    """What a receiver may have besides, to take a batch of datagrams where its scripts may wait."""
+
+    def in_batch(self, work: Callable[[], object]) -> bool:
+        """Call `work`, which hands in what is left of the batch; True when it returned, or waits in one of the messages.
+        False if it could not be called."""
 
 
 class ConnectionWatcher(Protocol):

@@ -76,6 +76,8 @@ cdef class UdpListener(Listener):
     cdef object _loop
     cdef object _receiver
     cdef object _on_datagram
+    cdef object _in_batch_of  # the receiver's `in_batch`, if it has one
+    cdef object _rest  # the bound method, made once
     cdef object _flush_soon  # the bound method, made once
     cdef readonly object options
     cdef int _fd
@@ -83,6 +85,10 @@ cdef class UdpListener(Listener):
     cdef bint _flush_scheduled
     cdef bint _blocked  # the kernel's buffer is full: waiting for add_writer
     cdef size_t _longest
+    # The batch that is being handed over: datagrams [_at, _got) are left of it.
+    cdef int _at
+    cdef int _got
+    cdef long _turn
 
     cdef char *_buffers
     cdef mmsghdr *_in
@@ -120,6 +126,7 @@ cdef class UdpListener(Listener):
             self._in[i].msg_hdr.msg_iov = &self._in_iov[i]
             self._in[i].msg_hdr.msg_iovlen = 1
             self._in[i].msg_hdr.msg_name = &self._in_names[i]
+            self._in[i].msg_hdr.msg_namelen = sizeof(sockaddr_in6)
 
     def __init__(self, Address address not None, *, str name="", bytes advertised_host=b"",
                  int advertised_port=0, str agname="", options=None, int max_queue=MAX_QUEUE):
@@ -152,6 +159,8 @@ cdef class UdpListener(Listener):
         self._loop = loop
         self._receiver = receiver
         self._on_datagram = receiver.on_datagram
+        self._in_batch_of = getattr(receiver, "in_batch", None)
+        self._rest = self._deliver_rest
         self._flush_soon = self._scheduled_flush
         loop.add_reader(self._fd, self._readable)
 
@@ -168,7 +177,7 @@ cdef class UdpListener(Listener):
         self._forget(self._head, self._tail)
         self._head = self._tail = 0
         self._sock.close()
-        self._receiver = self._on_datagram = self._flush_soon = None
+        self._receiver = self._on_datagram = self._in_batch_of = self._rest = self._flush_soon = None
 
     @property
     def is_open(self):
@@ -198,20 +207,24 @@ cdef class UdpListener(Listener):
         cdef int i, n
         if self._fd < 0:
             return 0
-        for i in range(BATCH):
-            self._in[i].msg_hdr.msg_namelen = sizeof(sockaddr_in6)
         n = recvmmsg(self._fd, self._in, BATCH, MSG_DONTWAIT, NULL)
         if n <= 0:
             if n < 0 and c_errno != EAGAIN and c_errno != EINTR:
                 log.warning("%s: reading failed: %s", self.uri, os.strerror(c_errno))
             return 0
         self.received += n
+        self._turn += 1
+        self._at = 0
+        self._got = n
         self._in_batch = True
         try:
+            while self._at < n and self._fd >= 0:
+                if self._in_batch_of is None or not self._in_batch_of(self._rest):
+                    self._deliver_rest()
             for i in range(n):
-                self._deliver(i)
-                if self._fd < 0:  # the receiver closed us
-                    return 0
+                self._in[i].msg_hdr.msg_namelen = sizeof(sockaddr_in6)
+            if self._fd < 0:  # the receiver closed us
+                return 0
             try:
                 self._receiver.on_batch_end()
             except Exception:
@@ -220,6 +233,13 @@ cdef class UdpListener(Listener):
             self._in_batch = False
             self._send_queue()
         return n
+
+    def _deliver_rest(self):
+        """Hand over what is left of the batch. Where a script waits meanwhile, this is called anew for the rest."""
+        cdef long turn = self._turn
+        while self._at < self._got and self._turn == turn and self._fd >= 0:
+            self._at += 1
+            self._deliver(self._at - 1)
 
     cdef int _deliver(self, int i) except -1:
         cdef size_t length = self._in[i].msg_len

@@ -99,7 +99,7 @@ cdef class HopCount:
 
     def process(self, Run run not None, initial):
         cdef Message msg = run.msg
-        cdef dict facets = msg.facets
+        cdef dict facets = msg.get_facets()
         cdef int i = msg.first[H_MAXFORWARDS], width, value, overflow
         cdef long long received, limit = PyLong_AsLongLongAndOverflow(initial, &overflow)
         cdef Slot* s
@@ -130,7 +130,7 @@ cdef class HopCount:
         cdef long long value
         if i < 0:
             return -2
-        counted = msg.facets.get(FACET)
+        counted = msg.get_facets().get(FACET)
         value = received_hops(msg, &msg.slots[i]) if counted is None else counted
         if value < 0:
             return -3

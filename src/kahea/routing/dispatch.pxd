@@ -96,6 +96,7 @@ cdef class Dispatcher:
     cdef public Asked myself
     cdef long _messages
     cdef bint _system_time
+    cdef readonly bytes tag_prefix
 
     cdef double _wall(self) except? -1
     cdef int _take(self, Listener listener, bytes data, Address source, long long connection_id) except -1
@@ -105,6 +106,7 @@ cdef class Dispatcher:
     cdef int route_request(self, Message msg) except -1
     cdef int route_response(self, Message msg) except -1
     cpdef execute(self, Run run, object route)
+    cdef bint has_own_tag(self, Message msg) except -1
     cdef int _ask(self, Uri uri) except -1
     cdef bint owns(self, Uri uri) except -1
     cdef bint owns_route(self, Uri uri) except -1

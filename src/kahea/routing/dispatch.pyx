@@ -6,16 +6,21 @@ or a response, which route. What the routes then ask for is Python, in `node.py`
 """
 
 import logging
+import os
 import time
+from collections import deque
 
 import greenlet
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject, PyTypeObject
+from libc.string cimport memcmp
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 
 from kahea.net.address cimport Address, Listener
 from kahea.sip.message cimport Message, parse
 from kahea.sip.uri cimport Uri
+from kahea.sip.values cimport AddrSpan
 from kahea.tm.forward cimport forward_stateless
 from kahea.tm.layer cimport TransactionLayer
 from kahea.tm.transaction cimport Branch, Transaction
@@ -78,6 +83,14 @@ cdef double seconds_held() noexcept nogil:
 def held():
     """For how many real seconds the running script has had the node without waiting."""
     return seconds_held()
+
+
+cdef int new_slice() noexcept:
+    """A worker goes on with something else, unless a script asked for it: `held` counts from now."""
+    global slice_start
+    if _current.run is None:
+        slice_start = monotonic()
+    return 0
 
 
 def begin():
@@ -187,6 +200,7 @@ cdef class Pool:
 
     cdef bint start(self, object work, tuple args) except -1:
         if in_worker:
+            new_slice()
             work(*args)
             return True
         if self.in_flight >= self.limit:
@@ -199,6 +213,7 @@ cdef class Pool:
     cdef bint start_route(self, Dispatcher dispatcher, Message msg) except -1:
         """As `start`, for the route that a message from the network takes."""
         if in_worker:
+            new_slice()
             dispatcher.run_route(msg)
             return True
         if self.in_flight >= self.limit:
@@ -222,6 +237,8 @@ cdef class Pool:
         finally:
             in_worker = False
             _current.run = saved
+        if woken:
+            wake_all()
         return 0
 
     def _work(self):
@@ -260,8 +277,8 @@ def can_wait():
 def suspend(arm):
     """Suspend this run until `resume(value)` is called, and return the value.
 
-    `arm(resume)` is called at once, in the worker; `resume` must be called from the hub, later, once. A value
-    that is an exception is raised here.
+    `arm(resume)` is called at once, in the worker; `resume` must be called later, once. Called by another run, it takes
+    effect when that one returns or waits. A value that is an exception is raised here.
     """
     if not in_worker:
         raise NoRun("only a running route can wait")
@@ -272,15 +289,9 @@ def suspend(arm):
     cdef Run run = _current.run
 
     def resume(value):
-        global in_worker, slice_start
-        cdef Run saved = _current.run
-        in_worker = True
-        slice_start = monotonic()
-        try:
-            me.switch(value)
-        finally:
-            in_worker = False
-            _current.run = saved
+        woken.append((me, value))
+        if not in_worker:
+            wake_all()
 
     arm(resume)
     value = hub.switch()
@@ -288,6 +299,26 @@ def suspend(arm):
     if isinstance(value, BaseException):
         raise value
     return value
+
+
+# Suspended greenlets with the values that they wait for.
+cdef object woken = deque()
+
+
+cdef int wake_all() except -1:
+    """Let the runs go on that were resumed. Called in the hub."""
+    global in_worker, slice_start
+    cdef Run saved = _current.run
+    while woken:
+        suspended, value = woken.popleft()
+        in_worker = True
+        slice_start = monotonic()
+        try:
+            suspended.switch(value)
+        finally:
+            in_worker = False
+            _current.run = saved
+    return 0
 
 
 cdef class View:
@@ -361,6 +392,8 @@ cdef class Dispatcher:
         self.wall = wall
         self._system_time = wall is time.time
         self.pool = Pool()
+        # The To tags of our stateless replies begin with this, so that their ACKs are known.
+        self.tag_prefix = os.urandom(8).hex().encode()
         self.tally = Tally()
 
     def attach(self, TransactionLayer layer not None):
@@ -388,12 +421,17 @@ cdef class Dispatcher:
             script_log.error("the script failed in %s for %s: %s", run.where(), describe(run.msg), error,
                              exc_info=error.__cause__)
             return -1
-        except Exception:
+        except Exception as error:
             run.failed = True
+            self.explain(error)
             script_log.exception("the script failed in %s for %s", run.where(), describe(run.msg))
             return -1
         finally:
             _current.run = saved
+
+    def in_batch(self, work):
+        """See net.receiver: a batch of datagrams shares a worker, so that only scripts that wait need further ones."""
+        return self.pool.start(work, ())
 
     def on_datagram(self, Listener listener, bytes data, Address source, long long connection_id=0):
         """Take one message from the network. Never raises."""
@@ -437,6 +475,15 @@ cdef class Dispatcher:
             log.exception("a message from %s:%d could not be handled", source.ip, source.port)
         return 0
 
+    cdef bint has_own_tag(self, Message msg) except -1:
+        """Whether the To tag is one of our stateless replies."""
+        cdef AddrSpan* to = msg.to_addr()
+        cdef int size = <int>PyBytes_GET_SIZE(self.tag_prefix)
+        return to.tag >= 0 and to.tag_len >= size             and memcmp(msg.p + to.tag, PyBytes_AS_STRING(self.tag_prefix), size) == 0
+
+    def explain(self, error):
+        """Add to a script's error what may help; the node's own class knows."""
+
     cdef int _request(self, Message msg) except -1:
         try:
             if self.strict:
@@ -452,7 +499,8 @@ cdef class Dispatcher:
             if self.strict:
                 self.refuse(msg, error)
             return 0
-        if msg.method_id == M_ACK and self.is_own_ack(msg):
+        if msg.method_id == M_ACK and self.has_own_tag(msg):
+            self.take_own_ack(msg)
             self.dropped_requests += 1
             return 0
         self.received_requests += 1

@@ -24,7 +24,7 @@ from kahea.routing.myself import Myself
 from kahea.routing.parsing import tell_parsers
 from kahea.routing.pv import PvError, VariableTable
 from kahea.routing.received import RECEIVED_EVENT, Received
-from kahea.routing.registry import Registry
+from kahea.routing.registry import Registry, explain
 from kahea.routing.run import (
     BRANCH_FAILURE_ROUTE,
     BRANCH_ROUTE,
@@ -519,7 +519,7 @@ class Node(Dispatcher):
         return destination.listener.send(data, destination.address, destination.connection_id)
 
     def sl_tag(self, msg: Message) -> bytes:
-        """The To tag of stateless replies: the node's own, so that ACKs to them are known (see `is_own_ack`)."""
+        """The To tag of stateless replies: the node's own, so that ACKs to them are known (see `tag_prefix`)."""
         return self.targets.sl_tag(msg)
 
     def take_alias(self, msg: Message) -> None:
@@ -528,15 +528,15 @@ class Node(Dispatcher):
         if table is not None:
             table.add_alias(msg.connection_id, msg.via1.port or 5060)
 
-    def is_own_ack(self, msg: Message) -> bool:
-        """Whether an ACK ends a stateless failure reply of ours (RFC 3261 §8.2.7): it concerns no script."""
-        tag = msg.to.tag
-        if tag is None or not tag.startswith(self.targets.tag_prefix):
-            return False
+    def take_own_ack(self, msg: Message) -> None:
+        """An ACK that ends a stateless failure reply of ours (RFC 3261 §8.2.7): it concerns no script."""
         self.own_acks += 1
         if self.on_sl_ack is not None:
             self.on_sl_ack(msg)
-        return True
+
+    def explain(self, error: BaseException) -> None:
+        """Add to an error of a script what may help."""
+        explain(error)
 
     def left_open(self, run: Run) -> None:
         """A request route ended with a transaction that it neither answered nor forwarded."""

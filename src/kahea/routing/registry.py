@@ -135,8 +135,6 @@ class Registry:
         x = groups.setdefault("x", ModuleType("KSR.x"))
         vars(root)["x"] = x
         vars(x)["modf"] = self.modf
-        for group, namespace in groups.items():
-            vars(namespace)["__getattr__"] = _missing(f"KSR.{group}" if group else "KSR", namespace)
         return root
 
     def modf(self, name: str, *args: str | int) -> int:
@@ -147,13 +145,17 @@ class Registry:
         return self._native_calls.call(run, name, *args)
 
 
-def _missing(where: str, namespace: ModuleType) -> Callable[[str], Any]:
-    def refuse(name: str) -> Any:
-        near = difflib.get_close_matches(name, [n for n in vars(namespace) if not n.startswith("_")], 1)
-        hint = f"; did you mean {where}.{near[0]}?" if near else ""
-        raise AttributeError(f"{where}.{name} does not exist here{hint}")
+def explain(error: BaseException) -> None:
+    """Add to an error of a script what it may have meant by a name that `KSR` does not have.
 
-    return refuse
+    The namespaces of KSR are plain modules, whose attributes the interpreter finds fastest: they can't say it themselves.
+    """
+    space = error.obj if isinstance(error, AttributeError) else None
+    if isinstance(space, ModuleType) and space.__name__.partition(".")[0] == "KSR":
+        assert isinstance(error, AttributeError)
+        near = difflib.get_close_matches(error.name, [n for n in vars(space) if not n.startswith("_")], 1)
+        hint = f"; did you mean {space.__name__}.{near[0]}?" if near else ""
+        error.add_note(f"{space.__name__}.{error.name} does not exist here{hint}")
 
 
 def as_int(value: object, where: str) -> int:

@@ -31,8 +31,7 @@ class Targets:
         self._node = node
         self._defaults: dict[tuple[int, int], Listener | None] = {}
         self._known: dict[tuple[bytes, int, int, object, object], tuple[Destination, ...]] = {}
-        self.tag_prefix = os.urandom(8).hex().encode()
-        self._tag = self.tag_prefix + b"."
+        self._tag = node.tag_prefix + b"."
         settings = node.settings
         self.server_line = settings.server_header.encode() + b"\r\n" if settings.server_signature else b""
 

@@ -182,6 +182,8 @@ cdef class Message:
 
     cdef bytes get_method(self)
     cdef bytes get_uri(self)
+    cdef bytes get_original_uri(self)
+    cdef dict get_facets(self)
     cdef ViaSpan* top_via(self) except NULL
     cdef AddrSpan* from_addr(self) except NULL
     cdef AddrSpan* to_addr(self) except NULL

@@ -175,16 +175,19 @@ cdef class Message:
             return piece(self, self.uri_end + 1, self.version_end)
         return piece(self, 0, self.method_len)
 
-    @property
-    def original_uri(self):
+    cdef bytes get_original_uri(self):
         if not self.is_request:
             return b""
         if self._original_uri is None:
             self._original_uri = piece(self, self.uri_start, self.uri_end)
         return self._original_uri
 
+    @property
+    def original_uri(self):
+        return self.get_original_uri()
+
     cdef bytes get_uri(self):
-        return self._uri if self._uri is not None else self.original_uri
+        return self._uri if self._uri is not None else self.get_original_uri()
 
     @property
     def uri(self):
@@ -491,11 +494,14 @@ cdef class Message:
     def reply_edits(self, list value not None):
         self._reply_edits = value
 
-    @property
-    def facets(self):
+    cdef dict get_facets(self):
         if self._facets is None:
             self._facets = {}
         return self._facets
+
+    @property
+    def facets(self):
+        return self.get_facets()
 
     @facets.setter
     def facets(self, dict value not None):

@@ -77,7 +77,7 @@ cdef bint repeats_rfc2543(Transaction t, Message msg) except -1:
     """For a Via without a unique branch: by Request-URI, Call-ID, CSeq, From tag, Via, and the To tag."""
     cdef Message first = t.request
     if (
-        msg.original_uri != first.original_uri
+        msg.get_original_uri() != first.get_original_uri()
         or msg.get_callid() != first.get_callid()
         or msg.get_cseq() != first.get_cseq()
         or (msg.from_tag() or b"") != (first.from_tag() or b"")

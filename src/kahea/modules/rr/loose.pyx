@@ -77,14 +77,14 @@ cdef class LooseRouter:
         cdef int code
         if msg.first[H_ROUTE] < 0:
             return R_FAILED
-        msg.facets[facet_key] = LOOKED
+        msg.get_facets()[facet_key] = LOOKED
         try:
             code = self.follow(msg, mode)
         except ParseError as error:
             self.node.log.error("loose_route: %s", error)
             return R_FAILED
         if self.callbacks and code != R_FAILED:
-            own_route = msg.facets.get(facet_key)
+            own_route = msg.get_facets().get(facet_key)
             if isinstance(own_route, Own):
                 for callback in self.callbacks:
                     callback(msg, (<Own>own_route).uri)
@@ -117,7 +117,7 @@ cdef class LooseRouter:
         cdef bint double
         cdef Uri hop = parse_uri((<NameAddr>values[0]).get_uri())
         if self.own(hop):
-            msg.facets[facet_key] = make_own(hop, False)
+            msg.get_facets()[facet_key] = make_own(hop, False)
             used = 1
             double = self.double_rr and hop.param(b"r2") is not None
             if double and len(values) > 1:
@@ -129,12 +129,12 @@ cdef class LooseRouter:
                 remove_values(msg, values, 0, used, -1)
                 return R_PRELOADED if initial else R_DONE
             hop = parse_uri((<NameAddr>values[used]).get_uri())
-            msg.facets[FACET_NEXT] = True
+            msg.get_facets()[FACET_NEXT] = True
         if hop.is_sip and hop.has_lr():
             msg.dst_uri = hop.raw
         else:
             # The next hop is a strict router: it finds itself in the Request-URI, the target in the last Route.
-            msg.append_header(b"Route: <" + msg.original_uri + b">\r\n")
+            msg.append_header(b"Route: <" + msg.get_original_uri() + b">\r\n")
             msg.set_uri(hop.raw)
             used += 1
         if used:
@@ -162,13 +162,13 @@ cdef class LooseRouter:
             used += 1
         remove_values(msg, values, 0, used, last)
         if target.params:
-            msg.facets[facet_key] = make_own(target, True)
+            msg.get_facets()[facet_key] = make_own(target, True)
         return R_DONE
 
     cpdef Own own_route(self, Message msg):
         """Our own Route as loose_route() found it, or the first if it is ours; None before loose_route()."""
         cdef Uri uri
-        found = msg.facets.get(facet_key)
+        found = msg.get_facets().get(facet_key)
         if isinstance(found, Own):
             return found
         if found is None or msg.first[H_ROUTE] < 0:

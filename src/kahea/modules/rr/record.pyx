@@ -95,7 +95,7 @@ cdef class RecordRoute:
         return first + self.head + self.place(received, received_host(received)) + tail
 
     cdef bytes place(self, Listener listener, bytes host):
-        cdef bytes place = host or listener.via_host
+        cdef bytes place = host or listener.place()
         if listener.proto != P_UDP:
             place += b";transport=" + listener.proto_name.encode()
         if self.names and listener.name:
@@ -117,7 +117,7 @@ cdef class RecordRoute:
 
 cdef bytes received_host(Listener listener):
     """The side that a request came in by shows no port 5060, not even an advertised one."""
-    cdef bytes host = listener.via_host
+    cdef bytes host = listener.place()
     return host[:len(host) - 5] if host.endswith(b":5060") else host
 
 
@@ -133,7 +133,7 @@ cdef RecordRoute nothing = RecordRoute()
 
 cpdef RecordRoute of(Run run):
     """What was decided so far for the message, or for the branch whose route is running."""
-    cdef dict facets = run.msg.facets
+    cdef dict facets = run.msg.get_facets()
     if run.kind == IN_BRANCH:
         own = facets.get(FACET_BRANCH)
         if isinstance(own, OfBranch) and (<OfBranch>own).branch is run.branch:
@@ -144,7 +144,7 @@ cpdef RecordRoute of(Run run):
 
 cpdef note(Run run, RecordRoute state):
     """Decide anew, and have it written when the request is sent."""
-    cdef dict facets = run.msg.facets
+    cdef dict facets = run.msg.get_facets()
     cdef OfBranch own
     cdef list waiting
     if run.kind == IN_BRANCH and run.branch is not None:
@@ -169,7 +169,7 @@ def add_params(Run run not None, bytes params not None):
 
 def complete(Message msg not None, Listener sending not None):
     """Write the lines into a request that is about to leave by `sending`."""
-    cdef dict facets = msg.facets
+    cdef dict facets = msg.get_facets()
     state = facets.get(FACET)
     own = facets.pop(FACET_BRANCH, None)
     # A branch that its route dropped has no listener: what was noted for it must not show on the next one.
