@@ -197,7 +197,7 @@ def register(number: int, turn: int, user: bytes = b"", contact: bytes = b"") ->
 
 
 def play(case: str, count: int, warm_up: int, toggle: Callable[[], object] | None = None) -> Bench:
-    """Play a case so many times after a warm-up; what it took. `toggle` is called before and after each message is handed in."""
+    """Play a case so many times after a warm-up; what it took. `toggle` is called before and after each message."""
     bench = Bench(HERE / "scripts" / ("minimal.py" if case == "minimal" else "typical.py"))
     if case == "typical":
         bench.register_callee()
@@ -229,10 +229,9 @@ def parsing() -> float:
 
 def instructions(case: str, count: int, warm_up: int) -> str:
     """What callgrind counts for one of a case: a line of text."""
-    command = [
-        "valgrind", "--tool=callgrind", "--cache-sim=yes", "--LL=2097152,16,64", "--collect-atstart=no", "--callgrind-out-file=/dev/null",
-        sys.executable, "-m", "bench.inprocess", case, "--count", str(count), "--warm-up", str(warm_up), "--counting", str(build_counting()),
-    ]  # fmt: skip
+    simulated = ["--cache-sim=yes", "--LL=2097152,16,64", "--collect-atstart=no", "--callgrind-out-file=/dev/null"]
+    command = [sys.executable, "-m", "bench.inprocess", case, "--count", str(count), "--warm-up", str(warm_up)]
+    command = ["valgrind", "--tool=callgrind", *simulated, *command, "--counting", str(build_counting())]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = {name: int(number.replace(",", "")) for name, number in EVENTS.findall(done.stderr)}
     if not found:

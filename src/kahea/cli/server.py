@@ -77,7 +77,7 @@ class Ticker:
             self._handle = None
         deadline = self._node.next_deadline()
         if deadline is not None:
-            # The loop counts in whole milliseconds, from a little before now: one more, or it would fire early, and again.
+            # The loop counts whole milliseconds from a little before now: one more, or it fires early, and again.
             delay = int(max(deadline - self._node.now(), 0.0) * 1000) + 2
             self._handle = self._loop.call_later(delay / 1000, self._fire)
 

@@ -25,8 +25,8 @@ class BatchRunner(Protocol):
     """What a receiver may have besides, to take a batch of datagrams where its scripts may wait."""
 
     def in_batch(self, work: Callable[[], object]) -> bool:
-        """Call `work`, which hands in what is left of the batch; True when it returned, or waits in one of the messages.
-        False if it could not be called."""
+        """Call `work`, which hands in what is left of the batch; False if it could not be called. When this returns,
+        `work` has returned, or waits in one of the messages."""
 
 
 class ConnectionWatcher(Protocol):

@@ -148,12 +148,12 @@ class Registry:
 def explain(error: BaseException) -> None:
     """Add to an error of a script what it may have meant by a name that `KSR` does not have.
 
-    The namespaces of KSR are plain modules, whose attributes the interpreter finds fastest: they can't say it themselves.
+    The namespaces of KSR are plain modules, since the interpreter finds those attributes fastest: they can't say it.
     """
     space = error.obj if isinstance(error, AttributeError) else None
     if isinstance(space, ModuleType) and space.__name__.partition(".")[0] == "KSR":
         assert isinstance(error, AttributeError)
-        near = difflib.get_close_matches(error.name, [n for n in vars(space) if not n.startswith("_")], 1)
+        near = difflib.get_close_matches(error.name or "", [n for n in vars(space) if not n.startswith("_")], 1)
         hint = f"; did you mean {space.__name__}.{near[0]}?" if near else ""
         error.add_note(f"{space.__name__}.{error.name} does not exist here{hint}")
 
