@@ -53,6 +53,7 @@ def test_a_warning_fails_only_if_strict(tmp_path: Path, flag: tuple[str, ...], c
 def test_a_wrong_command_line(tmp_path: Path) -> None:
     assert kahea("check", str(tmp_path / "none.cfg")).returncode == 2
     assert kahea("check", "--format", "xml", str(write(tmp_path, FINE))).returncode == 2
+    assert kahea("check", "-A", "=1", str(write(tmp_path, FINE))).returncode == 2
     assert kahea("check").returncode == 2
 
 

@@ -241,8 +241,13 @@ def configure(
 
 def _defines(given: Iterable[str]) -> dict[str, str]:
     """What `-A` defined, by name."""
-    pairs = (text.partition("=") for text in given)
-    return {name: value for name, _, value in pairs}
+    defined = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if not name:
+            raise typer.BadParameter(f"{text}: it is NAME or NAME=VALUE", param_hint="-A")
+        defined[name] = value
+    return defined
 
 
 def state_directory() -> Path:

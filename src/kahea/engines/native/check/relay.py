@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 #: Sends where the request says.
 _RELAYS: Final = frozenset({"t_relay", "t_relay_to", "t_forward_nonack", "forward"})
-#: Look at who sends, whatever comes of it.
+#: Look at who sends, or where the server knows that to be, whatever comes of it.
 _CHECKS_TEXT: Final = """
     auth_check auth_challenge proxy_authenticate proxy_authorize www_authenticate www_authorize pv_auth_check
     pv_proxy_authenticate pv_proxy_authorize pv_www_authenticate pv_www_authorize radius_proxy_authorize
@@ -51,12 +51,12 @@ _CHECKS_TEXT: Final = """
     allow_source_address allow_source_address_group allow_address allow_address_group allow_trusted allow_routing
     allow_uri ds_is_from_list is_from_gw from_gw from_any_gw dmq_is_from_node is_in_subnet
     is_from_local is_uri_host_local is_domain_local is_user_in is_myself check_allowlist check_user_allowlist
+    lookup lookup_to_dset registered reg_fetch_contacts lookup_domain
 """
 _CHECKS: Final = frozenset(_CHECKS_TEXT.split())
-#: Hold only for what belongs to something that was let in before, or goes where the server knows.
+#: Hold only for what belongs to something that was let in before.
 _PASSES_TEXT: Final = """
     has_totag loose_route loose_route_preloaded t_check_trans t_lookup_request t_lookup_cancel is_known_dlg dlg_manage
-    lookup lookup_to_dset registered reg_fetch_contacts lookup_domain
 """
 _PASSES: Final = frozenset(_PASSES_TEXT.split())
 #: Choose where the request goes.
@@ -162,13 +162,16 @@ class _Follower:
         return _Left(end | left.end, broken | left.broken, returned | left.returned)
 
     def _switch(self, statement: Switch, ways: Ways) -> _Left:
-        true, false = self.test(statement.subject, ways)
-        ways = true | false
+        ways = self._value(statement.subject, ways)
+        by_method = isinstance(statement.subject, Variable) and statement.subject.text == "$rm"
+        if ways and _looks(statement.subject):
+            ways = _GUARDED
         through = broken = returned = _NONE
         default = False
         for case in statement.cases:
             default |= case.value is None
-            left = self.block(case.body, ways | through)
+            later = by_method and isinstance(case.value, String) and case.value.text in _LATER
+            left = self.block(case.body, (_GUARDED if later and ways else ways) | through)
             through, broken, returned = left.end, broken | left.broken, returned | left.returned
         end = through | broken | (_NONE if default else ways)
         return _Left(end, _NONE, returned)
@@ -248,8 +251,10 @@ def _operands(e: Expression) -> list[Expression]:
     return [left, *reversed(out)]
 
 
-def _looks(e: Binary) -> bool:
-    """Whether a comparison looks at who asks, or at where the request goes."""
+def _looks(e: Expression) -> bool:
+    """Whether an expression looks at who asks, or at where the request goes."""
+    if isinstance(e, Binary) and isinstance(e.left, Word) and e.left.text in ("from_uri", "to_uri"):
+        return False  # whoever asks writes these
     for one in inside(e):
         if isinstance(one, Word) and (one.text in _OPERANDS or one.text == "uri"):
             return True

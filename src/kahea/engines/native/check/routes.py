@@ -36,7 +36,8 @@ def check_routes(program: Program, findings: Findings) -> None:
         elif route.kind == "onsend" and route.name:
             message = f"onsend_route[{route.name}] is never run: the one without a name is"
             findings.warn("unused-route", message, route.place)
-    _unused(program, routes, findings)
+    if mains:
+        _unused(program, routes, findings)
 
 
 def _unused(program: Program, routes: list[Route], findings: Findings) -> None:
@@ -58,12 +59,12 @@ def _unused(program: Program, routes: list[Route], findings: Findings) -> None:
             if id(found) not in reached and ((key[0] == "request" and key[1] in direct) or key[1] in texts):
                 reached.add(id(found))
                 waiting.append(found)
+    missing = {name for route in routes for name in _references(route)[0] if ("request", name) not in named}
     for (kind, name), route in named.items():
         if id(route) not in reached:
             word = _KEYWORDS.get(kind, f"{kind}_route")
             message = f"{word}[{name}] is never used"
-            hint = nearest(name, {n for r in routes for n in _references(r)[0] if ("request", n) not in named})
-            findings.warn("unused-route", message, route.place, hint)
+            findings.warn("unused-route", message, route.place, nearest(name, missing))
 
 
 def _texts(program: Program) -> Iterator[str]:
@@ -103,6 +104,6 @@ def _event(program: Program, route: Route, findings: Findings) -> None:
     if owners is None:
         message = f"no module of Kamailio runs an event {route.name}"
         findings.warn("unknown-event", message, route.place, nearest(route.name, events()))
-    elif not loaded & {*owners, "core"} and "core" not in owners:
+    elif loaded and not loaded & {*owners, "core"} and "core" not in owners:
         message = f"event_route[{route.name}] is run by module {owners[0]}, which is not loaded"
         findings.warn("unused-route", message, route.place, f'loadmodule "{owners[0]}.so"')
