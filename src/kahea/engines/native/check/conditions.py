@@ -24,6 +24,7 @@ from kahea.engines.native.tree import (
     Word,
 )
 from kahea.engines.native.walk import expressions, inside, walk
+from kahea.routing.regex import RegexError, compile_posix
 
 if TYPE_CHECKING:
     from kahea.engines.native.check.findings import Findings
@@ -115,9 +116,17 @@ def _comparison(e: Binary, findings: Findings) -> None:
     if isinstance(left, Word) and left.text in NUMBER_WORDS and isinstance(right, String):
         message = f"{left.text} is a number, and never the same as a string"
         findings.warn("never-equal", message, right.place)
-    if e.operator == "=~" and isinstance(right, String) and _MATCHES_ALL.fullmatch(right.text):
+    if e.operator == "=~" and isinstance(right, String) and _matches_all(right.text):
         message = "this matches everything: one of its alternatives is empty"
         findings.warn("matches-everything", message, right.place, "leave out the | at the end of it")
+
+
+def _matches_all(pattern: str) -> bool:
+    try:
+        compile_posix(pattern)
+    except RegexError:
+        return False
+    return _MATCHES_ALL.fullmatch(pattern) is not None
 
 
 def _contradiction(e: Binary, findings: Findings) -> None:

@@ -112,7 +112,7 @@ class Expressions(Calls):
             return Typed(self.operand_number(e), INT)
         number = self.state.scope.flags.get(e.text)
         if number is None:
-            self.state.scope.error("unknown-word", f"{e.text} has no value here", e.place)
+            self.state.scope.unknown_word(e.text, e.place)
         return Typed(build.constant(number or 0), INT)
 
     def _unary(self, e: Unary) -> Typed:

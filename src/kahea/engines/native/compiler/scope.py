@@ -65,6 +65,10 @@ class Scope:
             message = f"in {text!r}: {message}"
         self.error(code, message, exact or place, hint)
 
+    def unknown_word(self, text: str, place: Place) -> None:
+        """Note a word that is nothing where a value is needed."""
+        self.error("unknown-word", f"{text} has no value here", place, unknown.word(text, self.node))
+
     def keep(self, value: Any, wanted: str, of: object = None) -> str:
         """A name under which generated code finds an object; the same one for the same object. Of a bound method, which
         is another object each time, give the object that it is `of`."""

@@ -7,13 +7,15 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from kahea.engines.native.diagnostics import nearest
+from kahea.engines.native.reserved import OPERANDS
 from kahea.engines.native.tree import Place
 from kahea.routing.kamailio_exports import modules_with_function, modules_with_variable
+from kahea.routing.pv import PvError
 from kahea.routing.pv.syntax import name_end
 from kahea.routing.registry import available, module_class
 
 if TYPE_CHECKING:
-    from kahea.routing.pv import PvError
+    from kahea.routing.node import Node
     from kahea.routing.registry import Registry
 
 _UNKNOWN_VARIABLE: Final = re.compile(r"unknown variable \$(\S+)")
@@ -54,6 +56,19 @@ def variable(error: PvError, registry: Registry) -> tuple[str, str, str]:
     which = _owner(owners, registry)
     of = f"${name} of Kamailio's module {which}" if which != "core" else f"Kamailio's ${name}"
     return "unsupported-variable", f"{of} is not supported yet", hint
+
+
+def word(name: str, node: Node) -> str:
+    """A hint for a word that is no value."""
+    if name in node.registry.natives:
+        return f"a call has parentheses: {name}()"
+    if name in OPERANDS:
+        return f"{name} can be compared, and nothing else"
+    try:
+        node.variables.compile(f"${name}")
+    except PvError:
+        return "is its #!define missing?" if name.isupper() else ""
+    return f"a variable begins with $: ${name}"
 
 
 def inside(place: Place, lines: list[str], text: str, offset: int) -> Place | None:
