@@ -7,13 +7,13 @@ texts, such as `["T 5", "RC 1"]`, or None if the script ended without a reply.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,8 +26,27 @@ from kahea.sip.message import parse
 
 KAMAILIO = shutil.which("kamailio")
 MODULES = ("tm", "tmx", "sl", "rr", "pv", "textops", "textopsx", "siputils", "xlog", "maxfwd", "kex", "corex")
-PORT = int(os.environ.get("KAHEA_NATIVE_PORT", "21610"))
+
+
+def _ports(count: int) -> int:
+    """The first of some UDP ports in a row that nobody has now; tests of other checkouts may run beside these."""
+    while True:
+        with ExitStack() as bound:
+            first = 0
+            try:
+                for n in range(count):
+                    one = bound.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+                    one.bind(("127.0.0.1", first + n if n else 0))
+                    first = first or one.getsockname()[1]
+            except OSError:
+                continue
+            return first
+
+
+#: The server's, the caller's and the callee's.
+PORT = _ports(3)
 CALLER = PORT + 1
+CALLEE = PORT + 2
 
 HEAD = """
 debug=-1
@@ -254,4 +273,5 @@ def lines(text: str) -> list[Program]:
 
 def stored(topic: str) -> list[Program]:
     """The programs of a file in `programs/`."""
-    return lines((Path(__file__).parent / "programs" / f"{topic}.txt").read_text())
+    text = (Path(__file__).parent / "programs" / f"{topic}.txt").read_text()
+    return lines(text.replace("@PORT", str(PORT)).replace("@CALLER", str(CALLER)))

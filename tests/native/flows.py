@@ -16,9 +16,8 @@ from pathlib import Path
 
 from kahea.net.address import Address
 
-from .both import CALLER, MODULES, PORT, Kamailio, Ours, Wire
+from .both import CALLEE, CALLER, MODULES, PORT, Kamailio, Ours, Wire
 
-CALLEE = PORT + 2
 QUIET = 0.2  # seconds without a message after which a flow without final reply is over
 Got = list[list[str]]
 

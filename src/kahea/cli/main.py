@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,7 @@ from kahea.version import __version__
 
 if TYPE_CHECKING:
     from kahea.cli.server import Server
+    from kahea.cli.tracing import Trace
 
 app = typer.Typer(
     name="kahea",
@@ -80,6 +82,14 @@ def run(
     run_dir: Annotated[str, typer.Option("-Y", metavar="DIR", help="As --set rundir=DIR.")] = "",
     foreground: Annotated[int, typer.Option("-D", count=True, hidden=True)] = 0,  # noqa: ARG001  what happens anyway
     tuning: Annotated[list[str] | None, typer.Option("-m", "-M", "-n", "-N", "-x", "-X", "-L", hidden=True)] = None,
+    trace: Annotated[
+        str,
+        typer.Option(
+            "--trace",
+            metavar="FILTER",
+            help="Print each line of a cfg that messages pass: all, or those of callid=TEXT,method=NAME,src=ADDRESS.",
+        ),
+    ] = "",
     watch: Annotated[bool, typer.Option("--watch", help="Reload whenever a file of the script changes.")] = False,
 ) -> None:
     """Run a routing script in the foreground until SIGTERM. SIGHUP reloads it."""
@@ -115,7 +125,7 @@ def run(
     if note := logs.set_up(config.settings):
         config.notes.append(note)
     with process.number_in(pid_file):
-        raise typer.Exit(server.run(config, announce, read, watch=watch))
+        raise typer.Exit(server.run(config, announce, read, watch=watch, trace=tracing(config, trace)))
 
 
 @app.command()
@@ -141,6 +151,17 @@ def check(
     report = checking.report(file, _defines(define or ()), settings)
     typer.echo(report.json() if format_ == "json" else report.text())
     raise typer.Exit(BAD_CONFIGURATION if report.failed(strict=strict) else 0)
+
+
+def tracing(config: Configuration, wanted: str) -> Trace | None:
+    """The trace that `--trace` asks for. Raises ConfigError."""
+    if not wanted:
+        return None
+    from kahea.cli.tracing import Trace, parse_filter
+
+    if config.program is None:
+        raise ConfigError("--trace follows the lines of a cfg; a script of another language has tools of its own")
+    return Trace(parse_filter(wanted), sys.stdout)
 
 
 @app.command()

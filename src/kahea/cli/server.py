@@ -41,8 +41,10 @@ from kahea.routing.node import Node
 from kahea.routing.reload import Reloader
 from kahea.routing.run import wait
 from kahea.routing.settings import ConfigError, Configuration, Settings
+from kahea.routing.tracing import Tracer
 
 if TYPE_CHECKING:
+    from kahea.cli.tracing import Trace
     from kahea.cli.watching import Watcher
 
 log = logging.getLogger("kahea.server")
@@ -103,8 +105,10 @@ class Server:
         read: Callable[[], Configuration] | None = None,
         *,
         watch: bool = False,
+        trace: Trace | None = None,
     ) -> None:
-        """`read` reads the configuration anew, for a reload; `watch` reloads when the script's files change."""
+        """`read` reads the configuration anew, for a reload; `watch` reloads when the script's files change; `trace` is
+        told of the script's steps."""
         self.configuration = configuration
         self.listeners: list[Listener] = []
         self._loop = asyncio.get_running_loop()
@@ -115,6 +119,8 @@ class Server:
         self.node.signal = lambda number: os.kill(os.getpid(), number)
         self.resolver = Resolver(configuration.settings)
         self.node.resolver = self.resolver
+        if trace is not None:
+            trace.watch(Tracer.of(self.node))
         self._admin: list[ControlSocket | MetricsServer] = []
         self._read = read
         self._watcher: Watcher | None = None
@@ -284,10 +290,11 @@ def run(
     read: Callable[[], Configuration] | None = None,
     *,
     watch: bool = False,
+    trace: Trace | None = None,
 ) -> int:
-    """`serve` in an event loop of its own; the process's exit code. See `Server` for `read` and `watch`."""
+    """`serve` in an event loop of its own; the process's exit code. See `Server` for the others."""
 
     async def main() -> int:
-        return await serve(Server(configuration, read, watch=watch), announce)
+        return await serve(Server(configuration, read, watch=watch, trace=trace), announce)
 
     return uvloop.run(main())

@@ -15,6 +15,7 @@ from kahea.routing import facilities
 from kahea.routing.module import Module, Param, Value, function, native, variable
 from kahea.routing.place import script_place
 from kahea.routing.pv.errors import PvError
+from kahea.routing.verbosity import BY_LETTER, named_level
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,17 +27,6 @@ if TYPE_CHECKING:
 
 L_ALERT, L_BUG, L_CRIT, L_ERR, L_WARN, L_NOTICE, L_INFO, L_DBG = -5, -4, -2, -1, 0, 1, 2, 3
 
-#: The level by the third letter of `L_...`, which is all that Kamailio looks at.
-_LEVELS = {
-    "A": L_ALERT,
-    "B": L_BUG,
-    "C": L_CRIT,
-    "E": L_ERR,
-    "W": L_WARN,
-    "N": L_NOTICE,
-    "I": L_INFO,
-    "D": L_DBG,
-}
 _NOTICE = 25  # between logging.INFO and logging.WARNING
 _PYTHON_LEVELS = {L_WARN: logging.WARNING, L_NOTICE: _NOTICE, L_INFO: logging.INFO, L_DBG: logging.DEBUG}
 
@@ -65,7 +55,7 @@ def _colours(value: str) -> dict[int, str]:
     found: dict[int, str] = {}
     for part in filter(None, (p.strip() for p in value.split(";"))):
         name, equals, colours = part.partition("=")
-        level = _LEVELS.get(name.strip()[2:3]) if name.strip().startswith("L_") else None
+        level = BY_LETTER.get(name.strip()[2:3]) if name.strip().startswith("L_") else None
         sequence = escape(colours.strip())
         if not equals or level is None or sequence is None:
             raise ValueError(f"{part!r} is not `L_LEVEL=xy`")
@@ -86,10 +76,7 @@ def log_level(node: Node, text: str) -> int | Pv:
             return node.variables.compile(text)
         except PvError as error:
             raise ValueError(str(error)) from None
-    level = _LEVELS.get(text[2:3]) if text.startswith("L_") else None
-    if level is None:
-        raise ValueError(f"{text!r} is no level: L_ALERT, L_BUG, L_CRIT, L_ERR, L_WARN, L_NOTICE, L_INFO, L_DBG")
-    return level
+    return named_level(text)
 
 
 def facility(node: Node, text: str) -> str:
@@ -282,7 +269,7 @@ class Xlog(Module):
 
 
 def _level(name: str) -> int:
-    return _LEVELS.get(name[2:3], L_ERR) if name.startswith("L_") else L_ERR
+    return BY_LETTER.get(name[2:3], L_ERR) if name.startswith("L_") else L_ERR
 
 
 def _above(level: int) -> int:

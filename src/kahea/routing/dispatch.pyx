@@ -396,6 +396,10 @@ cdef class Dispatcher:
         self.tag_prefix = os.urandom(8).hex().encode()
         self.tally = Tally()
 
+    def reset_message_ids(self):
+        """Count messages from the beginning again."""
+        self._messages = 0
+
     def attach(self, TransactionLayer layer not None):
         """Give the node its transactions."""
         self.layer = layer

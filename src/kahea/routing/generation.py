@@ -12,6 +12,7 @@ from kahea.routing.dispatch import Routes
 from kahea.sip.message import Message, parse
 
 if TYPE_CHECKING:
+    from kahea.routing.pv import Pv
     from kahea.routing.run import Run
 
 #: A route: called with its run; its value is the return code, if the language has one.
@@ -36,6 +37,7 @@ class Generation(Routes):
         of_kind: Callable[[str, str], Route | None] | None = None,
         source: bytes = b"",
         files: Sequence[Path] = (),
+        variables: Sequence[Pv] = (),
         close: Callable[[], object] | None = None,
     ) -> None:
         """`of_kind(kind, name)` is for a language whose routes of each kind have names of their own.
@@ -53,6 +55,8 @@ class Generation(Routes):
         self._events = events
         self._of_kind = of_kind
         self.files = tuple(files)
+        #: The variables that the script uses, as far as its language can tell.
+        self.variables = tuple(variables)
         self._close = close
         self._named: dict[str, Route | None] = {}
 

@@ -52,6 +52,7 @@ from kahea.tm.wheel import CallTimer, Wheel
 if TYPE_CHECKING:
     from kahea.net.resolver import Resolver
     from kahea.routing.reload import Reloader
+    from kahea.routing.tracing import Tracer
     from kahea.tm.transaction import Branch, Transaction
 
 log = logging.getLogger("kahea.node")
@@ -115,6 +116,8 @@ class Node(Dispatcher):
         self.myself: Myself = Myself(self)
         self.targets = Targets(self)
         self.routes = Generation.empty()
+        #: Told of each step of the script, where that is watched; set before the script is loaded.
+        self.tracer: Tracer | None = None
         #: Reloads the script; whoever loaded it sets it.
         self.reloader: Reloader | None = None
         #: Told of ACKs to our own stateless replies; the `sl` module sets it.

@@ -79,10 +79,13 @@ class Registry:
         self._native_calls = NativeCalls(node)
 
     def _add_undeclared_natives(self) -> None:
-        """Native forms of exported functions that declare none, where their name is theirs alone."""
+        """Native forms of exported functions that declare none, where their name is theirs alone.
+
+        The core declares all of its own: what KEMI has beside them (`KSR.is_method`) is no word of the language.
+        """
         names = Counter(name for _, name in self.functions)
         for function in self.functions.values():
-            if function.name not in self.natives and names[function.name] == 1:
+            if function.module and function.name not in self.natives and names[function.name] == 1:
                 kinds = tuple("int" if kind in ("int", "long") else "str" for kind in function.params)
                 ret = function.ret if function.ret in ("bool", "none") else "int"
                 form = Native(function.module, function.name, kinds, len(kinds), 0, function.call, function.doc, ret)

@@ -17,6 +17,7 @@ from kahea.routing.changes import Changes
 from kahea.routing.node import Node
 from kahea.routing.reload import Reloader
 from kahea.routing.settings import Configuration, parse_listen
+from kahea.routing.tracing import Tracer
 from kahea.testing.clock import Planned, VirtualLoop
 from kahea.testing.dns import VirtualDns
 from kahea.testing.ladder import ladder
@@ -215,6 +216,7 @@ class Simulation:
         toml: str | Path | None = None,
         defines: Mapping[str, str] | None = None,
         language: str = "",
+        watch: Callable[[Tracer], object] | None = None,
     ) -> VirtualNode:
         """Start a node with a routing script: a path, or (with a newline in it) the script itself.
 
@@ -222,7 +224,7 @@ class Simulation:
         the ending of such files (`lua`). A kahea.toml beside a script
         file is read, or the one given as `toml`. `listen` are listen addresses such as `udp:10.0.0.9:5060`; without
         any the settings' own, or udp and tcp of 10.0.0.9. `settings` are global parameters, `modules` parameters by
-        module, on top of the file's. Raises ConfigError.
+        module, on top of the file's. `watch` is given what tells of each step of a cfg. Raises ConfigError.
         """
         path = self._script(script, language)
 
@@ -239,6 +241,8 @@ class Simulation:
 
         configuration = read()
         made = VirtualNode(self, name or f"node{len(self.nodes) + 1}", configuration, read)
+        if watch is not None:
+            watch(Tracer.of(made.node))
         for text in configuration.settings.listen or [f"10.0.0.{9 + len(self.nodes)}"]:
             proto = parse_listen(text).proto
             for one in [proto] if proto else ["udp", "tcp"]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kahea.engines.native.compiler import build, unknown
 from kahea.engines.native.compiler.operands import Operands
 from kahea.engines.native.compiler.scope import asks_for_code
+from kahea.engines.native.compiler.steps import step_of
 from kahea.engines.native.constants import fold
 from kahea.engines.native.diagnostics import nearest
 from kahea.engines.native.tree import (
@@ -16,6 +17,7 @@ from kahea.engines.native.tree import (
     Number,
     RouteCall,
     Select,
+    Statement,
     String,
     Variable,
     Word,
@@ -58,10 +60,12 @@ class Calls(Operands):
         """A variable by its text; None, and an error, if there is no such one."""
         scope = self.state.scope
         try:
-            return scope.node.variables.compile(text)
+            pv = scope.node.variables.compile(text)
         except PvError as error:
             scope.bad_variable(text, error, e.place)
             return None
+        scope.used[pv.text] = pv
+        return pv
 
     def select(self, e: Select) -> ast.expr:
         """A select: text, empty where there is nothing."""
@@ -83,6 +87,8 @@ class Calls(Operands):
 
     def code(self, e: Call | RouteCall) -> ast.expr:
         """The return code of a call. What must run before, and the end of the script, is put before."""
+        if self.state.scope.tracer is not None and e is not self.state.statement:
+            self._run_before(self.told(e), e)
         if isinstance(e, RouteCall):
             return self._checked(self.route_call(e), e, keeps=self.state.scope.keeps_code(e))
         native = self.form(e)
@@ -103,6 +109,17 @@ class Calls(Operands):
             self._keep_code(kept, e)
             return kept
         return self._checked(made, e, keeps=keeps)
+
+    def told(self, node: Statement | Call | RouteCall) -> ast.stmt:
+        """Tells the tracer of a step."""
+        scope = self.state.scope
+        step = step_of(node, self.state.title, scope.node.variables, self._leaves_code)
+        kept = scope.keep(step, f"step_{node.place.line}")
+        return ast.Expr(build.call("trace_step", build.name(build.RUN), build.name(kept)))
+
+    def _leaves_code(self, function: str) -> bool:
+        forms = self.state.scope.node.registry.natives.get(function, ())
+        return any(form.module not in _STATEMENTS for form in forms)
 
     def _checked(self, made: ast.expr, e: Call | RouteCall, *, keeps: bool) -> ast.expr:
         """A code that may end the script: 0 of a function, None of a route."""
@@ -195,6 +212,7 @@ class Calls(Operands):
         except PvError as error:
             scope.bad_variable(text, error, e.place)
             return build.constant("")
+        scope.used.update({part.text: part for part in format_.parts if not isinstance(part, str)})
         if format_.constant:
             return build.constant(format_.render(None))  # type: ignore[arg-type]
         return build.call(self._reader(scope.keep(format_.render, "text"), text), build.name(build.RUN))

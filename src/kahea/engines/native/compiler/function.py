@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from kahea.engines.native.compiler import build
 from kahea.engines.native.compiler.scope import Scope
+from kahea.engines.native.tree import Expression
 from kahea.routing.run import CORE_ONREPLY_ROUTE
 
 #: Return codes as generated functions give them: None means that the script ends.
@@ -28,6 +29,8 @@ class FunctionState:
         #: Statements that must run before the expression being compiled.
         self.before: list[ast.stmt] = []
         self._temporaries = 0
+        #: The call that is a statement of its own, while that is compiled.
+        self.statement: Expression | None = None
         #: Whether the expression being compiled may raise `Undefined`.
         self.may_be_undefined = False
 

@@ -28,6 +28,7 @@ from kahea.routing.generation import Generation
 if TYPE_CHECKING:
     from kahea.routing.generation import Route as Function
     from kahea.routing.node import Node
+    from kahea.routing.pv import Pv
 
 _BITS: Final = {
     # Kamailio has one word for both: what an event route may call, a request route may.
@@ -55,7 +56,7 @@ def compile_program(program: Program, node: Node, pause: Callable[[], object] = 
         scope.route_names[route.kind, route.name] = title(route)
     trees = _functions(scope, routes, pause)
     _stop_at_errors(scope)
-    if scope.wants_return_code and not scope.parameters_ask_for_code():
+    if scope.wants_return_code and scope.tracer is None and not scope.parameters_ask_for_code():
         with _deep(scope, routes[0]):
             scope.live = live_calls(trees, scope.readers, scope.stores)
         trees = _functions(scope, routes, pause)
@@ -73,7 +74,7 @@ def compile_program(program: Program, node: Node, pause: Callable[[], object] = 
         bounded = runtime.bounded(functions["request", name], node.settings.max_recursive_level)
         functions["request", name] = scope.names[scope.route_names["request", name]] = bounded
     scope.names["routes"] = {name: made for (kind, name), made in functions.items() if kind == "request"}
-    return _generation(program, functions)
+    return _generation(program, functions, list(scope.used.values()))
 
 
 def _stop_at_errors(scope: Scope) -> None:
@@ -117,6 +118,9 @@ def _functions(scope: Scope, routes: list[Route], pause: Callable[[], object]) -
 def _function(scope: Scope, route: Route) -> ast.FunctionDef:
     state = FunctionState(scope, route.kind, _bits(route), title(route))
     body = Switches(state).block(route.body, RETURN, route)
+    if scope.tracer is not None:
+        told = ast.Expr(build.call("trace_end", build.name(build.RUN), build.constant(state.title)))
+        body = [ast.Try(body, [], [], [told])]
     arguments = ast.arguments([], [ast.arg(build.RUN)], None, [], [], None, [])
     function = ast.FunctionDef(title(route), arguments, body, [], None)
     build.located([function], route.place)
@@ -132,7 +136,7 @@ def _bits(route: Route) -> int:
     return _BITS[route.kind]
 
 
-def _generation(program: Program, functions: dict[tuple[str, str], Function]) -> Generation:
+def _generation(program: Program, functions: dict[tuple[str, str], Function], variables: list[Pv]) -> Generation:
     source = "\n".join("".join(lines) for lines in program.sources.values())
     return Generation(
         lambda name: functions.get(("request", name)),
@@ -145,4 +149,5 @@ def _generation(program: Program, functions: dict[tuple[str, str], Function]) ->
         of_kind=lambda kind, name: functions.get((kind, name)),
         source=source.encode("utf-8", "surrogateescape"),
         files=[Path(name) for name in program.sources],
+        variables=variables,
     )

@@ -15,7 +15,7 @@ from kahea.engines.native.tree import Flags, ModParam, Place, Program, String
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
-    from kahea.routing.pv import PvError
+    from kahea.routing.pv import Pv, PvError
 
 _RETURN_CODE = re.compile(r"\$\(?\s*(rc|retcode|\?|_s\()")
 
@@ -45,6 +45,13 @@ class Scope:
                 self._declare_flags(declaration, self.avp_flags if declaration.avp else self.flags)
         #: Whether anything can ask for `$rc`; if not, nothing need keep it.
         self.wants_return_code = any(asks_for_code(line) for lines in program.sources.values() for line in lines)
+        #: Told of each step, if the node had one when the script was loaded; then nothing is left out.
+        self.tracer = node.tracer
+        if self.tracer is not None:
+            self.names["trace_step"], self.names["trace_end"] = self.tracer.step, self.tracer.end
+            self.wants_return_code = True
+        #: The variables that the program uses, by their texts.
+        self.used: dict[str, Pv] = {}
         #: The calls that must keep their code, by identity, once that is known (`liveness`).
         self.live: set[int] | None = None
         #: The statements that keep a code, by identity, with the call whose code it is.

@@ -62,11 +62,14 @@ class Statements(Expressions):
 
     def statement(self, statement: Statement, sink: int) -> list[ast.stmt]:
         """One statement, what must run before it included."""
+        self.state.statement = statement.value if isinstance(statement, Evaluate) else None
         with self.state.aside() as before:
             self.state.may_be_undefined = False
             made = self._statement(statement, sink)
             undefined = self.state.may_be_undefined
         out = [*before, *made]
+        if self.state.scope.tracer is not None:
+            out.insert(0, self.told(statement))
         build.located(out, statement.place)
         if undefined and not isinstance(statement, If | While | Switch):
             out = self._guarded(out, statement, sink)

@@ -73,6 +73,9 @@ class Switches(Statements):
         body = case.body
         if body and isinstance(body[-1], Break):
             out = self.block(body[:-1], NOTHING, case) if len(body) > 1 else []
+            if self.state.scope.tracer is not None:
+                out.append(self.told(body[-1]))
+                build.located(out, body[-1].place)
             return [*out, *self._sunk(build.constant(0), sink)] or [ast.Pass()]
         return self.block(body, sink, case)
 
