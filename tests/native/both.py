@@ -7,6 +7,7 @@ texts, such as `["T 5", "RC 1"]`, or None if the script ended without a reply.
 
 from __future__ import annotations
 
+import random
 import re
 import shutil
 import socket
@@ -29,15 +30,16 @@ MODULES = ("tm", "tmx", "sl", "rr", "pv", "textops", "textopsx", "siputils", "xl
 
 
 def _ports(count: int) -> int:
-    """The first of some UDP ports in a row that nobody has now; tests of other checkouts may run beside these."""
+    """The first of some UDP ports in a row that nobody has now: tests of other checkouts may run beside these.
+
+    They are small numbers, since programs multiply them, and Kamailio's numbers have 32 bits.
+    """
     while True:
+        first = random.randrange(20_000, 30_000)
         with ExitStack() as bound:
-            first = 0
             try:
-                for n in range(count):
-                    one = bound.enter_context(socket.socket(type=socket.SOCK_DGRAM))
-                    one.bind(("127.0.0.1", first + n if n else 0))
-                    first = first or one.getsockname()[1]
+                for port in range(first, first + count):
+                    bound.enter_context(socket.socket(type=socket.SOCK_DGRAM)).bind(("127.0.0.1", port))
             except OSError:
                 continue
             return first
