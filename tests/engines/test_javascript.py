@@ -192,7 +192,7 @@ def test_an_error_names_file_and_line(js, kahea):
     node = js("function ksr_request_route() {\n  helper(null);\n}\nfunction helper(x) {\n  x.y = 1;\n}")
     assert kahea.ua("alice").options("sip:10.0.0.9").status == 500
     (error,) = kahea.errors
-    script = node.engine.script
+    script = node.node.configuration.script
     assert f"{script}:5:" in error.splitlines()[0]
     assert "TypeError" in error
     assert f"at ksr_request_route ({script}:2:" in error
@@ -365,7 +365,7 @@ def test_a_script_that_does_not_load(js, kahea, script, message):
 def test_a_reload_that_fails_leaves_the_old_script(js, kahea):
     node = js('function ksr_request_route() { KSR.waiting.sleep(100); KSR.sl.sl_send_reply(200, "old"); }')
     alice = kahea.ua("alice")
-    script = node.engine.script
+    script = node.node.configuration.script
     script.write_text("function ksr_request_route( {")
     with pytest.raises(ConfigError):
         node.reload()

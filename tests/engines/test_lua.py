@@ -178,7 +178,7 @@ def test_an_error_names_file_and_line(lua, kahea):
     node = lua("function ksr_request_route()\n  local x\n  helper(x)\nend\nfunction helper(x)\n  x.y = 1\nend")
     assert kahea.ua("alice").options("sip:10.0.0.9").status == 500
     (error,) = kahea.errors
-    script = node.engine.script
+    script = node.node.configuration.script
     assert f"{script}:6: attempt to index" in error
     assert f"{script}:3: in " in error
     assert "[kahea]" not in error
@@ -346,7 +346,7 @@ def test_require_finds_what_lies_beside_the_script(kahea, tmp_path):
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("function ksr_request_route()\n  if then\nend", "script.lua:2: "),
+        ("function ksr_request_route()\n  if then\nend", "/script.lua:2: unexpected symbol near 'then'"),
         ("x = 1\nlocal y = x.a.b\n", "script.lua:2: attempt to index"),
         ("function main() end", "there is no ksr_request_route in it"),
         ("while true do end", "without waiting"),
@@ -362,7 +362,7 @@ def test_a_script_that_does_not_load(lua, kahea, script, message):
 def test_a_reload_that_fails_leaves_the_old_script(lua, kahea):
     node = lua('function ksr_request_route() KSR.waiting.sleep(100) KSR.sl.sl_send_reply(200, "old") end')
     alice = kahea.ua("alice")
-    script = node.engine.script
+    script = node.node.configuration.script
     script.write_text("function ksr_request_route( end")
     with pytest.raises(ConfigError):
         node.reload()

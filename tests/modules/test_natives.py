@@ -38,10 +38,7 @@ BITS = {
 #: Functions that are not here, or are otherwise, each with the reason.
 BINDING = "a binding between Kamailio's modules, not for scripts"
 UNDOCUMENTED = "newer than 5.6, and nothing says what it does"
-LATER = "scripts of other languages can't be called from a cfg yet"
 EXCEPTIONS = {
-    **dict.fromkeys(("lua_dofile", "lua_dostring", "lua_run", "lua_runstring"), LATER),
-    **dict.fromkeys(("jsdt_dofile", "jsdt_dostring", "jsdt_run", "jsdt_runstring"), LATER),
     "bind_app_lua": BINDING,
     "bind_htable": BINDING,
     "bind_tmx": BINDING,

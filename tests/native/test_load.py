@@ -123,7 +123,7 @@ def test_cfgengine_hands_the_routes_to_a_script(tmp_path: Path) -> None:
     script.write_text("def ksr_request_route():\n    pass\n")
     text = f'loadmodule "app_python3.so"\nmodparam("app_python3", "load", "{script}")\ncfgengine "python"'
     config = loaded(text)
-    assert (config.script, config.language, config.load) == (script, "python", [])
+    assert (config.script, config.language, config.load) == (script, "python", ["app_python3"])
     assert loaded('cfgengine "native"').script == CFG
 
 
@@ -180,8 +180,8 @@ def test_cfgengine_hands_the_routes_to_a_script(tmp_path: Path) -> None:
             ['1:1: cfgengine "python" needs modparam("app_python3 or app_python3s", "load", FILE)'],
         ),
         (
-            'loadmodule "app_lua.so"',
-            ["1:1: module app_lua is supported only with cfgengine 'lua', which makes its script the routes"],
+            'loadmodule "app_lua.so"\nmodparam("app_lua", "load", "/no/such.lua")',
+            ["2:29: there is no file /no/such.lua"],
         ),
     ],
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +10,7 @@ from kahea.routing.module import ConfigError
 from kahea.routing.settings import Configuration, load
 
 if TYPE_CHECKING:
+    from kahea.routing.libraries import Library
     from kahea.routing.node import Engine, Node
 
 #: The languages by the ending of a file, in the words of `cfgengine`.
@@ -62,11 +63,13 @@ def configure(
 
 
 def engine_for(node: Node) -> Engine:
-    """What runs the script of a node's configuration. Raises ConfigError."""
+    """What runs the script of a node's configuration; lets the node have libraries in every language. Raises
+    ConfigError."""
     configuration = node.configuration
     script = configuration.script
     if script is None:
         raise ConfigError("there is no script to run")
+    node.languages = {"python": _python, "lua": _lua, "jsdt": _javascript}
     language = configuration.language or language_of(script)
     if language == "native":
         from kahea.engines.native.engine import NativeEngine
@@ -85,6 +88,24 @@ def engine_for(node: Node) -> Engine:
 
         return JavaScriptEngine(node, script)
     raise ConfigError(f"{script}: {_NOT_YET[language]} is not supported yet")
+
+
+def _python(node: Node, scripts: Sequence[Path]) -> Library:
+    from kahea.engines.python import PythonLibrary
+
+    return PythonLibrary(node, scripts)
+
+
+def _lua(node: Node, scripts: Sequence[Path]) -> Library:
+    from kahea.engines.lua import LuaState
+
+    return LuaState(node, scripts)
+
+
+def _javascript(node: Node, scripts: Sequence[Path]) -> Library:
+    from kahea.engines.javascript import Contexts
+
+    return Contexts(node, scripts)
 
 
 __all__ = ["LANGUAGES", "configure", "engine_for", "language_of"]

@@ -4,7 +4,7 @@ A script is a Lua file whose global functions are the routes (`ksr_request_route
 functions. Each generation has a Lua state of its own, and each run of a route a coroutine of it, kept for reuse.
 
 How a run goes: the coroutine is resumed with the route's name. A function of KSR yields its number and arguments
-(`prelude.lua`), the loop of `LuaState.call` calls it and resumes the coroutine with its result, until the route has
+(`prelude.lua`), the loop of `LuaState.resume` calls it and resumes the coroutine with its result, until the route has
 ended. So while a function waits, its greenlet waits in Python, and Lua's own stacks are at rest.
 """
 
@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Any, Final
 from kahea.modules.app_lua import AppLua
 from kahea.routing.foreign import Foreign, TooFewArguments
 from kahea.routing.generation import Generation, Route, event_message
+from kahea.routing.libraries import ScriptExit
 from kahea.routing.module import ConfigError
 from kahea.routing.run import EVENT_ROUTE, EndRoute, Run, ScriptError, begin, current, held, without_waiting
 from kahea.routing.text import text, wire
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kahea.routing.node import Node
 
 log = logging.getLogger("kahea.script")
@@ -86,12 +89,9 @@ class LuaEngine:
 
     def load(self) -> Generation:
         """Run the script's file in a fresh Lua state. Raises ConfigError; what ran before is untouched."""
-        try:
-            source = self.script.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"{self.script}: {error.strerror}") from error
-        state = LuaState(self.node, self.script)
-        state.execute(source, self.script)
+        others = self.node.module("app_lua")
+        scripts = dict.fromkeys([*(others.scripts() if others else ()), self.script])
+        state = LuaState(self.node, list(scripts))
         settings = self.node.settings
         request = state.route(settings.kemi_request_route_callback)
         if request is None:
@@ -105,17 +105,20 @@ class LuaEngine:
             pre_routing=state.optional(settings.kemi_pre_routing_callback),
             received=state.optional(settings.kemi_received_route_callback),
             events=lambda name: state.event(event, name),
-            source=source,
-            files=(self.script,),
+            source=state.source,
+            files=state.files,
+            language="lua",
+            libraries={"lua": state},
         )
 
 
 class LuaState:
-    """One Lua state with `KSR` and the coroutines that runs live in."""
+    """One Lua state with `KSR`, some scripts, and the coroutines that runs live in."""
 
-    def __init__(self, node: Node, script: Path) -> None:
+    def __init__(self, node: Node, scripts: Sequence[Path]) -> None:
+        """Raises ConfigError."""
         self.node = node
-        self._script = script
+        self.files = tuple(scripts)
         options = node.module("app_lua") or AppLua(node)
         self._time_limit = options.time_limit / 1000
         memory = options.memory_limit * 1024 * 1024
@@ -149,8 +152,16 @@ class LuaState:
             name="=[kahea]",
         )
         self._idle: list[Any] = []
-        self._short = self._shortened(script)
-        self._add_path(script.parent)
+        self._short = [pair for pair in map(self._shortened, scripts) if pair is not None]
+        self.source = b""
+        for script in scripts:
+            try:
+                source = script.read_bytes()
+            except OSError as error:
+                raise ConfigError(f"{script}: {error.strerror}") from error
+            self.source += source
+            self._add_path(script.parent)
+            self._execute(source, script)
 
     def _add_path(self, directory: Path) -> None:
         """Let `require` find what lies beside the script."""
@@ -167,22 +178,25 @@ class LuaState:
 
     # ---- loading
 
-    def execute(self, source: bytes, name: Path) -> None:
-        """Run a chunk: the script's own level. Raises ConfigError."""
+    def _compile(self, source: bytes, name: str) -> Any:
+        """A chunk as a function. Raises ScriptError."""
         if source.startswith(b"\x1b"):
-            raise ConfigError(f"{name}: it is compiled; the engine takes Lua source")
+            raise ScriptError(f"{name}: it is compiled; the engine takes Lua source")
         if source.startswith(b"#"):
             source = b"--" + source
         try:
-            chunk = self._lua.compile(source, name=f"@{name}".encode("ascii", "replace"))
+            return self._lua.compile(source, name=f"@{name}".encode("ascii", "replace"))
         except self._errors as error:
-            message = _utf8(str(error)).removeprefix("error loading code: ")
-            raise ConfigError(self._full(message)) from None
+            message = _utf8(error.args[0]).removeprefix("error loading code: ")
+            raise ScriptError(self._full(message)) from None
+
+    def _execute(self, source: bytes, script: Path) -> None:
+        """Run a script's own level. Raises ConfigError."""
         run = Run(self.node, event_message(), EVENT_ROUTE, "mod_init")
         saved, current.run = current.run, run
         begin()
         try:
-            self.call(chunk)
+            self.resume(self._compile(source, str(script)))
         except EndRoute:
             pass
         except ScriptError as error:
@@ -207,10 +221,19 @@ class LuaState:
 
     # ---- running
 
-    def call(self, what: Any, *args: bytes | int) -> Any:
+    def call(self, run: Run, name: str, *args: str) -> Any:  # noqa: ARG002 - the run is the one in progress
+        """Call a global function; what it returned. Raises ScriptExit, EndRoute, ScriptError."""
+        return self.resume(wire(name), *map(wire, args))
+
+    def evaluate(self, run: Run, source: str, name: str) -> None:  # noqa: ARG002
+        """Run a chunk. Raises as `call`."""
+        self.resume(self._compile(wire(source), name))
+
+    def resume(self, what: Any, *args: bytes) -> Any:
         """Call a Lua function, or the global one of a name (bytes), in a coroutine; what it returned, if that is a
-        scalar. Raises EndRoute for `KSR.x.exit()`, ScriptError for an error."""
+        scalar. Raises ScriptExit for `KSR.x.exit()`, EndRoute where a function of KSR did, ScriptError for an error."""
         cause: BaseException | None = None
+        ended: BaseException | None = None
         try:
             if self._idle:
                 worker = self._idle.pop()
@@ -228,7 +251,8 @@ class LuaState:
                     break
                 try:
                     result = functions[number - 1].call(asked)
-                except (EndRoute, SystemExit):
+                except (EndRoute, SystemExit) as error:
+                    ended = error
                     result = (None, EXIT)
                 except TooFewArguments as error:
                     log.error("%s", error)
@@ -239,13 +263,13 @@ class LuaState:
                 asked = worker.send(result)
         except self._errors as error:
             # The coroutine itself broke: out of memory where nothing catches it.
-            raise ScriptError(f"{self._script}: {error}") from cause
+            raise ScriptError(f"Lua: {error}") from cause
         self._idle.append(worker)
         _, ok, value, trace = asked
         if ok:
             return value
         if value == EXIT:
-            raise EndRoute
+            raise ended or ScriptExit
         message = _utf8(value) if isinstance(value, bytes) else str(value)
         if cause is not None and str(cause) not in message:
             cause = None  # the script caught that one
@@ -253,7 +277,9 @@ class LuaState:
 
     def _full(self, message: str) -> str:
         """Messages with the script's path in full."""
-        return message if self._short is None else message.replace(*self._short)
+        for short, full in self._short:
+            message = message.replace(short, full)
+        return message
 
     def _direct(self, number: int, *args: Any) -> Any:
         """A function of KSR where Lua can't yield."""
@@ -308,8 +334,8 @@ class LuaRoute:
     def __call__(self, run: Run) -> object:
         """Run it; what it returned. Raises EndRoute, ScriptError."""
         if run.kind == EVENT_ROUTE:
-            return self._state.call(self._name, wire(run.name))
-        return self._state.call(self._name)
+            return self._state.resume(self._name, wire(run.name))
+        return self._state.resume(self._name)
 
 
 def _utf8(value: str | bytes) -> str:

@@ -7,21 +7,25 @@ or at once by `exit()`; -255 as its value means the same.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from kahea.routing.dispatch import Method, View
 from kahea.routing.generation import Generation, Route, event_message
+from kahea.routing.libraries import ScriptExit
 from kahea.routing.module import ConfigError
 from kahea.routing.registry import explain
-from kahea.routing.run import EVENT_ROUTE, Run, current
+from kahea.routing.run import EVENT_ROUTE, Run, ScriptError, current
 from kahea.routing.text import text, wire
 
 if TYPE_CHECKING:
@@ -97,29 +101,173 @@ def _message(run: Run) -> ScriptMessage:
     return made
 
 
+class PythonScript:
+    """A script that was read, executed and initialised: `handler` is the object that has its functions."""
+
+    def __init__(self, node: Node, path: Path, options: Options) -> None:
+        """Raises ConfigError; what ran before is untouched."""
+        self.path = path
+        try:
+            self.source = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from error
+        try:
+            code = compile(self.source, str(path), "exec")
+        except (SyntaxError, ValueError) as error:
+            raise ConfigError(_syntax(path, error)) from error
+        self.module = ModuleType(f"kahea_script_{next(_numbers)}")
+        self.module.__file__ = str(path)
+        directories = [str(path.parent), *node.configuration.python.path]
+        sys.path[:] = [*directories, *(d for d in sys.path if d not in directories)]
+        sys.modules["KSR"] = ksr_of(node)
+        sys.modules[self.module.__name__] = self.module
+        run = Run(node, event_message(), EVENT_ROUTE, "mod_init")
+        saved, current.run = current.run, run
+        with _fresh_imports(directories) as imported:
+            try:
+                self.handler = self._start(code, options)
+            except ConfigError:
+                raise
+            except (Exception, SystemExit) as error:
+                raise ConfigError(_trace(path, error)) from error
+            finally:
+                current.run = saved
+        self.files = (path, *imported)
+
+    def _start(self, code: Any, options: Options) -> object:
+        exec(code, vars(self.module))
+        handler: object = self.module
+        init = vars(self.module).get(options.init)
+        if init is not None:
+            made = init()
+            # app_python3 takes whatever object it returns; a script of functions may return a number.
+            if made is not None and not isinstance(made, (int, str)):
+                handler = made
+        child_init = getattr(handler, options.child_init, None)
+        if child_init is not None and (code := _accepts(child_init, FIRST_WORKER)(FIRST_WORKER)) not in (0, None):
+            raise ConfigError(f"{self.path}: {options.child_init} returned {code!r}")
+        return handler
+
+    def close(self) -> None:
+        """Nothing will look the script's module up any more."""
+        sys.modules.pop(self.module.__name__, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The functions that a script is started by."""
+
+    init: str = "mod_init"
+    child_init: str = "child_init"
+
+    @classmethod
+    def of(cls, node: Node) -> Options:
+        """As the module says that the configuration names."""
+        for name in ("app_python3", "app_python3s"):
+            module = node.module(name)
+            if module is not None and node.asked_for(name):
+                return cls(module.mod_init_function, module.child_init_method)
+        return cls()
+
+
+_ksr: WeakKeyDictionary[Node, ModuleType] = WeakKeyDictionary()
+
+
+def ksr_of(node: Node) -> ModuleType:
+    """The `KSR` that a node's scripts import."""
+    if node not in _ksr:
+        _ksr[node] = node.registry.ksr()
+    return _ksr[node]
+
+
+#: Where scripts import from, of any node: directories with a slash at the end.
+_roots: set[str] = set()
+
+
+@contextlib.contextmanager
+def _fresh_imports(directories: list[str]) -> Iterator[list[Path]]:
+    """Within, modules from scripts' directories are imported anew, those of other scripts with the same names included;
+    after an error, they are as before. Gives the list of their files, complete when it is left."""
+    _roots.update(f"{path}/" for d in directories for path in (Path(d), Path(d).resolve()))
+    roots = tuple(_roots)
+    files: list[Path] = []
+
+    def own() -> dict[str, ModuleType]:
+        found = {}
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if file is None or not file.startswith(roots) or "/site-packages/" in file:
+                continue
+            if not name.startswith(("kahea_script_", "kahea.", "__main__")):
+                found[name] = module
+        return found
+
+    before = own()
+    for name in before:
+        del sys.modules[name]
+    try:
+        yield files
+    except BaseException:
+        for name in own():
+            del sys.modules[name]
+        sys.modules.update(before)
+        raise
+    files += [Path(str(module.__file__)) for module in own().values()]
+
+
+class PythonLibrary:
+    """The functions of Python scripts, called by name."""
+
+    def __init__(self, node: Node, paths: Sequence[Path], ready: PythonScript | None = None) -> None:
+        """`ready` is a script that was loaded already. Raises ConfigError."""
+        options = Options.of(node)
+        loaded = [PythonScript(node, path, options) for path in paths if ready is None or path != ready.path]
+        self._scripts = [*loaded, ready] if ready is not None else loaded
+        self._texts = ModuleType("kahea_texts")
+        vars(self._texts)["KSR"] = ksr_of(node)
+        self.source = b"".join(script.source for script in self._scripts)
+        self.files = tuple(file for script in self._scripts for file in script.files)
+
+    def call(self, run: Run, name: str, *args: str) -> object:
+        """Call a function or method; what it returned. Raises ScriptExit, EndRoute, ScriptError."""
+        for script in reversed(self._scripts):
+            function = getattr(script.handler, name, None)
+            if callable(function):
+                given = (_message(run), *args) if _positional(function) else args
+                return self._guarded(f"{script.path}: {name}", function, *given)
+        raise ScriptError(f"there is no function {name} in the script")
+
+    def evaluate(self, run: Run, source: str, name: str) -> None:  # noqa: ARG002 - the run is the one in progress
+        """Execute statements where the script is. Raises as `call`."""
+        scope = vars(self._scripts[-1].module if self._scripts else self._texts)
+        self._guarded(name, lambda: exec(compile(source, name, "exec"), scope))
+
+    @staticmethod
+    def _guarded(where: str, work: Callable[..., object], *args: Any) -> object:
+        try:
+            return work(*args)
+        except SystemExit:
+            raise ScriptExit from None
+        except Exception as error:
+            raise ScriptError(f"{where}: {type(error).__name__}: {error}") from error
+
+
 class PythonEngine:
     """Loads one script for one node; `load` may be called again to read it anew."""
 
     def __init__(self, node: Node, script: Path) -> None:
         self.node = node
         self.script = script
-        self.ksr = node.registry.ksr()
 
     def load(self) -> Generation:
         """Run the script's file and find its routes. Raises ConfigError; what ran before is untouched."""
-        try:
-            source = self.script.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"{self.script}: {error.strerror}") from error
-        try:
-            code = compile(source, str(self.script), "exec")
-        except (SyntaxError, ValueError) as error:
-            raise ConfigError(_syntax(self.script, error)) from error
-        handler = self._start(code)
+        script = PythonScript(self.node, self.script, Options.of(self.node))
+        handler = script.handler
         settings = self.node.settings
         request = self._route(handler, settings.kemi_request_route_callback)
         if request is None:
             raise ConfigError(f"{self.script}: there is no {settings.kemi_request_route_callback} in it")
+        library = PythonLibrary(self.node, (), script)
         return Generation(
             lambda name: self._route(handler, name),
             request=request,
@@ -128,47 +276,12 @@ class PythonEngine:
             pre_routing=self._optional(handler, settings.kemi_pre_routing_callback),
             received=self._optional(handler, settings.kemi_received_route_callback),
             events=lambda name: self._event(handler, name),
-            source=source,
-            files=(self.script,),
-            close=lambda: sys.modules.pop(self._name(handler), None),
+            source=script.source,
+            files=script.files,
+            close=script.close,
+            language="python",
+            libraries={"python": library},
         )
-
-    @staticmethod
-    def _name(handler: object) -> str:
-        """The name that the script's module has among Python's."""
-        return handler.__name__ if isinstance(handler, ModuleType) else type(handler).__module__
-
-    def _start(self, code: Any) -> object:
-        """Execute the file, `mod_init` and `child_init`; the object that has the routes."""
-        module = ModuleType(f"kahea_script_{next(_numbers)}")
-        module.__file__ = str(self.script)
-        paths = [str(self.script.parent), *self.node.configuration.python.path]
-        sys.path[:0] = [p for p in paths if p not in sys.path]
-        sys.modules["KSR"] = self.ksr
-        sys.modules[module.__name__] = module
-        run = Run(self.node, event_message(), EVENT_ROUTE, "mod_init")
-        saved, current.run = current.run, run
-        handler: object = module
-        try:
-            exec(code, vars(module))
-            init = vars(module).get("mod_init")
-            if init is not None:
-                made = init()
-                if hasattr(made, self.node.settings.kemi_request_route_callback):
-                    handler = made
-            child_init = getattr(handler, "child_init", None)
-            if child_init is not None and (code := _accepts(child_init, FIRST_WORKER)(FIRST_WORKER)) not in (
-                0,
-                None,
-            ):
-                raise ConfigError(f"{self.script}: child_init returned {code!r}")
-        except ConfigError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise ConfigError(_trace(self.script, error)) from error
-        finally:
-            current.run = saved
-        return handler
 
     def _optional(self, handler: object, name: str) -> Route | None:
         return None if name in ("", "none") else self._route(handler, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from kahea.routing.dispatch import Routes
 from kahea.sip.message import Message, parse
 
 if TYPE_CHECKING:
+    from kahea.routing.libraries import Library
     from kahea.routing.pv import Pv
     from kahea.routing.run import Run
 
@@ -39,8 +40,11 @@ class Generation(Routes):
         files: Sequence[Path] = (),
         variables: Sequence[Pv] = (),
         close: Callable[[], object] | None = None,
+        language: str = "",
+        libraries: Mapping[str, Library] | None = None,
     ) -> None:
-        """`of_kind(kind, name)` is for a language whose routes of each kind have names of their own.
+        """`of_kind(kind, name)` is for a language whose routes of each kind have names of their own. `language` is the
+        routes', `libraries` are functions called by name, by their language: this one, where it has them, and others.
 
         `files` are what it was read from; `close` is called when it is no longer kept, while runs may still be in it.
         """
@@ -58,12 +62,39 @@ class Generation(Routes):
         #: The variables that the script uses, as far as its language can tell.
         self.variables = tuple(variables)
         self._close = close
+        self.language = language
+        self.libraries = dict(libraries or {})
         self._named: dict[str, Route | None] = {}
 
     @classmethod
     def empty(cls) -> Generation:
         """No routes at all: what a node has before its script."""
         return cls(lambda _name: None)
+
+    def add(self, language: str, library: Library) -> None:
+        """Give it the library of a language, before it is used."""
+        self.libraries[language] = library
+        self.hash = hashlib.sha256(f"{self.hash} {language}".encode() + library.source).hexdigest()[:12]
+        self.files += library.files
+
+    def with_library(self, language: str, library: Library) -> Generation:
+        """A new generation with these routes, and another library of a language."""
+        made = Generation(
+            self._find,
+            request=self.request,
+            reply=self.reply,
+            onsend=self.onsend,
+            pre_routing=self.pre_routing,
+            events=self._events,
+            of_kind=self._of_kind,
+            files=self.files,
+            language=self.language,
+            libraries=self.libraries,
+        )
+        made.hash = self.hash
+        made.add(language, library)
+        made.files = tuple(dict.fromkeys(made.files))
+        return made
 
     def close(self) -> None:
         """It is not kept any more; runs and transactions that began with it go on."""

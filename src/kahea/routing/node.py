@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -51,6 +51,7 @@ from kahea.tm.wheel import CallTimer, Wheel
 
 if TYPE_CHECKING:
     from kahea.net.resolver import Resolver
+    from kahea.routing.libraries import LibraryFactory
     from kahea.routing.reload import Reloader
     from kahea.routing.tracing import Tracer
     from kahea.tm.transaction import Branch, Transaction
@@ -118,6 +119,8 @@ class Node(Dispatcher):
         self.routes = Generation.empty()
         #: Told of each step of the script, where that is watched; set before the script is loaded.
         self.tracer: Tracer | None = None
+        #: Makes the library of some scripts, by their language in the words of `cfgengine`; the engines set it.
+        self.languages: Mapping[str, LibraryFactory] = {}
         #: Reloads the script; whoever loaded it sets it.
         self.reloader: Reloader | None = None
         #: Told of ACKs to our own stateless replies; the `sl` module sets it.

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kahea.routing.caller import caller as compiled_caller
 from kahea.routing.caller import guarded
@@ -33,6 +33,14 @@ log = logging.getLogger("kahea.script")
 #: Where modules are found. They import this room, so it knows them by name only.
 PACKAGE = "kahea.modules"
 
+#: Modules under other names, which older configurations use.
+ALIASES: Final = {"app_python": "app_python3"}
+
+
+def canonical(name: str) -> str:
+    """The name of a module that may be called by an older one."""
+    return ALIASES.get(name, name)
+
 
 def available() -> list[str]:
     """The names of all modules that are built, sorted."""
@@ -41,6 +49,7 @@ def available() -> list[str]:
 
 def module_class(name: str) -> type[Module]:
     """The class of a module; raises ConfigError with the nearest name if there is none."""
+    name = canonical(name)
     names = available()
     if name not in names:
         if name in KAMAILIO:
@@ -98,6 +107,7 @@ class Registry:
         return timed(safe, settings) if settings.latency_limit_action > 0 else safe
 
     def _add(self, name: str, path: tuple[str, ...]) -> None:
+        name = canonical(name)
         if name in self.modules:
             return
         if name in path:
@@ -109,6 +119,7 @@ class Registry:
 
     def set_parameter(self, module: str, name: str, value: object) -> None:
         """Give a module's parameter a value; raises ConfigError."""
+        module = canonical(module)
         instance = self.modules.get(module)
         if instance is None:
             module_class(module)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import gc
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kahea.routing.changes import Changes, apply_changes
+from kahea.routing.libraries import Library, ScriptModule
 from kahea.routing.module import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +57,17 @@ class Reloader:
         given = self.node.configuration
         modules = {module: list(parameters) for module, parameters in given.modules.items()}
         kept = replace(given, settings=copy(given.settings), modules=modules, program=None)
-        self._take(Loaded(self.engine.load(), kept, self.node.wall()))
+        self._take(Loaded(self._load(), kept, self.node.wall()))
+
+    def _load(self, libraries: Mapping[str, Library] | None = None) -> Generation:
+        """The next generation, with its libraries: those given, others anew. Raises ConfigError."""
+        generation = self.engine.load()
+        for module in self.node.registry.modules.values():
+            if isinstance(module, ScriptModule) and module.language not in generation.libraries:
+                library = (libraries or {}).get(module.language) or module.make()
+                if library is not None:
+                    generation.add(module.language, library)
+        return generation
 
     @property
     def running(self) -> Loaded:
@@ -76,7 +87,7 @@ class Reloader:
         try:
             configuration = self._configuration()
             self.node.configuration.program, configuration.program = configuration.program, None
-            loaded = Loaded(self.engine.load(), configuration, self.node.wall())
+            loaded = Loaded(self._load(), configuration, self.node.wall())
         except ConfigError as error:
             log.warning("reload failed, generation %d goes on: %s", self.running.generation.number, error)
             raise
@@ -84,6 +95,29 @@ class Reloader:
             self.node.configuration.program = None
             self.busy = False
         return self._swap(loaded)
+
+    def reload_language(self, module: ScriptModule) -> None:
+        """Read only the scripts of a module anew, and the routes if they are in its language. Raises ConfigError, and
+        then all stays as it is."""
+        if self.busy:
+            raise ConfigError("a reload is under way")
+        running = self.running
+        self.busy = True
+        try:
+            generation = running.generation
+            if generation.language == module.language:
+                generation = self._load(generation.libraries)
+            else:
+                library = module.make()
+                if library is None:
+                    raise ConfigError(f"{module.name} has no script to reload")
+                generation = generation.with_library(module.language, library)
+        except ConfigError as error:
+            log.warning("reload failed, generation %d goes on: %s", running.generation.number, error)
+            raise
+        finally:
+            self.busy = False
+        self._swap(Loaded(generation, running.configuration, self.node.wall()))
 
     def rollback(self, number: int = 0) -> Changes:
         """Go back to a generation that is kept, by its number, or to the one before. Raises ConfigError."""

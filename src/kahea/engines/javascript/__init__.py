@@ -22,6 +22,8 @@ from kahea.routing.run import EVENT_ROUTE, EndRoute, Run, ScriptError, begin, cu
 from kahea.routing.text import wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from kahea.routing.node import Node
 
 log = logging.getLogger("kahea.script")
@@ -73,11 +75,9 @@ class JavaScriptEngine:
 
     def load(self) -> Generation:
         """Compile the script and run it in a first context. Raises ConfigError; what ran before is untouched."""
-        try:
-            source = self.script.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"{self.script}: {error.strerror}") from error
-        contexts = Contexts(self.node, self.script, source)
+        others = self.node.module("app_jsdt")
+        scripts = dict.fromkeys([*(others.scripts() if others else ()), self.script])
+        contexts = Contexts(self.node, list(scripts))
         settings = self.node.settings
         request = contexts.route(settings.kemi_request_route_callback)
         if request is None:
@@ -91,19 +91,24 @@ class JavaScriptEngine:
             pre_routing=contexts.optional(settings.kemi_pre_routing_callback),
             received=contexts.optional(settings.kemi_received_route_callback),
             events=lambda name: contexts.event(event, name),
-            source=source,
+            source=contexts.source,
+            files=contexts.files,
+            language="jsdt",
+            libraries={"jsdt": contexts},
         )
 
 
 class Contexts:
-    """One script in as many contexts as runs are in flight."""
+    """Some scripts in as many contexts as runs are in flight."""
 
-    def __init__(self, node: Node, script: Path, source: bytes) -> None:
+    def __init__(self, node: Node, scripts: Sequence[Path]) -> None:
+        """Raises ConfigError."""
         self.node = node
+        self.files = tuple(scripts)
         options = node.module("app_jsdt") or AppJsdt(node)
         self._time_limit = options.time_limit / 1000
         self._memory_limit = options.memory_limit * 1024 * 1024
-        self._exports: list[Foreign | Modf | Sources] = [Sources(script), Modf(node)]
+        self._exports: list[Foreign | Modf | Sources] = [Sources(scripts[-1].parent if scripts else Path()), Modf(node)]
         self._groups: dict[bytes, list[tuple[int, bytes, int]]] = {b"__hidden": [(0, b"resolve", 2)]}
         self._groups[b"x"] = [(1, b"modf", 1)]
         for (group, name), function in sorted(node.registry.functions.items()):
@@ -111,10 +116,17 @@ class Contexts:
             self._groups.setdefault(wire(group), []).append(place)
             self._exports.append(Foreign(function, False, to_int, to_str, False))
         prelude = (files("kahea.engines.javascript") / "prelude.js").read_bytes()
-        compiler = Context(self._exports, self._groups, 0, 0)
+        self._compiler = Context(self._exports, self._groups, 0, 0)
+        self.source = b""
         try:
-            self._programs = [compiler.compile(prelude, "[kahea]"), compiler.compile(source, str(script))]
+            self._programs = [self._compiler.compile(prelude, "[kahea]")]
+            for script in scripts:
+                source = script.read_bytes()
+                self.source += source
+                self._programs.append(self._compiler.compile(source, str(script)))
             first = self._make()
+        except OSError as error:
+            raise ConfigError(f"{error.filename}: {error.strerror}") from error
         except (JsError, ScriptError) as error:
             raise ConfigError(str(error)) from error.__cause__
         self._idle = [first]
@@ -154,13 +166,24 @@ class Contexts:
             return own
         return self.route(callback)
 
-    def call(self, name: bytes, *args: str | int) -> Any:
-        """Call a global function in a context of its own; what it returned. Raises EndRoute for `KSR.x.exit()`,
-        ScriptError for an error."""
+    def call(self, run: Run, name: str, *args: str) -> Any:  # noqa: ARG002 - the run is the one in progress
+        """Call a global function; what it returned. Raises ScriptExit, EndRoute, ScriptError."""
+        return self.use(Context.call, wire(name), *args)
+
+    def evaluate(self, run: Run, source: str, name: str) -> None:  # noqa: ARG002
+        """Run a program. Raises as `call`."""
+        try:
+            program = self._compiler.compile(wire(source), name)
+        except JsError as error:
+            raise ScriptError(str(error)) from error.__cause__
+        self.use(Context.execute, program)
+
+    def use(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Do `work(context, *args)` in a context that no other run has. Raises as `call`."""
         try:
             context = self._idle.pop() if self._idle else self._make()
             try:
-                value = context.call(name, *args)
+                value = work(context, *args)
             except EndRoute:
                 self._keep(context)
                 raise
@@ -181,8 +204,8 @@ class Contexts:
 class Sources:
     """The files that `require` reads: each once for all contexts of a generation."""
 
-    def __init__(self, script: Path) -> None:
-        self._directory = script.parent
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._read: dict[Path, str] = {}
 
     def call(self, values: tuple[Any, ...]) -> str:
@@ -232,9 +255,9 @@ class JavaScriptRoute:
     def __call__(self, run: Run) -> object:
         """Run it; what it returned. Raises EndRoute, ScriptError."""
         if run.kind == EVENT_ROUTE:
-            value = self._contexts.call(self._name, run.name)
+            value = self._contexts.use(Context.call, self._name, run.name)
         else:
-            value = self._contexts.call(self._name)
+            value = self._contexts.use(Context.call, self._name)
         return None if value is UNDEFINED else value
 
 

@@ -18,6 +18,7 @@ from kahea.routing.dispatch cimport seconds_held
 
 from kahea.routing.dispatch import EndRoute
 from kahea.routing.foreign import TooFewArguments
+from kahea.routing.libraries import ScriptExit
 from kahea.routing.module import ConfigError
 
 cdef extern from "dlfcn.h" nogil:
@@ -257,7 +258,8 @@ cdef JSValue call_export(JSContext* ctx, JSValue this, int argc, JSValue* argv, 
     cdef Context self = <Context>q.GetContextOpaque(ctx)
     try:
         return self.call_export(argc, argv, number)
-    except (EndRoute, SystemExit):
+    except (EndRoute, SystemExit) as error:
+        self.ended = error
         return q.Throw(ctx, self.from_python(EXIT))
     except TooFewArguments as error:
         log.error("%s", error)
@@ -308,7 +310,8 @@ cdef class Context:
     cdef list exports
     cdef dict groups
     cdef object cause
-    cdef object ending
+    cdef object ending  # what ends the run, whatever the script does
+    cdef object ended  # what a function raised to end the route
     cdef dict unhandled  # descriptions of rejections, by their promise
 
     def __cinit__(self, list exports, dict groups, double time_limit, size_t memory_limit):
@@ -446,9 +449,9 @@ cdef class Context:
             q.js_free(self.ctx, data)
 
     def execute(self, bytes bytecode not None):
-        """Run compiled code of `compile`, of this process only. Raises EndRoute, JsError."""
+        """Run compiled code of `compile`, of this process only. Raises ScriptExit, EndRoute, JsError."""
         q.UpdateStackTop(self.runtime)
-        self.cause = None
+        self.cause = self.ended = None
         cdef JSValue f = q.ReadObject(self.ctx, bytecode, len(bytecode), READ_BYTECODE)
         if f.tag == TAG_EXCEPTION:
             self.fail()
@@ -464,14 +467,14 @@ cdef class Context:
         return found
 
     def call(self, bytes name not None, *args):
-        """Call a global function; what it returned, of objects the text. Raises EndRoute, JsError."""
+        """Call a global function; what it returned, of objects the text. Raises ScriptExit, EndRoute, JsError."""
         cdef JSValue values[MAX_ARGUMENTS]
         cdef JSValue scope, f, result
         cdef int i, count = len(args)
         if count > MAX_ARGUMENTS:
             raise TypeError("too many arguments")
         q.UpdateStackTop(self.runtime)
-        self.cause = None
+        self.cause = self.ended = None
         scope = q.GetGlobalObject(self.ctx)
         f = q.GetPropertyStr(self.ctx, scope, name)
         if not q.IsFunction(self.ctx, f):
@@ -508,7 +511,7 @@ cdef class Context:
             message, trace = next(iter(self.unhandled.values()))
             self.unhandled.clear()
             if message == EXIT:
-                raise EndRoute
+                self.leave()
             raise failure(message, trace, False)
         return value
 
@@ -523,6 +526,11 @@ cdef class Context:
             q.FreeValue(self.ctx, stack)
         return message, trace
 
+    cdef int leave(self) except -1:
+        """Raise what ended the script quietly."""
+        ended, self.ended = self.ended, None
+        raise ended or ScriptExit
+
     cdef int fail(self) except -1:
         """Raise what the script threw."""
         cdef JSValue error = q.GetException(self.ctx)
@@ -535,7 +543,7 @@ cdef class Context:
         if ending is not None:
             raise ending
         if message == EXIT:
-            raise EndRoute
+            self.leave()
         if stopped:
             message = TOO_LONG % seconds_held()
         raised = failure(message, trace, stopped)

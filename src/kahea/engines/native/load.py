@@ -35,7 +35,7 @@ from kahea.engines.native.tree import (
 from kahea.routing.module import ConfigError, Param
 from kahea.routing.myself import parse_alias
 from kahea.routing.pv import PvError, VariableTable
-from kahea.routing.registry import available, module_class
+from kahea.routing.registry import available, canonical, module_class
 from kahea.routing.settings import Configuration, Settings, parse_listen
 
 #: The script languages of `cfgengine`, each with Kamailio's modules that run it.
@@ -49,10 +49,6 @@ ENGINES: Final = {
 NATIVE: Final = ("native", "default")
 #: Parameters of Kamailio that take a number as well as a string.
 _EITHER: Final = {("jsonrpcs", name) for name in ("fifo_user", "fifo_group", "dgram_user", "dgram_group")}
-#: The parameters of the modules that run scripts which do not change what a script sees, at any value.
-_ENGINE_TUNING: Final = {"threads_mode", "log_mode", "script_name", "mode", "reload"}
-#: Those that do, with the one value that is what happens here.
-_ENGINE_FIXED: Final = {"mod_init_function": "mod_init", "child_init_method": "child_init"}
 #: A message has 32 flags.
 _FLAGS: Final = 32
 
@@ -243,7 +239,7 @@ class _Loader:
     # ---- modules
 
     def _load(self, node: LoadModule) -> None:
-        name = Path(self._evaluated(node, node.file)).name.removesuffix(".so")
+        name = canonical(Path(self._evaluated(node, node.file)).name.removesuffix(".so"))
         if name in self._modules:
             self._error(
                 node, "bad-module", f"module {name} is loaded already, on line {self._modules[name].place.line}"
@@ -252,8 +248,6 @@ class _Loader:
         self._modules[name] = node
         if node.options:
             self._note(node, "the options of loadmodule have no effect here: they are those of a shared library")
-        if _language(name) is not None:
-            return
         try:
             klass = module_class(name)
             self._params[name] = klass.params()
@@ -271,16 +265,15 @@ class _Loader:
         except re.error as error:
             self._error(node, "bad-module", f"{pattern!r} does not name modules: {error}")
             return
-        found = [module for module in self._modules if matches(module)]
+        names = [canonical(part) for part in pattern.split("|")]
+        found = [module for module in self._modules if matches(module) or module in names]
         if not found:
             self._not_loaded(node, pattern)
         given = self._module_value(node)
         if given is None:
             return
         for module in found:
-            if _language(module) is not None:
-                self._engine_parameter(node, module, name, given)
-            elif module in self._params:
+            if module in self._params:
                 self._module_parameter(node, module, name, given)
 
     def _not_loaded(self, node: ModParam, pattern: str) -> None:
@@ -322,6 +315,10 @@ class _Loader:
                 "leave out the quotes" if digits else "",
             )
             return
+        if name in ("load", "script_name") and any(module in modules for modules in ENGINES.values()):
+            self._engine_scripts[module] = node
+            if not Path(str(given)).is_file():
+                self._error(node.value, "no-script", f"there is no file {given}")
         with self._errors_at(node.value, "bad-value"):
             param.convert(module, given)
             self.configuration.set_module(module, name, given)
@@ -350,42 +347,19 @@ class _Loader:
                 nearest(node.engine, (*ENGINES, *NATIVE)),
             )  # fmt: skip
 
-    def _engine_parameter(self, node: ModParam, module: str, name: str, given: int | str) -> None:
-        if name == "load":
-            self._engine_scripts[module] = node
-        elif name in _ENGINE_TUNING:
-            self._note(node, f"{module}.{name} has no effect here: it tunes Kamailio's interpreter")
-        elif given != _ENGINE_FIXED.get(name, ""):
-            self._error(node, "bad-value", f"parameter {module}.{name} = {given!r} is not supported yet")
-
     def _choose_engine(self) -> None:
         """What runs the routes: this cfg, or the script that the module of its language was told to load."""
         engine = self._engine
-        wanted = ENGINES[engine.engine] if engine is not None else ()
-        for name, node in self._modules.items():
-            language = _language(name)
-            if language is not None and name not in wanted:
-                self._error(
-                    node, "unsupported-module",
-                    f"module {name} is supported only with cfgengine {language!r}, which makes its script the routes",
-                )  # fmt: skip
         if engine is None:
             return
+        wanted = ENGINES[engine.engine]
         chosen = [self._engine_scripts[m] for m in wanted if m in self._engine_scripts]
         if not chosen:
             names = " or ".join(wanted)
             self._error(engine, "no-script", f'cfgengine "{engine.engine}" needs modparam("{names}", "load", FILE)')
             return
-        script = Path(str(self._module_value(chosen[-1])))
-        if not script.is_file():
-            self._error(chosen[-1].value, "no-script", f"there is no file {script}")
-        self.configuration.script = script
+        self.configuration.script = Path(str(self._module_value(chosen[-1])))
         self.configuration.language = engine.engine
-
-
-def _language(module: str) -> str | None:
-    """The script language that a module of Kamailio runs, or None."""
-    return next((language for language, modules in ENGINES.items() if module in modules), None)
 
 
 def _module_of(node: LoadModule) -> str:

@@ -1,0 +1,145 @@
+"""Functions of scripts in other languages, called by name: what `lua_run()` and its kin need.
+
+A node has one script that has its routes, and beside it may have scripts in other languages, which the `load` parameter
+of `app_lua` and its kin names. Those of one language are a library. It belongs to a generation, so that a transaction
+keeps the functions that it began with; the engine that runs the routes is its language's library as well.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from kahea.routing.module import ConfigError, Module, RpcError
+from kahea.routing.run import EndRoute, ScriptError
+
+if TYPE_CHECKING:
+    from kahea.routing.node import Node
+    from kahea.routing.run import Run
+
+log = logging.getLogger("kahea.script")
+
+
+class ScriptExit(EndRoute):
+    """A script ended itself (`KSR.x.exit()`): where it was called by name, its caller goes on."""
+
+
+class Library(Protocol):
+    """The functions of one language's scripts."""
+
+    source: bytes
+    files: tuple[Path, ...]
+
+    def call(self, run: Run, name: str, *args: str) -> object:
+        """Call a function; what it returned. Raises ScriptExit, ScriptError, and EndRoute where something that it
+        called ended all."""
+
+    def evaluate(self, run: Run, source: str, name: str) -> None:
+        """Run a text of the language; `name` stands for it in errors. Raises as `call`."""
+
+
+#: Makes the library of some files, or an empty one. Raises ConfigError.
+LibraryFactory = Callable[["Node", Sequence[Path]], Library]
+
+
+class ScriptModule(Module):
+    """Base of the modules that run scripts: `app_lua` and its kin."""
+
+    #: The language, in the words of `cfgengine`.
+    language: ClassVar[str]
+
+    def scripts(self) -> list[Path]:
+        """The files that the module's parameters name."""
+        return [Path(name) for name in getattr(self, "load", ())]
+
+    def make(self) -> Library | None:
+        """The library of its scripts, anew; None without any. Raises ConfigError."""
+        scripts = self.scripts()
+        return self.fresh(scripts) if scripts else None
+
+    def fresh(self, scripts: Sequence[Path] = ()) -> Library:
+        """A library of its own. Raises ConfigError."""
+        return self.node.languages[self.language](self.node, scripts)
+
+    def library(self, run: Run) -> Library:
+        """The library that a run calls. Raises ConfigError."""
+        libraries = run.generation.libraries
+        if self.language not in libraries:
+            libraries[self.language] = self.fresh()
+        return libraries[self.language]
+
+    def attempt(self, work: Callable[..., object], *args: object) -> int:
+        """1 where a script ends well or by its exit; -1 for an error, which is logged."""
+        try:
+            work(*args)
+        except ScriptExit:
+            pass
+        except (ConfigError, ScriptError) as error:
+            log.error("%s: %s", self.name, error, exc_info=error.__cause__)
+            return -1
+        return 1
+
+    def run_function(self, run: Run, function: str, *args: str) -> int:
+        """Call a script's function."""
+        return self.attempt(lambda: self.library(run).call(run, function, *args))
+
+    def run_text(self, run: Run, text: str) -> int:
+        """Run a text where the scripts are."""
+        return self.attempt(lambda: self.library(run).evaluate(run, text, f"{self.name}: text"))
+
+    def do_text(self, run: Run, text: str, name: str = "") -> int:
+        """Run a text apart from the scripts: what it leaves there, only later texts and files see."""
+        return self.attempt(lambda: self._apart().evaluate(run, text, name or f"{self.name}: text"))
+
+    def do_file(self, run: Run, path: str) -> int:
+        """Run a file apart from the scripts, read anew each time."""
+        try:
+            text = Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+        except (OSError, ValueError) as error:
+            log.error("%s: %s: %s", self.name, path, getattr(error, "strerror", None) or error)
+            return -1
+        return self.do_text(run, text, path)
+
+    def _apart(self) -> Library:
+        if not hasattr(self, "_own"):
+            self._own = self.fresh()
+        return self._own
+
+    # ---- commands
+
+    def reload_scripts(self) -> dict[str, object]:
+        """Read the scripts anew; the generations before and after. Raises RpcError, and then the old ones go on."""
+        reloader = self.node.reloader
+        if reloader is None:
+            raise RpcError(500, "this node has no script that could be reloaded")
+        before = reloader.running.generation.number
+        try:
+            reloader.reload_language(self)
+        except ConfigError as error:
+            raise RpcError(500, str(error)) from error
+        return {"old": before, "new": reloader.running.generation.number}
+
+    def api_list(self) -> dict[str, object]:
+        """Every function of KSR, as Kamailio lists them."""
+        found = [
+            {"func": {"ret": f.ret, "module": group, "name": name, "params": ", ".join(f.params) or "none"}}
+            for (group, name), f in sorted(self.node.registry.functions.items())
+        ]
+        return {"msize": len(found), "methods": found}
+
+
+def returned_number(module: ScriptModule, run: Run, name: str, *args: str) -> int:
+    """Call a function: the number that it returned; -1 for an error, its exit, 0, and anything else."""
+    try:
+        value = module.library(run).call(run, name, *args)
+    except ScriptExit:
+        return -1
+    except (ConfigError, ScriptError) as error:
+        log.error("%s: %s", module.name, error, exc_info=error.__cause__)
+        return -1
+    return int(value) or -1 if isinstance(value, int) else -1
+
+
+__all__ = ["Library", "LibraryFactory", "ScriptExit", "ScriptModule", "returned_number"]
