@@ -14,7 +14,7 @@ def lua(request, kahea):
     """Starts a node with a Lua script, in each runtime."""
 
     def start(script, **options):
-        modules = {"app_lua": {"runtime": request.param, **options.pop("app_lua", {})}}
+        modules = {"app_lua": {"runtime": request.param, **options.pop("app_lua", {})}, **options.pop("modules", {})}
         return kahea.node(f"{script}\n", "udp:10.0.0.9:5060", language="lua", modules=modules, **options)
 
     return start
@@ -373,3 +373,36 @@ def test_a_reload_that_fails_leaves_the_old_script(lua, kahea):
     node.reload()
     assert alice.options("sip:10.0.0.9").reason == "new"
     assert under_way.wait().reason == "old"
+
+
+def test_the_table_of_before_kemi(lua, kahea):
+    # As app_lua_sr of Kamailio 5.6.3 was seen to answer.
+    lua(
+        """
+function ksr_request_route()
+  local out = {}
+  local function show(...)
+    for n = 1, select("#", ...) do out[#out + 1] = tostring(select(n, ...)) end
+    if select("#", ...) == 0 then out[#out + 1] = "none" end
+  end
+  show(sr.pv.get("$rm")) show(sr.pv.get("$du")) show(sr.pv.getw("$du"))
+  show(sr.pv.seti("$var(a)", 5)) show(sr.pv.is_null("$du")) show(sr.pv.unset("$var(a)"))
+  show(sr.hdr.append("X: 1\\r\\n")) show(sr.is_myself("10.0.0.9")) show(sr.setflag(3)) show(sr.isflagset(3))
+  show(sr.log("info", "x\\n")) show(sr.maxfwd.process_maxfwd(10)) show(sr.siputils.has_totag())
+  show(sr.rr.loose_route()) show(sr.sanity.sanity_check()) show(sr.xhttp) show(KSR.hdr.append_hf("Y: 1\\r\\n"))
+  sr.sl.send_reply(200, table.concat(out, " "))
+end
+""",
+        modules={
+            "app_lua_sr": {
+                "register": ["maxfwd", "siputils", "rr", "sanity", "sl"],
+            }
+        },
+    )
+    reply = kahea.ua("alice").request("OPTIONS", "sip:bob@10.0.0.9", headers=[("Max-Forwards", "70")]).wait()
+    assert reply.reason == "OPTIONS nil <<null>> none true none none true true true none 1 -1 -1 1 nil 1"
+
+
+def test_what_sr_has_not_is_told(lua):
+    with pytest.raises(ConfigError, match=r"sr\.msilo is not supported yet"):
+        lua("function ksr_request_route() end", modules={"app_lua_sr": {"register": "msilo"}})

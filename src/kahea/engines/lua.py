@@ -152,6 +152,8 @@ class LuaState:
             name="=[kahea]",
         )
         self._idle: list[Any] = []
+        if node.asked_for("app_lua_sr"):
+            self._add_sr(node.module("app_lua_sr").register)
         self._short = [pair for pair in map(self._shortened, scripts) if pair is not None]
         self.source = b""
         for script in scripts:
@@ -162,6 +164,15 @@ class LuaState:
             self.source += source
             self._add_path(script.parent)
             self._execute(source, script)
+
+    def _add_sr(self, modules: list[str]) -> None:
+        """Give the scripts the table that was there before KSR. Raises ConfigError."""
+        code = (files("kahea.engines") / "lua_sr.lua").read_bytes()
+        names = self._lua.table_from([wire(name) for name in modules])
+        try:
+            self._lua.execute(code, names, name="=[kahea]")
+        except self._errors as error:
+            raise ConfigError(_utf8(error.args[0]).partition("\n")[0]) from None
 
     def _add_path(self, directory: Path) -> None:
         """Let `require` find what lies beside the script."""

@@ -39,6 +39,11 @@ class Hdr(Module):
         return 1
 
     @function
+    def append_hf(self, run: Run, line: str) -> int:
+        """The old name of `append`."""
+        return self.append(run, line)
+
+    @function
     def insert(self, run: Run, line: str) -> int:
         """Add a header line before the first header."""
         run.msg.prepend_header(wire(line))

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from kahea.routing.module import Module, Value, function
 from kahea.routing.run import Run, wait
+
+if TYPE_CHECKING:
+    from kahea.routing.node import Node
 
 
 class Waiting(Module):
     """KSR.waiting."""
 
     name = "waiting"
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        self.taken: list[tuple[str, str]] = []
+
+    @function
+    def take(self, run: Run, kind: str, text: str) -> int:
+        """Remember."""
+        self.taken.append((kind, text))
+        return 1
 
     @function
     def sleep(self, run: Run, ms: int) -> int:
