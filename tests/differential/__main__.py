@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from . import all_flows
+from .languages import FOREIGN
 from .servers import Kahea, Kamailio, NativeKahea, NativeKamailio
 from .stages import FLOWS, NATIVE_TRACES, TRACES, perform_all, recorded
 
@@ -17,7 +18,7 @@ from .stages import FLOWS, NATIVE_TRACES, TRACES, perform_all, recorded
 def main() -> int:
     """Print each flow's trace, record it, or show how it differs from the record."""
     parser = argparse.ArgumentParser(description=__doc__)
-    kinds = {each.kind: each for each in (Kamailio, Kahea, NativeKamailio, NativeKahea)}
+    kinds = {each.kind: each for each in (Kamailio, Kahea, NativeKamailio, NativeKahea, *FOREIGN)}
     parser.add_argument("--server", choices=kinds, default="kamailio")
     parser.add_argument("--record", action="store_true", help="keep the traces as what must be (Kamailio only)")
     parser.add_argument("--show", action="store_true", help="print the traces")
