@@ -22,6 +22,19 @@ TYPICAL = {
     "python": Kind("Kamailio, app_python3", "kamailio", "scripts/typical.py"),
     "kahea": Kind("Kahea", "kahea", "scripts/typical.py"),
 }
+#: The other languages: their engines and names, with the endings of the scripts.
+LANGUAGES = {"lua": ("Lua", "app_lua"), "js": ("JavaScript", "app_jsdt")}
+
+
+def of_language(name: str, suffix: str) -> tuple[Kind, ...]:
+    """Kamailio and Kahea with one script in another language, and Kahea with its twin in Python."""
+    language, module = LANGUAGES[suffix]
+    script = f"scripts/{name}.{suffix}"
+    return (
+        Kind(f"Kamailio, {module}", "kamailio", script),
+        Kind(f"Kahea, {language}", "kahea", script),
+        Kind("Kahea, Python", "kahea", f"scripts/{name}.py"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,14 @@ CASES = (
     Case("typical", "Registrar and proxy, all routes armed", "call", tuple(TYPICAL.values()), registered=True),
     Case("register", "Registrations renewed, in memory", "register", tuple(TYPICAL.values()), unit="REGISTER"),
     Case("options", "OPTIONS answered", "options", tuple(TYPICAL.values()), unit="OPTIONS"),
+    *(
+        Case(f"{suffix}-{name}", f"{language}: {title}", "call", of_language(name, suffix), registered=registered)
+        for suffix, (language, _) in LANGUAGES.items()
+        for name, title, registered in (
+            ("minimal", "minimal stateful proxy", False),
+            ("typical", "registrar and proxy, all routes armed", True),
+        )
+    ),
     Case(
         "contacts",
         "Memory of registered contacts",

@@ -37,9 +37,10 @@ class Kind:
         if self.program == "relay":
             return [str(build_relay()), str(port), str(callee)]
         common = ["-DD", "-E", "-x", "fm", "-m", "1024", "-Y", str(scratch), "-w", str(scratch), *listen]
-        if self.config.endswith(".py"):
+        language = {".py": "python", ".lua": "lua", ".js": "javascript"}.get(Path(self.config).suffix)
+        if language is not None:
             script = f'--substdef=!SCRIPT!"{HERE / self.config}"!g'
-            return ["kamailio", "-f", str(HERE / "kamailio/python.cfg"), script, *common]
+            return ["kamailio", "-f", str(HERE / f"kamailio/{language}.cfg"), script, *common]
         return ["kamailio", "-f", str(HERE / self.config), *common]
 
     def missing(self) -> str:
