@@ -187,7 +187,6 @@ def test_functions_in_callbacks_generators_and_promises(answer):
     )
 
 
-@pytest.mark.skip(reason="to be written for the common reload")
 def test_an_error_names_file_and_line(js, kahea):
     node = js("function ksr_request_route() {\n  helper(null);\n}\nfunction helper(x) {\n  x.y = 1;\n}")
     assert kahea.ua("alice").options("sip:10.0.0.9").status == 500
@@ -361,7 +360,6 @@ def test_a_script_that_does_not_load(js, kahea, script, message):
         js(script, app_jsdt={"time_limit": 50})
 
 
-@pytest.mark.skip(reason="to be written for the common reload")
 def test_a_reload_that_fails_leaves_the_old_script(js, kahea):
     node = js('function ksr_request_route() { KSR.waiting.sleep(100); KSR.sl.sl_send_reply(200, "old"); }')
     alice = kahea.ua("alice")

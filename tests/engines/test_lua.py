@@ -173,7 +173,6 @@ def test_what_waits_must_not_in_a_callback(answer):
     assert "can't be called inside a callback" in reason
 
 
-@pytest.mark.skip(reason="to be written for the common reload")
 def test_an_error_names_file_and_line(lua, kahea):
     node = lua("function ksr_request_route()\n  local x\n  helper(x)\nend\nfunction helper(x)\n  x.y = 1\nend")
     assert kahea.ua("alice").options("sip:10.0.0.9").status == 500
@@ -358,7 +357,6 @@ def test_a_script_that_does_not_load(lua, kahea, script, message):
         lua(script, app_lua={"time_limit": 50})
 
 
-@pytest.mark.skip(reason="to be written for the common reload")
 def test_a_reload_that_fails_leaves_the_old_script(lua, kahea):
     node = lua('function ksr_request_route() KSR.waiting.sleep(100) KSR.sl.sl_send_reply(200, "old") end')
     alice = kahea.ua("alice")

@@ -538,6 +538,10 @@ cdef class Context:
         cause, self.cause = self.cause, None
         ending, self.ending = self.ending, None
         message, trace = self.describe(error)
+        if error.tag == TAG_NULL:
+            # What QuickJS throws when it has no memory for an exception.
+            stopped = stopped or (self.time_limit > 0 and seconds_held() > self.time_limit)
+            message = "null, or out of memory"
         q.FreeValue(self.ctx, error)
         self.unhandled.clear()
         if ending is not None:
