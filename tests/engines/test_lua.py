@@ -222,7 +222,7 @@ def test_a_script_that_never_ends_is_stopped(lua, kahea, loop):
     for _ in range(2):
         assert alice.options("sip:10.0.0.9").status == 500
     assert len(kahea.errors) == 2
-    assert "script.lua:3: the script ran for 0." in kahea.errors[0]
+    assert "script.lua:3: the script took 0." in kahea.errors[0]
     kahea.errors.clear()
     assert alice.message("sip:10.0.0.9", "hi").status == 200
 

@@ -312,7 +312,7 @@ class LuaState:
         seconds = held()
         if seconds < self._time_limit:
             return None
-        return b"the script ran for %.1f s without waiting, which is over its time limit" % seconds
+        return b"the script took %.2f s of CPU time without waiting, which is over its time limit" % seconds
 
 
 class Modf:

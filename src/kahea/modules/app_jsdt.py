@@ -18,7 +18,7 @@ class AppJsdt(ScriptModule):
     mode = Param(1, "Whether scripts have `require()`.", check=between(0, 1))
     time_limit = Param(
         1000,
-        "For how many ms a script may run without waiting before it is stopped; 0 for ever.",
+        "How many ms of CPU time a script may take without waiting before it is stopped; 0 for any.",
         check=between(0, 3_600_000),
     )
     memory_limit = Param(16, "How many MB one run of a script may take; 0 for any.", check=between(0, 1_000_000))

@@ -33,7 +33,7 @@ class AppLua(ScriptModule):
     runtime = Param("luajit", "Which Lua: `luajit` (the language of 5.1) or `5.4`.", check=_runtime)
     time_limit = Param(
         1000,
-        "For how many ms a script may run without waiting before it is stopped; 0 for ever.",
+        "How many ms of CPU time a script may take without waiting before it is stopped; 0 for any.",
         check=between(0, 3_600_000),
     )
     memory_limit = Param(

@@ -197,7 +197,7 @@ cdef enum:
 
 VERSION = "0.17."
 EXIT = "~~ksr~exit~~"
-TOO_LONG = "the script ran for %.1f s without waiting, which is over its time limit"
+TOO_LONG = "the script took %.2f s of CPU time without waiting, which is over its time limit"
 log = logging.getLogger("kahea.script")
 cdef bint bound = False
 
@@ -518,7 +518,8 @@ cdef class Context:
     cdef tuple describe(self, JSValue error):
         """What was thrown: its text, and its stack if it has one."""
         cdef JSValue stack
-        message = self.text(error)
+        # null is what QuickJS throws when it has no memory for an exception.
+        message = "null, or out of memory" if error.tag == TAG_NULL else self.text(error)
         trace = ""
         if q.IsError(error):
             stack = q.GetPropertyStr(self.ctx, error, b"stack")
@@ -539,9 +540,7 @@ cdef class Context:
         ending, self.ending = self.ending, None
         message, trace = self.describe(error)
         if error.tag == TAG_NULL:
-            # What QuickJS throws when it has no memory for an exception.
             stopped = stopped or (self.time_limit > 0 and seconds_held() > self.time_limit)
-            message = "null, or out of memory"
         q.FreeValue(self.ctx, error)
         self.unhandled.clear()
         if ending is not None:
