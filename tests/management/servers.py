@@ -29,6 +29,7 @@ children=1
 tcp_children=1
 tcp_accept_no_cl=yes
 server_header="Server: twin"
+user_agent_header="User-Agent: twin"
 listen=udp:{host}:{sip}
 listen=tcp:{host}:{sip}
 mpath="{library}"
@@ -46,6 +47,7 @@ modparam("jsonrpcs", "fifo_reply_dir", "{folder}/tmp/")
 modparam("jsonrpcs", "dgram_socket", "{folder}/rpc.sock")
 modparam("xhttp", "url_skip", "^/skip")
 modparam("xhttp", "url_match", "^/[^x]")
+modparam("tm", "fr_timer", 1200)
 modparam("usrloc", "preload", "location")
 modparam("xhttp_prom", "xhttp_prom_stats", "483_replies")
 modparam("xhttp_prom", "prom_counter", "name=calls; label=method:ip;")
@@ -56,7 +58,21 @@ modparam("xhttp_prom", "prom_histogram", "name=times")
 modparam("xhttp_prom", "prom_histogram", "name=sizes; label=kind; buckets=3.1:5:6.5")
 
 request_route {{
+    if ($rU == "open") {{
+        t_newtran();
+        t_reply("183", "Progress");
+        exit;
+    }}
     sl_send_reply("200", "OK");
+}}
+
+event_route[tm:local-request] {{
+    if ($hdr(X-Do) == "drop") drop;
+    if ($hdr(X-Do) == "uri") $ru = "sip:changed@x.y";
+    if ($hdr(X-Do) == "add") append_hf("X-Added: $hdr(X-Do)\\r\\n");
+    if ($hdr(X-Do) == "remove") remove_hf("X-Do");
+    if ($hdr(X-Do) == "body") set_body("another body", "text/plain");
+    if ($hdr(X-Do) == "see") append_hf("X-Seen: $rm $ru $du $si $Ri $(hdr(Via){{s.substr,0,20}}) $fs\\r\\n");
 }}
 
 event_route[xhttp:request] {{

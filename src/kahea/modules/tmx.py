@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from kahea.modules.tm.success_ack import LocalInvite
+from kahea.routing.headers import whole_lines
 from kahea.routing.module import Module, Param, Value, Variable, function, native, variable
 from kahea.routing.pv.table import Bound, named
 from kahea.routing.run import (
@@ -196,12 +198,23 @@ class Tmx(Module):
             return -1
         return 1 if self.node.layer.reply(t, code, wire(reason)) else -1
 
+    @native("str", "str", "str", "str", least=2)
     @function
-    def t_uac_ack_local(self, run: Run, callid: str, cseq: str, headers: str, body: str) -> int:
-        """Not supported yet: the ACK to a 2xx of an INVITE of our own."""
-        del run, callid, cseq, headers, body
-        log.error("t_uac_ack_local is not supported yet: local INVITEs are acknowledged by their sender")
-        return -1
+    def t_uac_ack_local(self, run: Run, callid: str, cseq: str, headers: str = "", body: str = "") -> int:
+        """Acknowledge the 2xx to an INVITE of our own that was sent for others to acknowledge; -1 if there is none.
+
+        `headers` are whole lines. It can be done until the transaction ends, wt_timer after the 2xx.
+        """
+        del run
+        t = self.node.layer.lookup_callid(wire(callid), wire(cseq))
+        if t is None or not isinstance(t.on_complete, LocalInvite):
+            return -1
+        answered = [b for b in t.branches if b.reply is not None and 200 <= b.reply.status < 300]
+        if not answered:
+            return -1
+        branch = answered[0]
+        assert branch.reply is not None
+        return 1 if t.on_complete.acknowledge(t, branch, branch.reply, whole_lines(headers), wire(body)) else -1
 
     # ---- flags
 

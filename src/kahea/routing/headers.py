@@ -37,3 +37,8 @@ def remove_named(run: Run, name: str) -> int:
 def headers_start(raw: bytes) -> int:
     """The offset of the first header field: past the first line."""
     return raw.find(b"\n") + 1
+
+
+def whole_lines(headers: str) -> bytes:
+    """Header lines as they go into a message: each ended by CRLF, and none empty, which would end the headers."""
+    return b"".join(wire(line) + b"\r\n" for line in headers.replace("\r\n", "\n").split("\n") if line.strip())

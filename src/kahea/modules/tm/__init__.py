@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 
 from kahea.modules.tm.addressed import Addressed
+from kahea.modules.tm.commands import Commands
 from kahea.modules.tm.contacts import Contacts
 from kahea.modules.tm.control import Control
-from kahea.modules.tm.uac import Uac
+from kahea.modules.tm.uac_commands import UacCommands
 from kahea.routing.checks import between, unless
-from kahea.routing.module import ConfigError, Param, rpc
+from kahea.routing.module import ConfigError, Param
 from kahea.routing.text import wire
 from kahea.tm.transaction import Transaction
 
 _MS = between(1, 2**31 - 1)
 
 
-class Tm(Addressed, Control, Contacts, Uac):
+class Tm(Addressed, Control, Contacts, UacCommands, Commands):
     """Transactions (RFC 3261 §16-17)."""
 
     name = "tm"
@@ -75,7 +76,7 @@ class Tm(Addressed, Control, Contacts, Uac):
     xavp_contact = Param("", "", check=unless("", "branch XAVPs of contacts"))
     event_callback = Param("", "Script function for tm's events.")
     event_callback_lres_sent = Param("", "Script function for `tm:local-response`.")
-    evcb_local_ack_sent = Param("", "", check=unless("", "the event of a local ACK"))
+    evcb_local_ack_sent = Param("", "Script function for `tm:local-ack-sent`, the ACK to a 2xx of our own INVITE.")
     fr_timer_avp = Param("", "", check=unless("", "use t_set_fr()"))
     fr_inv_timer_avp = Param("", "", check=unless("", "use t_set_fr()"))
     on_sl_reply = Param("", "", check=unless("", "use the reply route"))
@@ -106,8 +107,12 @@ class Tm(Addressed, Control, Contacts, Uac):
     evlreq_mode = Param(0, "", check=unless(0, "tm:local-request always runs"))
     exec_time_check = Param(5000, "", check=unless(5000, "a route may wait: its time says nothing"))
     headers_mode = Param(0, "", check=unless(0, "the From and To of a failure are the request's"))
-    local_ack_mode = Param(0, "", check=unless(0, "the ACK goes where its INVITE went"), runtime=True)
-    local_ack_branch_mode = Param(0, "", check=unless(0, "local ACKs of 2xx"))
+    local_ack_mode = Param(
+        0, "The ACK to a 2xx of our own INVITE goes: 0 where its route set says, 1 where the INVITE went, 2 where the "
+        "2xx came from.", check=between(0, 2), runtime=True)  # fmt: skip
+    local_ack_branch_mode = Param(
+        0, "", check=unless(0, "the ACK to a 2xx has a branch of its own (RFC 3261 §17.1.1.3)")
+    )
     noisy_ctimer = Param(
         1, "", check=unless(1, "a timer C that fires is always answered (RFC 3261 §16.8)"), runtime=True
     )
@@ -149,28 +154,6 @@ class Tm(Addressed, Control, Contacts, Uac):
         """`tm:local-response`, for scripts that want it."""
         del code
         self.node.call_route(self.event_callback_lres_sent, "tm:local-response", t.request, transaction=t)
-
-    @rpc("tm.stats")
-    def stats(self) -> dict[str, int]:
-        """How many transactions there are, and what came of those that were."""
-        layer = self.node.layer
-        return {
-            "current": len(layer),
-            "waiting": layer.waiting,
-            "total": layer.created,
-            "total_local": layer.created_local,
-            "rpl_received": layer.rpl_received,
-            "rpl_generated": layer.rpl_generated,
-            "rpl_sent": layer.rpl_sent,
-            "6xx": layer.completed_6xx,
-            "5xx": layer.completed_5xx,
-            "4xx": layer.completed_4xx,
-            "3xx": layer.completed_3xx,
-            "2xx": layer.completed_2xx,
-            "created": layer.created,
-            "freed": layer.created - len(layer),
-            "refused": layer.refused,
-        }
 
 
 def _codes(value: str) -> frozenset[int]:
