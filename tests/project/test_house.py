@@ -17,6 +17,7 @@ LIMIT = 600
 
 #: Longer files, each with the reason why its room can't be divided.
 LONG: dict[str, str] = {
+    "src/kahea/routing/dispatch.pyx": "what every message passes, in C functions that call one another",
     "src/kahea/sip/message.pyx": "one C class, whose methods read what its fields point at",
     "src/kahea/tm/layer.pyx": "one C class, whose methods call each other as C functions",
 }
