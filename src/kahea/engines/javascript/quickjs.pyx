@@ -135,7 +135,7 @@ cdef extern from *:
         const char* GetVersion() noexcept
         JSRuntime* NewRuntime() noexcept
         void FreeRuntime(JSRuntime*) noexcept
-        void SetMemoryLimit(JSRuntime*, size_t) noexcept
+        void SetMemoryLimit(JSRuntime*, size_t) noexcept nogil
         void SetMaxStackSize(JSRuntime*, size_t) noexcept
         void UpdateStackTop(JSRuntime*) noexcept
         void SetInterruptHandler(JSRuntime*, JSInterruptHandler*, void*) noexcept
@@ -241,7 +241,11 @@ cdef int bind() except -1:
 
 cdef int interrupted(JSRuntime* runtime, void* opaque) noexcept nogil:
     """Whether a script must stop; asked by QuickJS every 10,000 branches or so."""
-    return seconds_held() > (<double*>opaque)[0]
+    if seconds_held() <= (<double*>opaque)[0]:
+        return 0
+    # Without memory for the error that ends a script it would get one that it can catch. This context is given up.
+    q.SetMemoryLimit(runtime, <size_t>-1)
+    return 1
 
 
 cdef void rejected(JSContext* ctx, JSValue promise, JSValue reason, c_bool handled, void* opaque) noexcept:
