@@ -84,6 +84,8 @@ def _own(node: Node, changes: Changes, earlier: Configuration, later: Configurat
     """Variables that the script declares itself; what a command set since stays where the script did not change."""
     running = node.configuration.runtime
     for variable in later.runtime.variables():
+        if not later.runtime.is_own(variable.group):
+            continue  # of the core or a module, which shows it in the configuration that it started with
         before = earlier.runtime.find(variable.group, variable.name)
         shown = f"{variable.group}.{variable.name}"
         if before is not None and _values(before) == _values(variable):
