@@ -75,7 +75,11 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
             yield number
         finally:
             process.terminate()
-            process.wait(10)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:  # at times one of its children waits for ever
+                process.kill()
+                process.wait()
 
 
 async def listening(port: int, process: subprocess.Popen[bytes]) -> None:

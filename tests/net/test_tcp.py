@@ -95,7 +95,6 @@ def test_a_ping_is_answered(run: Run) -> None:
     run(main())
 
 
-@pytest.mark.skip(reason="to be adapted to HTTP on SIP's ports")
 def test_what_cannot_be_framed_closes_the_connection(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         notes = Notes()

@@ -40,17 +40,14 @@ def lines(prefix: str, mode: int = 0) -> list[str]:
     return stream.getvalue().splitlines()
 
 
-@pytest.mark.skip(reason="depends on the order of the tests")
 def test_evaluated_once_for_a_message() -> None:
     assert lines("{$rm $var(n)} ") == ["no run", "{OPTIONS 1} line 1", "{OPTIONS 1} line 2"]
 
 
-@pytest.mark.skip(reason="depends on the order of the tests")
 def test_evaluated_for_each_line() -> None:
     assert lines("{$rm $var(n)} ", mode=1) == ["no run", "{OPTIONS 1} line 1", "{OPTIONS 2} line 2"]
 
 
-@pytest.mark.skip(reason="depends on the order of the tests")
 def test_without_one() -> None:
     assert lines("") == ["no run", "line 1", "line 2"]
 

@@ -108,7 +108,11 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
             yield Peer(port, caller, sink)
         finally:
             process.terminate()
-            process.wait(10)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:  # at times one of its children waits for ever
+                process.kill()
+                process.wait()
 
 
 def insert(message: Message) -> None:
