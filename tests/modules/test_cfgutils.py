@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from cfgs import KAMAILIO, differences
-from conftest import Bench
 from textops_cases import PLAIN
 
+from conftest import Bench
 from kahea.routing.module import ConfigError, RpcError
 from kahea.testing import Simulation
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from conftest import Bench
 from textops_cases import PLAIN, request
+
+from conftest import Bench
 
 Make = Callable[..., Bench]
 

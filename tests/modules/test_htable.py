@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from cfgs import KAMAILIO, differences
-from conftest import Bench
 from htable_calls import CALLS, KEMI
 from textops_cases import PLAIN
 from twin import needs_kamailio, pair, request
 
+from conftest import Bench
 from kahea.modules.htable.table import Table, parse_definition
 from kahea.routing.module import ConfigError, RpcError
 from kahea.testing import Simulation

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import Bench
 from textops_cases import PLAIN
 
+from conftest import Bench
 from kahea.routing.module import RpcError
 
 Make = Callable[..., Bench]

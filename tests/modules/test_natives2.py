@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Bench
 from textops_cases import PLAIN
 
+from conftest import Bench
 from kahea.routing.module import Native
 
 Make = Callable[..., Bench]

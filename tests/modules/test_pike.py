@@ -7,9 +7,9 @@ from ipaddress import ip_address
 
 import pytest
 from cfgs import KAMAILIO, Ours, cfg_text, kamailio, request
-from conftest import Bench
 from textops_cases import PLAIN
 
+from conftest import Bench
 from kahea.modules.pike import MAX_NODES, Tree
 from kahea.routing.module import ConfigError, RpcError
 from kahea.testing import Simulation

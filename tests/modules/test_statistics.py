@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import Bench
 from textops_cases import PLAIN
 from twin import Kamailio, Ours, needs_kamailio, request
 
+from conftest import Bench
 from kahea.net.address import Address
 from kahea.net.connections import ConnectionTable
 from kahea.net.tcp import TcpListener

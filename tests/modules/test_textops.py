@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Callable
 
 import pytest
-from conftest import Bench
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from textops_cases import LINES, PARTS, PLAIN, UNTYPED, request
 from textopsx_cases import all_cases
 
+from conftest import Bench
 from kahea.routing.run import current
 from kahea.sip.errors import ParseError
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import Bench
 from textops_oracle import KAMAILIO, Case, Outcome, run_cases, stamp, unstamp
 from textopsx_cases import all_cases
 
+from conftest import Bench
 from kahea.routing.run import current
 
 CASES = all_cases()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from conftest import Bench
 from textops_cases import LINES, PLAIN, VALUES, reply
 from textops_oracle import stamp
 
+from conftest import Bench
 from kahea.routing.run import BRANCH_ROUTE, ONREPLY_ROUTE, Run, current
 
 Make = Callable[..., Bench]

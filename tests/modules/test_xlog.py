@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Bench
 from textops_cases import PLAIN
 from textops_oracle import KAMAILIO, Case, run_cases
 
+from conftest import Bench
 from kahea.modules.xlog import escape
 from kahea.routing.module import ConfigError
 
