@@ -21,7 +21,17 @@ from kahea.routing.foreign import Foreign, TooFewArguments
 from kahea.routing.generation import Generation, Route, event_message
 from kahea.routing.libraries import ScriptExit
 from kahea.routing.module import ConfigError
-from kahea.routing.run import EVENT_ROUTE, EndRoute, Run, ScriptError, begin, current, held, without_waiting
+from kahea.routing.run import (
+    EVENT_ROUTE,
+    REQUEST_ROUTE,
+    EndRoute,
+    Run,
+    ScriptError,
+    begin,
+    current,
+    held,
+    without_waiting,
+)
 from kahea.routing.text import text, wire
 
 if TYPE_CHECKING:
@@ -344,7 +354,7 @@ class LuaRoute:
 
     def __call__(self, run: Run) -> object:
         """Run it; what it returned. Raises EndRoute, ScriptError."""
-        if run.kind == EVENT_ROUTE:
+        if run.kind == EVENT_ROUTE or (run.kind == REQUEST_ROUTE and run.name):
             return self._state.resume(self._name, wire(run.name))
         return self._state.resume(self._name)
 

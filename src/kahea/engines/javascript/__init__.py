@@ -18,7 +18,7 @@ from kahea.modules.app_jsdt import AppJsdt
 from kahea.routing.foreign import Foreign, TooFewArguments
 from kahea.routing.generation import Generation, Route, event_message
 from kahea.routing.module import ConfigError
-from kahea.routing.run import EVENT_ROUTE, EndRoute, Run, ScriptError, begin, current
+from kahea.routing.run import EVENT_ROUTE, REQUEST_ROUTE, EndRoute, Run, ScriptError, begin, current
 from kahea.routing.text import wire
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ class JavaScriptRoute:
 
     def __call__(self, run: Run) -> object:
         """Run it; what it returned. Raises EndRoute, ScriptError."""
-        if run.kind == EVENT_ROUTE:
+        if run.kind == EVENT_ROUTE or (run.kind == REQUEST_ROUTE and run.name):
             value = self._contexts.use(Context.call, self._name, run.name)
         else:
             value = self._contexts.use(Context.call, self._name)

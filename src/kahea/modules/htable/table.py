@@ -6,10 +6,10 @@ in the order of iterators and dumps.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from kahea.routing.attributes import attribute_number, iter_attributes
 from kahea.routing.module import Value
 from kahea.routing.pv.chain import narrow
 from kahea.routing.transformations.strings import core_hash
@@ -36,7 +36,6 @@ class Definition:
 
 
 _NUMBERS = ("size", "autoexpire", "dbmode", "initval", "updateexpire", "dmqreplicate")
-_PART = re.compile(r"""\s*(\w+)\s*=\s*("[^"]*"|'[^']*'|[^;]*?)\s*(?:;|\Z)""")
 
 
 def parse_definition(given: str) -> Definition:
@@ -45,17 +44,9 @@ def parse_definition(given: str) -> Definition:
     if not arrow or not name.strip():
         raise ValueError(f"expected name=>size=number;..., not {given!r}")
     values: dict[str, object] = {}
-    at = 0
-    while at < len(rest):
-        part = _PART.match(rest, at)
-        if part is None:
-            raise ValueError(f"expected attribute=value at {rest[at:]!r}")
-        at = part.end()
-        key, value = part[1], part[2].strip("\"'")
+    for key, value in iter_attributes(rest):
         if key in _NUMBERS:
-            if not re.fullmatch(r"-?[0-9]{1,10}", value):
-                raise ValueError(f"{key} takes a number, not {value!r}")
-            values[key] = int(value)
+            values[key] = attribute_number(key, value)
         elif key == "dbtable":
             values[key] = value
         elif key == "cols":

@@ -338,6 +338,8 @@ def compile_select(path: str) -> Bound:
     steps = _split(path)
     if steps[0] == ("cfg_get", None):
         return _runtime(path, steps[1:])
+    if steps[0] == ("timer", None):
+        return _timer(path, steps[1:])
     source, kind, rest = _root(steps)
     for name, index in rest:
         following = KINDS[kind].steps
@@ -367,6 +369,24 @@ def _runtime(path: str, steps: Path) -> Bound:
         return None if value is None else str(value)
 
     return Bound(get)
+
+
+def _timer(path: str, steps: Path) -> Bound:
+    """`timer.executed` and `timer.timer.NAME.enabled`, which the module timer answers."""
+    if steps == [("executed", None)]:
+        return Bound(lambda run: run.node.module("timer").executed(run) if run.node.module("timer") else None)
+    if len(steps) == 3 and steps[0] == ("timer", None) and steps[2] == ("enabled", None):
+        name = steps[1][0]
+    elif len(steps) == 2 and steps[0][0] == "timer" and steps[0][1] is not None and steps[1] == ("enabled", None):
+        name = steps[0][1].strip("\"'")
+    else:
+        raise PvError(f"{path!r} is no select of timers: expected timer.executed or timer.timer.NAME.enabled")
+
+    def enabled(run: Run) -> Value:
+        module = run.node.module("timer")
+        return "1" if module is not None and module.is_enabled(name) else "0"
+
+    return Bound(enabled)
 
 
 def _bind(name: Value, _index: Index) -> Bound:
