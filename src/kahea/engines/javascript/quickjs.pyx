@@ -80,6 +80,7 @@ cdef extern from *:
         JSValue (*Throw)(JSContext *, JSValue);
         JSValue (*ThrowPlainError)(JSContext *, const char *, ...);
         JSValue (*GetException)(JSContext *);
+        bool (*HasException)(JSContext *);
         int (*ExecutePendingJob)(JSRuntime *, JSContext **);
     } q;
     static const struct { const char *name; void *at; } NAMES[] = {
@@ -91,7 +92,7 @@ cdef extern from *:
         NAME(ToCStringLen2), NAME(FreeCString), NAME(NewCFunction2), NAME(GetGlobalObject), NAME(GetPropertyStr),
         NAME(SetPropertyStr), NAME(IsFunction), NAME(IsError), NAME(IsUncatchableError), NAME(SetUncatchableError),
         NAME(Eval), NAME(EvalFunction), NAME(WriteObject), NAME(ReadObject), {"js_free", &q.js_free}, NAME(Call),
-        NAME(Throw), NAME(ThrowPlainError), NAME(GetException), NAME(ExecutePendingJob),
+        NAME(Throw), NAME(ThrowPlainError), NAME(GetException), NAME(HasException), NAME(ExecutePendingJob),
     };
     static const char *find_all(void *handle) { /* the first name that is not there, or NULL */
         for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
@@ -166,6 +167,7 @@ cdef extern from *:
         JSValue Call(JSContext*, JSValue, JSValue, int, JSValue*) noexcept
         JSValue Throw(JSContext*, JSValue) noexcept
         JSValue GetException(JSContext*) noexcept
+        c_bool HasException(JSContext*) noexcept
         int ExecutePendingJob(JSRuntime*, JSContext**) noexcept
     Interface q
     const char* find_all(void* handle) nogil
@@ -511,6 +513,9 @@ cdef class Context:
                 self.fail()
             if left == 0:
                 break
+        if q.HasException(self.ctx):
+            # There was no memory for the next job, which nobody is told of otherwise.
+            self.fail()
         if self.unhandled:
             message, trace = next(iter(self.unhandled.values()))
             self.unhandled.clear()
