@@ -175,6 +175,21 @@ def functions(
 
 
 @app.command()
+def stubs(
+    lang: Annotated[
+        list[str] | None,
+        typer.Option("--lang", metavar="LANGUAGE", help="python, javascript or lua; may be repeated. All without it."),
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", metavar="DIR", help="Where to write them.")] = Path(),
+) -> None:
+    """Write the types of KSR for editors and type checkers: KSR.pyi, KSR.d.ts, KSR.lua."""
+    from kahea.cli import stubs as typing
+
+    for path in typing.write(output, lang or []):
+        typer.echo(f"wrote {path}", err=True)
+
+
+@app.command()
 def convert(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A kamailio.cfg.")],
     define: Annotated[

@@ -25,7 +25,7 @@ Key = tuple[str, str, int | None]
 
 
 class CfgRpc(Module):
-    """Kamailio's module cfg_rpc."""
+    """Settings that change while the node runs, by management."""
 
     name = "cfg_rpc"
 

@@ -42,7 +42,7 @@ def _no_fifo(value: str) -> str:
 
 
 class Ctl(Module):
-    """Kamailio's module ctl."""
+    """Management over BINRPC, the protocol of `kamcmd`."""
 
     name = "ctl"
 

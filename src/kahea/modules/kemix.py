@@ -62,12 +62,12 @@ _NUMBERS = {
 }
 
 
-def _reader(variable: str, default: Value) -> Callable[..., Value]:
+def _reader(variable: str, default: str | None) -> Callable[..., Value]:
     def get(self: Module, run: Run) -> Value:
         value = self.node.variables.compile(variable).get(run)
         return default if value is None else value
 
-    what = "null" if default is None else repr(default)
+    what = {None: "null", "": "an empty text"}.get(default, f"the text `{default}`")
     get.__doc__ = f"The value of {variable}, {what} if it has none."
     return get
 
@@ -109,7 +109,7 @@ class Kemix(Module):
 
     @function(group="kx")
     def gete_body(self, run: Run) -> Value:
-        """The body."""
+        """The body, an empty text if there is none."""
         return text(run.msg.body)
 
     @function(group="kx")

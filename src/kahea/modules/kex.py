@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Kex(Module):
-    """Kamailio's module kex. Its RPC commands on pools of memory say that there are none."""
+    """The log level at run time, unique ids, statistics by RPC; commands on pools of memory say that there are none."""
 
     name = "kex"
 

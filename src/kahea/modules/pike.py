@@ -124,7 +124,7 @@ def _positive(value: int) -> int:
 
 
 class Pike(Module):
-    """Kamailio's module pike."""
+    """Which addresses send too much."""
 
     name = "pike"
 

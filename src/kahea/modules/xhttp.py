@@ -54,7 +54,7 @@ class Exchange:
 
 
 class Xhttp(Module):
-    """Kamailio's module xhttp."""
+    """HTTP requests on the TCP ports of SIP, answered by the script."""
 
     name = "xhttp"
 

@@ -95,7 +95,7 @@ def _native_line(name: str, level: int) -> Callable[[Xlog, Run, Format], int]:
 
 
 class Xlog(Module):
-    """Kamailio's module xlog."""
+    """Log lines with variables in them."""
 
     name = "xlog"
     auto_newline = Param(0, "End each line with a line feed. Lines are records here, and always end.")

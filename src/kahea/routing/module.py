@@ -128,6 +128,8 @@ class Function:
     ret: str
     call: Callable[..., Any]  # call(run, *args)
     doc: str = ""
+    #: What the parameters are called, as many as `params`.
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,8 @@ class Native:
     doc: str = ""
     #: What `call` gives: `int`, `bool`, or `none`.
     ret: str = "int"
+    #: What the parameters are called, as many as `kinds`.
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +347,8 @@ class Module:
                 ret = ret or _kind(hints.get("return"), ret=True)
             group = self.name if group is None else group
             call = compiled.get(attribute) or member.__get__(self)
-            yield Function(group, name, params, ret, call, inspect.getdoc(member) or "")
+            doc = inspect.getdoc(member) or ""
+            yield Function(group, name, params, ret, call, doc, _names(member, len(params)))
 
     def natives(self) -> Iterator[Native]:
         """The functions as the native language calls them, bound to this instance."""
@@ -351,8 +356,9 @@ class Module:
         for attribute, member in inspect.getmembers(type(self), inspect.isfunction):
             for name, kinds, least, routes, module in getattr(member, "__kahea_native__", ()):
                 call = compiled.get(attribute) or member.__get__(self)
-                doc = inspect.getdoc(member) or ""
-                yield Native(module or self.name, name, kinds, least, routes, call, doc, _native_ret(member, call))
+                doc, ret = inspect.getdoc(member) or "", _native_ret(member, call)
+                names = _names(member, len(kinds))
+                yield Native(module or self.name, name, kinds, least, routes, call, doc, ret, names)
 
     def variables(self) -> Iterator[Variable]:
         """The declared pseudo-variables, bound to this instance."""
@@ -376,6 +382,16 @@ class Module:
             name = getattr(member, "__kahea_rpc__", None)
             if name is not None:
                 yield RpcCommand(name, member.__get__(self), inspect.getdoc(member) or "")
+
+
+def _names(member: Callable[..., Any], count: int) -> tuple[str, ...]:
+    """What the first parameters after `self` and `run` are called; those that `*rest` takes are numbered."""
+    code = inspect.unwrap(member).__code__
+    names: tuple[str, ...] = code.co_varnames[2 : code.co_argcount]
+    if code.co_flags & inspect.CO_VARARGS:
+        rest = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
+        names += tuple(f"{rest}{number}" for number in range(1, count - len(names) + 1))
+    return names[:count]
 
 
 def _native_ret(member: Callable[..., Any], call: Callable[..., Any]) -> str:

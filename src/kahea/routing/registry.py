@@ -97,7 +97,17 @@ class Registry:
             if function.module and function.name not in self.natives and names[function.name] == 1:
                 kinds = tuple("int" if kind in ("int", "long") else "str" for kind in function.params)
                 ret = function.ret if function.ret in ("bool", "none") else "int"
-                form = Native(function.module, function.name, kinds, len(kinds), 0, function.call, function.doc, ret)
+                form = Native(
+                    function.module,
+                    function.name,
+                    kinds,
+                    len(kinds),
+                    0,
+                    function.call,
+                    function.doc,
+                    ret,
+                    function.names,
+                )
                 self.natives[function.name] = [self._native(form)]
 
     def _native(self, form: Native) -> Native:

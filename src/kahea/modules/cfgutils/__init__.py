@@ -50,7 +50,7 @@ def flag_number(node: Node, text: str) -> int:
 
 
 class Cfgutils(Module):
-    """Kamailio's module cfgutils."""
+    """Chance, pauses, locks and switches for scripts."""
 
     name = "cfgutils"
 

@@ -31,7 +31,7 @@ TEXT_FLAG = 2  # of a value that is a text, as Kamailio shows it
 
 
 class Htable(TableIterators):
-    """Kamailio's module htable."""
+    """Hash tables for scripts, kept by the node: `$sht(table=>name)`."""
 
     name = "htable"
 

@@ -66,7 +66,7 @@ def _datagram(value: str) -> str:
 
 
 class Jsonrpcs(Module):
-    """Kamailio's module jsonrpcs."""
+    """Management by JSON-RPC: over HTTP, a FIFO, datagrams and TCP, and from scripts."""
 
     name = "jsonrpcs"
 

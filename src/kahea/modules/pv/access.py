@@ -86,22 +86,22 @@ class Access(Module):
 
     @function(group="pv")
     def seti(self, run: Run, name: str, value: int) -> bool:
-        """Assign a number."""
+        """Assign a number to a variable."""
         return self._set(run, name, value)
 
     @function(group="pv", params=("str", "long"), ret="bool")
     def setl(self, run: Run, name: str, value: int) -> bool:
-        """Assign a number of 64 bits."""
+        """Assign a number of 64 bits to a variable."""
         return self._set(run, name, value)
 
     @function(group="pv")
     def sets(self, run: Run, name: str, value: str) -> bool:
-        """Assign a text."""
+        """Assign a text to a variable."""
         return self._set(run, name, value)
 
     @function(group="pv")
     def unset(self, run: Run, name: str) -> bool:
-        """Assign null."""
+        """Assign null to a variable."""
         return self._set(run, name, None)
 
     @function(group="pvx")

@@ -6,6 +6,7 @@ The same functions exist for each of the three, so they are made from one patter
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,7 @@ def _readers(kind: str, pick: Pick) -> dict[str, Callable[..., Any]]:
         return NULL_TEXT if value is None else value
 
     def child_is_null(self: Module, run: Run, name: str, field: str) -> int:
-        """Whether there is no such field."""
+        """Whether the newest value has no such field."""
         return 1 if _field(pick, run, name, field) is None else -1
 
     made = (get, gete, getw, is_null, child_get, child_gete, child_getw, child_is_null)
@@ -91,11 +92,11 @@ def _writers(kind: str, pick: Pick) -> dict[str, Callable[..., Any]]:
         return 1
 
     def seti(self: Module, run: Run, name: str, value: int) -> int:
-        """Set a number; a stacked list keeps the older values."""
+        """Set the value to a number; a stacked list keeps the older ones."""
         return put(run, name, value)
 
     def sets(self: Module, run: Run, name: str, value: str) -> int:
-        """Set a text; a stacked list keeps the older values."""
+        """Set the value to a text; a stacked list keeps the older ones."""
         return put(run, name, value)
 
     def child_seti(self: Module, run: Run, name: str, field: str, value: int) -> int:
@@ -157,7 +158,7 @@ def _structured(kind: str, pick: Pick) -> dict[str, Callable[..., Any]]:
         return None if fields is None else as_dict(fields)
 
     def rm_all(self: Module, run: Run, name: str) -> int:
-        """Remove all values of the name."""
+        """Remove all values."""
         pick(lists_of(run.msg)).remove_all(name)
         return 1
 
@@ -177,6 +178,7 @@ def _exports(target: type[XavpFunctions]) -> type[XavpFunctions]:
             made |= _structured(kind, pick)
         for name, each in made.items():
             _rename(each, name)
+            each.__doc__ = re.sub(r"\bvalues?\b", rf"\g<0> of the {kind.upper()}", each.__doc__ or "", count=1)
             setattr(target, name, each)
     return target
 

@@ -16,7 +16,7 @@ from kahea.modules.textops.substitution import Substitutions
 
 
 class Textops(Methods, Search, Substitutions, Headers, Adding, Bodies, Multipart, Strings):
-    """Kamailio's module textops."""
+    """Text operations on the message: search, replace, headers, bodies, comparing texts."""
 
     name = "textops"
 

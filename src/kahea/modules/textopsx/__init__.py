@@ -6,7 +6,7 @@ from kahea.modules.textopsx.values import Values
 
 
 class Textopsx(Whole, Values, Iterators):
-    """Kamailio's module textopsx."""
+    """More text operations: applying edits, a reply's status, values of headers, iterators."""
 
     name = "textopsx"
 

@@ -194,8 +194,8 @@ class Values(Module):
         return self._change(run, "remove_hf_value2", target, None, _whole)
 
     @function
-    def remove_hf_value2(self, run: Run, target: str, _unused: str) -> int:
-        """As `remove_hf_value`, for headers like Authorization. The second text means nothing."""
+    def remove_hf_value2(self, run: Run, target: str, unused: str) -> int:
+        """As `remove_hf_value`, for headers like Authorization. `unused` means nothing."""
         return self._change(run, "remove_hf_value2", target, None, _whole)
 
     @function

@@ -35,7 +35,7 @@ def _not_negative(value: int) -> int:
 
 
 class XhttpProm(Module):
-    """Kamailio's module xhttp_prom."""
+    """Metrics for Prometheus, answered over `xhttp`, and those that scripts declare."""
 
     name = "xhttp_prom"
     needs = ("xhttp",)
@@ -164,7 +164,8 @@ class XhttpProm(Module):
             call = getattr(self, base)
             for count in range(MAX_LABELS + 1):
                 params = ("str", *number, *("str",) * count)
-                yield Function(self.name, f"{base}_l{count}", params, "int", call, call.__doc__ or "")
+                names = ("name", *("number" for _ in number), *(f"label{place}" for place in range(1, count + 1)))
+                yield Function(self.name, f"{base}_l{count}", params, "int", call, call.__doc__ or "", names)
 
     # ---- management
 
