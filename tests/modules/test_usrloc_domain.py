@@ -10,16 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from kahea.modules.usrloc.contact import (
-    Contact,
-    Registration,
-    aor_hash,
-    bare_instance,
-    format_q,
-    reverse_hex,
-)
+from kahea.modules.usrloc.contact import Contact, Registration, bare_instance, format_q
 from kahea.modules.usrloc.domain import Domain, OldCSeq, Retransmission, Rules
 from kahea.modules.usrloc.expiry import Expiry
+from kahea.modules.usrloc.notation import aor_hash, reverse_hex
 
 
 def make_domain(**rules: object) -> Domain:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from kahea.connectors.options import SLOW
 from kahea.net.address import P_UDP, Address, Listener
 from kahea.net.connections import ConnectionTable
+from kahea.routing import stateless
 from kahea.routing.dispatch import Dispatcher
 from kahea.routing.generation import Generation, Route, event_message
 from kahea.routing.latency import time_routes
@@ -526,7 +527,7 @@ class Node(Dispatcher):
 
     def sl_tag(self, msg: Message) -> bytes:
         """The To tag of stateless replies: the node's own, so that ACKs to them are known (see `tag_prefix`)."""
-        return self.targets.sl_tag(msg)
+        return stateless.sl_tag(self, msg)
 
     def take_alias(self, msg: Message) -> None:
         """`;alias` in a Via: requests to that address may go back on its connection (RFC 5923, tcp_accept_aliases)."""
@@ -557,12 +558,10 @@ class Node(Dispatcher):
         """A stateless reply (RFC 3261 §8.2.7); > 0 if sent."""
         phrase = reason.encode("utf-8", "surrogateescape") if reason else reason_phrase(status)
         try:
-            data = msg.build_reply(status, phrase, self.sl_tag(msg), b"", b"", self._server(msg))
+            return 1 if stateless.reply(self, msg, status, phrase) else -1
         except ParseError as error:
             log.info("can't reply: %s", error)
             return -1
-        destination = self.reply_destination(msg)
-        return 1 if destination.listener.send(data, destination.address, destination.connection_id) else -1
 
     def send(self, listener: Listener, data: bytes, address: Address, connection_id: int = 0) -> bool:
         """Send bytes."""

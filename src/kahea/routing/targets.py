@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from kahea.net.address import P_TCP, P_TLS, P_UDP, P_WS, P_WSS, PROTO_IDS, Addre
 from kahea.net.dns_records import ResolveError
 from kahea.routing.run import can_wait, wait
 from kahea.sip.errors import ParseError
-from kahea.sip.message import Message, Via
+from kahea.sip.message import Via
 from kahea.sip.uri import Uri, parse_uri
 from kahea.tm.hooks import Destination
 
@@ -30,7 +29,6 @@ class Targets:
         self._node = node
         self._defaults: dict[tuple[int, int], Listener | None] = {}
         self._known: dict[tuple[bytes, int, int, object, object], tuple[Destination, ...]] = {}
-        self._tag = node.tag_prefix + b"."
         settings = node.settings
         self.server_line = settings.server_header.encode() + b"\r\n" if settings.server_signature else b""
 
@@ -193,10 +191,3 @@ class Targets:
         except ValueError:
             connection_id = 0
         return Destination(listener, address, connection_id)
-
-    # ---- identifiers
-
-    def sl_tag(self, msg: Message) -> bytes:
-        """The To tag of our stateless replies to a request: the same for its retransmissions."""
-        via = msg.via1
-        return b"%b%08x" % (self._tag, zlib.crc32(via.branch or msg.callid))

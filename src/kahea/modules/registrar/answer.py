@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kahea.modules.registrar.refusal import FINE, Verdict
-from kahea.modules.usrloc.contact import aor_hash, bare_instance, format_q, reverse_hex
+from kahea.modules.usrloc.contact import bare_instance, format_q
+from kahea.modules.usrloc.notation import aor_hash, reverse_hex
 
 if TYPE_CHECKING:
     from kahea.modules.usrloc.contact import Contact

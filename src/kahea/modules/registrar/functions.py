@@ -15,7 +15,8 @@ from kahea.modules.registrar.parameters import RegistrarParameters
 from kahea.modules.registrar.refusal import Refused
 from kahea.modules.registrar.request import AorRules, parse_q
 from kahea.modules.registrar.save import Q_FACET, Save
-from kahea.modules.usrloc.contact import Contact, socket_text
+from kahea.modules.usrloc.contact import Contact
+from kahea.modules.usrloc.notation import socket_text
 from kahea.net.address import PROTO_IDS
 from kahea.routing.generation import event_message
 from kahea.routing.lists import Xavps, lists_of

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from kahea.modules.usrloc.contact import Contact, socket_text
+from kahea.modules.usrloc.contact import Contact
+from kahea.modules.usrloc.notation import socket_text
 from kahea.routing.module import Value
 from kahea.routing.pv import Bound, PvError
 from kahea.routing.text import text
@@ -29,7 +29,7 @@ class Profile:
     def __init__(self, domain: str, aor: bytes, contacts: Iterable[Contact], advertised: bool) -> None:
         self.domain = domain
         self.aor = aor
-        self.contacts = [copy.copy(contact) for contact in contacts]
+        self.contacts = [contact.copy() for contact in contacts]
         self.advertised = advertised
 
 

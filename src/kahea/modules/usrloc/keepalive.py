@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from kahea.modules.usrloc.contact import Contact, aor_hash
+from kahea.modules.usrloc.contact import Contact
+from kahea.modules.usrloc.notation import aor_hash
 from kahea.net.address import P_UDP, PROTO_NAMES
 from kahea.routing.run import CORE_ONREPLY_ROUTE, Run
 from kahea.routing.text import wire

@@ -10,9 +10,10 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from kahea.connectors.errors import BadUrl, DatabaseError
-from kahea.modules.usrloc.contact import Contact, reverse_hex
+from kahea.modules.usrloc.contact import Contact
 from kahea.modules.usrloc.domain import Domain, Rules
 from kahea.modules.usrloc.keepalive import Keepalives
+from kahea.modules.usrloc.notation import reverse_hex
 from kahea.modules.usrloc.parameters import UsrlocParameters
 from kahea.net.address import P_TCP, P_TLS, P_WS, P_WSS
 from kahea.routing.module import ConfigError

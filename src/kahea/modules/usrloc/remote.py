@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kahea.connectors.errors import DatabaseError
-from kahea.modules.usrloc.contact import Contact, aor_hash
+from kahea.modules.usrloc.contact import Contact
 from kahea.modules.usrloc.domain import Domain, Rules
+from kahea.modules.usrloc.notation import aor_hash
 from kahea.routing.run import wait
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class RemoteDomain(Domain):
         """The contacts of an AOR in the order in which they are tried. Raises DatabaseError."""
         contacts: list[Contact] = []
         for contact in wait(self.store.fetch(aor)):
-            contacts.insert(self._place(contacts, contact), contact)
+            contacts.insert(self.place(contacts, contact), contact)
         return contacts
 
     def find_ruid(self, aor: bytes, ruid: bytes) -> Contact | None:
@@ -75,5 +76,5 @@ class RemoteDomain(Domain):
     def discard(self, contact: Contact) -> None:
         """Nothing is kept here."""
 
-    def _refreshed(self, contact: Contact, moves: bool) -> None:
+    def refreshed(self, contact: Contact, moves: bool) -> None:
         """The order is made when contacts are read."""

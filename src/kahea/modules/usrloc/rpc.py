@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from kahea.modules.usrloc.contact import (
-    ALL_METHODS,
-    STATE_NAMES,
-    Contact,
-    Registration,
-    aor_hash,
-    socket_text,
-)
+from kahea.modules.usrloc.contact import ALL_METHODS, STATE_NAMES, Contact, Registration
 from kahea.modules.usrloc.locations import Locations
+from kahea.modules.usrloc.notation import aor_hash, socket_text
 from kahea.routing.module import RpcError, rpc
 from kahea.routing.run import can_wait, wait
 from kahea.routing.text import text, wire

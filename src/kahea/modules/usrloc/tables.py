@@ -22,7 +22,8 @@ from sqlalchemy import (
 )
 
 from kahea.connectors.columns import Moment
-from kahea.modules.usrloc.contact import ALL_METHODS, SYNC, UNWATCHED, Contact, socket_text
+from kahea.modules.usrloc.contact import ALL_METHODS, SYNC, UNWATCHED, Contact
+from kahea.modules.usrloc.notation import socket_text
 from kahea.routing.lists import Xavps, Xitem
 from kahea.routing.text import text, wire
 
@@ -177,8 +178,8 @@ def contact_of(row: Any, use_domain: bool, find_listener: Callable[[str], Listen
     contact.callid = wire(row.callid)
     contact.cseq = int(row.cseq)
     contact.modified = contact.last_keepalive = int(row.modified)
-    contact.flags = int(row.flags)
-    contact.cflags = int(row.cflags)
+    contact.flags = int(row.flags) & 0xFFFFFFFF
+    contact.cflags = int(row.cflags) & 0xFFFFFFFF
     contact.user_agent = wire(row.user_agent or "")
     contact.sock = find_listener(row.socket) if row.socket else None
     contact.methods = ALL_METHODS if row.methods is None else row.methods & ALL_METHODS

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from kahea.modules.sl.replies import Replies
 from kahea.routing.module import Module, Param, Value, function, native, rpc, variable
 from kahea.routing.run import CORE_ONREPLY_ROUTE, FAILURE_ROUTE, ONREPLY_ROUTE, REQUEST_ROUTE, Run
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
-from kahea.sip.message import M_ACK, Message
-from kahea.sip.status import reason as reason_phrase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from kahea.routing.node import Node
+    from kahea.sip.message import Message
 
 _ANSWERING = REQUEST_ROUTE | FAILURE_ROUTE | ONREPLY_ROUTE | CORE_ONREPLY_ROUTE
 _COUNTED_ALONE = (200, 202, 300, 301, 302, 400, 401, 403, 404, 407, 408, 483, 500)
-#: The statistics of replies sent. Kamailio never counts any for the first and the last of its names, and neither do we.
-STATISTICS = (
-    "1xx_replies", *(f"{code}_replies" for code in _COUNTED_ALONE), *(f"{kind}xx_replies" for kind in range(2, 7)),
-    "xxx_replies", "sent_replies", "failures", "sent_err_replies",
-)  # fmt: skip
-
-
-def _counted_as(code: int) -> str:
-    """The statistic of a reply's code: its own, or that of its class; provisional ones are among the others."""
-    if code in _COUNTED_ALONE:
-        return f"{code}_replies"
-    return f"{code // 100}xx_replies" if 200 <= code < 700 else "xxx_replies"
+_CLASSES = range(2, 7)
 
 
 class Sl(Module):
@@ -49,47 +39,61 @@ class Sl(Module):
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)
-        self._sent: Counter[str] = Counter()
+        self.replies = Replies(node)
+
+    def compiled(self) -> Mapping[str, Callable[..., Any]]:
+        """Replies."""
+        return {
+            **super().compiled(),
+            "sl_send_reply": self.replies.sl_send_reply,
+            "send_reply": self.replies.send_reply,
+        }
 
     def start(self) -> None:
-        """Bind the events of the script, and declare the statistics."""
-        for name in STATISTICS:
-            self.node.statistics.declare("sl", name, partial(self._sent.__getitem__, name), resets=False)
-        self.node.statistics.declare("sl", "received_ACKs", lambda: self.node.own_acks, resets=False)
+        """Take over the parameters, bind the events of the script, and declare the statistics."""
+        replies = self.replies
+        replies.bind_tm, replies.default_code = bool(self.bind_tm), self.default_code
+        if self.event_callback_lres_sent:
+            replies.on_sent = lambda msg: self._call(self.event_callback_lres_sent, "sl:local-response", msg)
+        for name, value in self._statistics():
+            self.node.statistics.declare("sl", name, value, resets=False)
         if self.event_callback_fl_ack:
             self.node.on_sl_ack = lambda msg: self._call(self.event_callback_fl_ack, "sl:filtered-ack", msg)
         else:
             self.node.on_sl_ack = lambda msg: self.node.run_event("sl:filtered-ack", msg)
+
+    def _statistics(self) -> Iterator[tuple[str, Callable[[], int]]]:
+        """The statistics of replies sent, by name. Kamailio never counts any for the first and the last of its names,
+        and neither do we."""
+        replies = self.replies
+        yield "1xx_replies", lambda: 0
+        for code in _COUNTED_ALONE:
+            yield f"{code}_replies", partial(replies.counted, code)
+        for kind in _CLASSES:
+            yield f"{kind}xx_replies", partial(self._others, kind)
+        yield "xxx_replies", partial(replies.counted, 0)
+        yield "sent_replies", lambda: replies.sent
+        yield "failures", lambda: replies.failures
+        yield "sent_err_replies", lambda: 0
+        yield "received_ACKs", lambda: self.node.own_acks
+
+    def _others(self, kind: int) -> int:
+        """Replies of a class whose codes are not counted alone."""
+        codes = range(100 * kind, 100 * kind + 100)
+        return sum(self.replies.counted(code) for code in codes if code not in _COUNTED_ALONE)
 
     @native("int", "str", name="sl_reply", routes=REQUEST_ROUTE)
     @native("int", "str", routes=REQUEST_ROUTE)
     @function
     def sl_send_reply(self, run: Run, code: int, reason: str) -> int:
         """Reply without a transaction."""
-        if not run.msg.is_request or run.msg.method_id == M_ACK:
-            return -1
-        if 300 <= code < 400:
-            self._add_contacts(run.msg)
-        sent = self.node.reply(run.msg, self._status(code), reason or None)
-        self._sent["sent_replies" if sent > 0 else "failures"] += 1
-        if sent > 0:
-            self._sent[_counted_as(code)] += 1
-        if sent > 0 and self.event_callback_lres_sent:
-            self._call(self.event_callback_lres_sent, "sl:local-response", run.msg)
-        return sent
+        return self.replies.sl_send_reply(run, code, reason)
 
     @native("int", "str", routes=_ANSWERING)
     @function
     def send_reply(self, run: Run, code: int, reason: str) -> int:
         """Reply through the transaction if there is one, else without."""
-        t = run.transaction
-        if self.bind_tm and t is not None and run.kind & (REQUEST_ROUTE | FAILURE_ROUTE | ONREPLY_ROUTE):
-            if 300 <= code < 400:
-                self._add_contacts(t.request)
-            code = self._status(code)
-            phrase = wire(reason) if reason else reason_phrase(code)
-            return 1 if self.node.layer.reply(t, code, phrase) else -1
-        return self.sl_send_reply(run, code, reason)
+        return self.replies.send_reply(run, code, reason)
 
     @native("int", "str", "int", routes=_ANSWERING)
     @function
@@ -147,10 +151,12 @@ class Sl(Module):
     def rpc_stats(self) -> dict[str, int]:
         """How many replies were sent, by their codes, others by their class."""
         shown = {}
-        for kind in range(2, 7):
-            for name in (*(str(code) for code in _COUNTED_ALONE if code // 100 == kind), f"{kind}xx"):
-                shown[name] = self._sent[f"{name}_replies"]
-        return {**shown, "xxx": self._sent["xxx_replies"]}
+        for kind in _CLASSES:
+            for code in _COUNTED_ALONE:
+                if code // 100 == kind:
+                    shown[str(code)] = self.replies.counted(code)
+            shown[f"{kind}xx"] = self._others(kind)
+        return {**shown, "xxx": self.replies.counted(0)}
 
     @variable("ltt", takes_name=True)
     def local_to_tag(self, run: Run, name: str, index: object) -> Value:
@@ -160,9 +166,6 @@ class Sl(Module):
             return text(self.node.layer.to_tag(t))
         return None if name == "t" else text(self.node.sl_tag(run.msg))
 
-    def _status(self, code: int) -> int:
-        return code if 100 <= code <= 699 else self.default_code
-
     def _error(self, run: Run) -> tuple[int, str]:
         """What to say of the failure that the tm module noted, in Kamailio's words."""
         error = getattr(run.tm, "error", None)
@@ -170,17 +173,6 @@ class Sl(Module):
 
     def _call(self, name: str, event: str, msg: Message) -> None:
         self.node.call_route(name, event, msg)
-
-    @staticmethod
-    def _add_contacts(msg: Message) -> None:
-        """A redirect carries the destination set as Contacts (RFC 3261 §8.3)."""
-        contacts = []
-        if msg.uri_changed:
-            contacts.append(b"<%b>" % msg.uri if msg.q < 0 else b"<%b>;q=%.3g" % (msg.uri, msg.q / 1000))
-        for target in msg.branches:
-            contacts.append(b"<%b>" % target.uri if target.q < 0 else b"<%b>;q=%.3g" % (target.uri, target.q / 1000))
-        if contacts:
-            msg.reply_edits.append(b"Contact: " + b", ".join(contacts) + b"\r\n")
 
 
 def _only(value: object, allowed: tuple[object, ...], what: str) -> object:
