@@ -5,12 +5,13 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help run demo test lint format bench peers build clean
+.PHONY: help run demo test lint format docs bench peers build clean
 
 help:
 	@echo "make run    start the server with its default script: UDP and TCP port 5060"
 	@echo "make demo   start it with two phones, place a call and print it"
 	@echo "make test   all tests, lint included; as root it installs the Debian packages they use"
+	@echo "make docs   write docs/reference anew, from the modules"
 	@echo "make bench  CPU time per call beside Kamailio's, into docs/performance.md"
 	@echo "make lint   ruff, mypy, import-linter;  make format  applies ruff's format"
 
@@ -40,6 +41,9 @@ lint: build
 format: $(VENV)/.made
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+
+docs: build
+	$(VENV)/bin/kahea reference -o docs/reference
 
 bench: build peers
 	BENCH_PYTHON="$$(scripts/bench-python $(VENV))" $(PYTHON) -m bench $(BENCH_ARGS)

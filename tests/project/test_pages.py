@@ -14,7 +14,7 @@ from kahea.routing.settings import load
 from kahea.testing import Simulation
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")]
 
 
 def listing(page: str, language: str) -> str:

@@ -190,6 +190,16 @@ def stubs(
 
 
 @app.command()
+def reference(
+    output: Annotated[Path, typer.Option("-o", metavar="DIR", help="Where to write them.")] = Path("reference"),
+) -> None:
+    """Write pages on every module: functions, parameters, variables, events, commands."""
+    from kahea.cli import reference as pages
+
+    typer.echo(f"wrote {len(pages.write(output))} pages into {output}", err=True)
+
+
+@app.command()
 def convert(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A kamailio.cfg.")],
     define: Annotated[

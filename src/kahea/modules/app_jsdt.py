@@ -9,7 +9,7 @@ from kahea.routing.run import Run
 
 
 class AppJsdt(ScriptModule):
-    """JavaScript scripts."""
+    """Scripts in JavaScript: how they are run, and their functions called by name."""
 
     name = "app_jsdt"
     language = "jsdt"

@@ -17,7 +17,7 @@ def _runtime(value: str) -> str:
 
 
 class AppLua(ScriptModule):
-    """Lua scripts."""
+    """Scripts in Lua: how they are run, and their functions called by name."""
 
     name = "app_lua"
     language = "lua"

@@ -137,7 +137,7 @@ class _Named(Param[list[str]]):
 
 
 class Mqueue(Module):
-    """Kamailio's module mqueue."""
+    """Queues of keys and values between routes."""
 
     name = "mqueue"
 

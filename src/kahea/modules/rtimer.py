@@ -84,7 +84,7 @@ def _positive(value: int) -> int:
 
 
 class Rtimer(Module):
-    """Kamailio's module rtimer."""
+    """Routes of the script at an interval."""
 
     name = "rtimer"
 

@@ -46,7 +46,7 @@ def timer_name(node: Node, text: str) -> str:
 
 
 class Timer(Module):
-    """Kamailio's module timer. Slow timers and fast ones are the same here."""
+    """Routes of the script at an interval, which it switches on and off. Slow timers are as fast ones."""
 
     name = "timer"
 

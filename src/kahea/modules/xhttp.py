@@ -7,7 +7,7 @@ A request is given to `event_route[xhttp:request]` as a message like any other, 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from kahea.net.address import P_UDP, Address, Listener
 from kahea.routing.module import Module, Param, Value, function, native, variable
@@ -57,6 +57,7 @@ class Xhttp(Module):
     """HTTP requests on the TCP ports of SIP, answered by the script."""
 
     name = "xhttp"
+    events: ClassVar = {EVENT: "An HTTP request has arrived; it waits for `xhttp_reply()`."}
 
     url_skip = Param("", "Requests whose URL this matches are left without an answer.", check=_pattern)
     url_match = Param("", "Requests whose URL this does not match are left without an answer.", check=_pattern)

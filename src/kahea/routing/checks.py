@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 #: The value of a flag parameter that names no flag.
 NO_FLAG: Final = -1
 
 
-def unless(default: object, why: str) -> Any:
-    """For a parameter that nothing here heeds: any other value than the default is refused."""
+@dataclass(frozen=True, slots=True)
+class Unless:
+    """The check that `unless` makes."""
 
-    def check(value: object) -> object:
-        if value != default:
-            raise ValueError(f"{value!r} is not supported yet: {why}")
+    default: object
+    why: str
+
+    def __call__(self, value: object) -> Any:
+        """The value, if it is the default. Raises ValueError."""
+        if value != self.default:
+            raise ValueError(f"{value!r} is not supported yet: {self.why}")
         return value
 
-    return check
+
+def unless(default: object, why: str) -> Unless:
+    """For a parameter that nothing here heeds: any other value than the default is refused."""
+    return Unless(default, why)
 
 
 def between(low: int, high: int) -> Callable[[int], int]:
@@ -38,4 +47,4 @@ def flag(value: int) -> int:
     return value
 
 
-__all__ = ["NO_FLAG", "between", "flag", "unless"]
+__all__ = ["NO_FLAG", "Unless", "between", "flag", "unless"]

@@ -290,7 +290,8 @@ def rpc(name: str) -> Callable[[F], F]:
 
 
 class Module:
-    """Base of all modules. `needs` names the modules it binds to; they are made and started before it.
+    """Base of all modules. `needs` names the modules it binds to; they are made and started before it. `events` has the
+    event routes that it runs, and when.
 
     Life: `__init__` (parameters not set yet), parameters set, `start()` (raise ConfigError; other modules are
     reachable by `self.node.module(name)`), runs, `stop()`.
@@ -298,6 +299,7 @@ class Module:
 
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
+    events: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, node: Node) -> None:
         self.node = node

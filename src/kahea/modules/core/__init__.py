@@ -2,6 +2,8 @@
 `core.*`, `system.*`, `dns.*` and `kahea.*`.
 """
 
+from typing import ClassVar
+
 from kahea.modules.core.flags import Flags
 from kahea.modules.core.log import Logging
 from kahea.modules.core.myself import Myself
@@ -37,6 +39,10 @@ class Core(
     """Kamailio's core, as KEMI exports it: KSR.info(), KSR.is_INVITE(), KSR.setflag(), KSR.forward()..."""
 
     name = "core"
+    events: ClassVar = {
+        "core:pre-routing": "A message was parsed, and the routes come next; `drop` ends it here.",
+        "core:msg-received": "Something was received (`$rcv(buf)`), and is not parsed yet; `drop` ends it here.",
+    }
 
 
 MODULE = Core

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 from kahea.connectors.errors import DatabaseError
 from kahea.modules.htable.iterators import TableIterators
@@ -34,6 +34,10 @@ class Htable(TableIterators):
     """Hash tables for scripts, kept by the node: `$sht(table=>name)`."""
 
     name = "htable"
+    events: ClassVar = {
+        "htable:mod-init": "The tables are loaded; it comes before the first message.",
+        "htable:expired:TABLE": "An item of that table has ended: `$shtrecord(key)`, `$shtrecord(value)`.",
+    }
 
     def _rpc_table(self, name: object) -> Table:
         found = self.tables.get(str(name))

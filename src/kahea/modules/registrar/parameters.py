@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from kahea.routing.checks import between
 from kahea.routing.module import Module, Param
 
@@ -14,6 +16,7 @@ class RegistrarParameters(Module):
     """The registrar (RFC 3261 §10)."""
 
     name = "registrar"
+    events: ClassVar = {"usrloc:contact-expired": "A contact has ended, by its time or because it did not answer."}
 
     default_expires = Param(3600, "Seconds for contacts that ask for none.", check=_SECONDS, runtime=True)
     default_expires_range = Param(0, "Percent of those, at random, taken off.", check=_PERCENT, runtime=True)

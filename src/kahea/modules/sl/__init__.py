@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kahea.modules.sl.replies import Replies
 from kahea.routing.module import Module, Param, Value, function, native, rpc, variable
@@ -26,6 +26,10 @@ class Sl(Module):
     """Replies made here (RFC 3261 §8.2.6, §8.2.7)."""
 
     name = "sl"
+    events: ClassVar = {
+        "sl:filtered-ack": "An ACK to a reply of this module has arrived; it goes no further.",
+        "sl:local-response": "A reply was sent; only by the function that `event_callback_lres_sent` names.",
+    }
 
     default_code = Param(500, "Status of a reply whose own is not a number.")
     default_reason = Param("Internal Server Error", "Reason phrase where none fits.")

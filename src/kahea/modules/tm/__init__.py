@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 from kahea.modules.tm.addressed import Addressed
 from kahea.modules.tm.commands import Commands
@@ -21,6 +22,12 @@ class Tm(Addressed, Control, Contacts, UacCommands, Commands):
     """Transactions (RFC 3261 §16-17)."""
 
     name = "tm"
+    events: ClassVar = {
+        "tm:local-request": "A request of our own is about to be sent; `drop` keeps it back.",
+        "tm:local-ack-sent": "An ACK of our own was sent.",
+        "tm:local-response": "A reply of our own was sent; only by the function that `event_callback_lres_sent` names.",
+        "tm:branch-failure:NAME": "A branch has failed, after `t_on_branch_failure(NAME)`.",
+    }
 
     fr_timer = Param(30000, "Milliseconds to wait for a final response when none at all came.", check=_MS, runtime=True)
     fr_inv_timer = Param(

@@ -46,6 +46,8 @@ class Transformation:
     null: bool = False
     check: Callable[..., object] | None = None
     build: Callable[[VariableTable, str], Step] | None = None
+    #: What the parameters are called.
+    names: tuple[str, ...] = ()
 
 
 def narrow(text: str) -> str:
