@@ -6,6 +6,7 @@ all edits that the body made. What the caller is sent is an outcome, too.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -168,9 +169,13 @@ class Wire(Listener):
     """A listener that keeps what is sent."""
 
     sent: list[tuple[int, bytes]]
+    #: Told when something was sent to the sink, if somebody waits for it.
+    at_sink: asyncio.Event | None = None
 
     def send(self, data: bytes, to: Address, connection_id: int = 0) -> bool:
         self.sent.append((to.port, bytes(data)))
+        if to.port == SINK and self.at_sink is not None:
+            self.at_sink.set()
         return True
 
 
@@ -191,6 +196,17 @@ class Ours:
         """What comes of a request."""
         self.wire.sent.clear()
         self.node.on_datagram(self.wire, data, Address.of("127.0.0.1", CALLER))
+        return self._outcome()
+
+    async def wait(self, data: bytes, within: float = 10.0) -> Outcome:
+        """As `run`, for a body that waits for something: until a message reaches the sink."""
+        self.wire.sent.clear()
+        self.wire.at_sink = asyncio.Event()
+        self.node.on_datagram(self.wire, data, Address.of("127.0.0.1", CALLER))
+        await asyncio.wait_for(self.wire.at_sink.wait(), within)
+        return self._outcome()
+
+    def _outcome(self) -> Outcome:
         outcome = Outcome()
         for port, sent in self.wire.sent:
             (outcome.sink if port == SINK else outcome.caller).append(blank(sent))

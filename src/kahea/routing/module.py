@@ -141,6 +141,7 @@ class Native:
     - `str`: text whose variables are evaluated at each call; the function gets a `str`
     - `int`: a number, a name that stands for one, or a variable; the function gets an `int`
     - `text`: a literal, as written; nothing in it is evaluated
+    - `raw`: text in quotes as written, else a variable's value ("" for $null)
     - `pv`: a variable itself; the function gets its `Pv`
     - `format`: text with variables that the function renders itself; it gets a `Format`
     - `regex`: a literal regular expression, as written, checked when the cfg is loaded

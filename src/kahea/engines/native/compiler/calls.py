@@ -241,6 +241,11 @@ class Calls(Operands):
 
     _argument_socket = _argument_text
 
+    def _argument_raw(self, e: Expression, _of: Call) -> ast.expr:
+        if isinstance(e, String | Word | Number):
+            return build.constant(literal(e))
+        return self.text(e, cast=True)
+
     def _argument_pv(self, e: Expression, of: Call) -> ast.expr:
         text = literal(e)
         if text is None or not text.startswith("$"):
