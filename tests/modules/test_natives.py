@@ -60,6 +60,8 @@ EXCEPTIONS = {
     "add_tcp_alias": "the core's, of the same name, is in force",
     "tel2sip2": UNDOCUMENTED,
     "via_param_rm": UNDOCUMENTED,
+    "http_client_response_headers_clear": UNDOCUMENTED,
+    "http_client_request_v2pk": "HTTP/2 without TLS, which the client here does not speak",
     "msg_changed_route": UNDOCUMENTED,
     "is_incoming": "speaks of data before it is a message, which no route is shown here (parameter nio_intercept)",
 }

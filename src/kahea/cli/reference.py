@@ -37,6 +37,7 @@ cfg, what a parameter takes stands behind it where it is no text or number:
 | `variable` | a variable, such as `$var(x)` |
 | `regex` | a regular expression as written |
 | `flag` | a flag's number, or the name that it was declared with |
+| `as written` | text in quotes in which no variable is evaluated, or a variable |
 | `socket` | `proto:host:port` |
 | `branch route`, `failure route`, ... | the name of such a route |
 | `[optional]` | may be left out |
@@ -46,6 +47,7 @@ cfg, what a parameter takes stands behind it where it is no text or number:
 #: How a native form's kinds of parameters are called, where that is not plain.
 KINDS: Final = {
     "text": "literal",
+    "raw": "as written",
     "pv": "variable",
     "regex": "regex",
     "flag": "flag",

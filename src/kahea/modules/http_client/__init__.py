@@ -20,11 +20,14 @@ from kahea.modules.http_client.base import HttpBase
 from kahea.routing.module import Value, function, native, rpc, variable
 from kahea.routing.pv.errors import PvError
 from kahea.routing.pv.values import decimal
-from kahea.routing.run import Run
+from kahea.routing.run import BRANCH_ROUTE, FAILURE_ROUTE, REPLY_ROUTES, REQUEST_ROUTE, Run
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
 
+
+#: Where Kamailio lets its functions be called.
+ROUTES = REQUEST_ROUTE | FAILURE_ROUTE | REPLY_ROUTES | BRANCH_ROUTE
 
 Filled = Callable[[Run], str]
 
@@ -40,7 +43,7 @@ def filled(node: Node, written: str) -> Filled:
 
 
 class HttpClientModule(HttpBase):
-    """Kamailio's module http_client."""
+    """Requests to HTTP servers, for which the script waits."""
 
     name = "http_client"
 
@@ -75,29 +78,29 @@ class HttpClientModule(HttpBase):
         """A request of any method, with body and header lines if they are not empty; else as `query`."""
         return self.ask(run, method.upper(), url, body, headers, self.writable(result))
 
-    @native("str", "pv", name="http_client_query")
-    @native("str", "pv", name="http_query")
+    @native("str", "pv", name="http_client_query", routes=ROUTES)
+    @native("str", "pv", name="http_query", routes=ROUTES)
     def native_query(self, run: Run, url: str, result: Any) -> int:
         """See `query`."""
         return self.ask(run, "GET", url, "", "", result)
 
-    @native("str", "str", "pv", name="http_client_query")
-    @native("str", "str", "pv", name="http_query")
+    @native("str", "str", "pv", name="http_client_query", routes=ROUTES)
+    @native("str", "str", "pv", name="http_query", routes=ROUTES)
     def native_query_post(self, run: Run, url: str, post: str, result: Any) -> int:
         """See `query_post`."""
         return self.ask(run, "", url, post, "", result)
 
-    @native("str", "str", "str", "pv", name="http_client_query")
+    @native("str", "str", "str", "pv", name="http_client_query", routes=ROUTES)
     def native_query_post_hdrs(self, run: Run, url: str, post: str, headers: str, result: Any) -> int:
         """See `query_post_hdrs`."""
         return self.ask(run, "", url, post, headers, result)
 
-    @native("str", "str", "str", "pv", name="http_client_get")
+    @native("str", "str", "str", "pv", name="http_client_get", routes=ROUTES)
     def native_get(self, run: Run, url: str, body: str, headers: str, result: Any) -> int:
         """See `get_hdrs`."""
         return self.ask(run, "GET", url, body, headers, result)
 
-    @native("str", "str", "str", "str", "pv", name="http_client_request")
+    @native("str", "str", "str", "str", "pv", name="http_client_request", routes=ROUTES)
     def native_request(self, run: Run, method: str, url: str, body: str, headers: str, result: Any) -> int:
         """See `query_request`."""
         return self.ask(run, method.upper(), url, body, headers, result)
@@ -117,19 +120,17 @@ class HttpClientModule(HttpBase):
         """POST data of a content type, or GET if it is empty; else as `curl_connect`."""
         return self.connect(run, connection, url, ctype, data, self.writable(result))
 
-    @native("str", "str", "pv", name="http_connect")
+    @native("str", "str", "pv", name="http_connect", routes=ROUTES)
     def native_connect(self, run: Run, connection: str, url: str, result: Any) -> int:
         """See `curl_connect`."""
         return self.connect(run, connection, url, "", "", result)
 
-    @native("str", "str", filled, filled, "pv", name="http_connect")
-    def native_connect_post(
-        self, run: Run, connection: str, url: str, ctype: Filled, data: Filled, result: Any
-    ) -> int:
+    @native("str", "str", filled, filled, "pv", name="http_connect", routes=ROUTES)
+    def native_connect_post(self, run: Run, connection: str, url: str, ctype: Filled, data: Filled, result: Any) -> int:
         """See `curl_connect_post`; a content type or data of $null are none."""
         return self.connect(run, connection, url, ctype(run), data(run), result)
 
-    @native("str", "str", "str", "raw", "pv", name="http_connect_raw")
+    @native("str", "str", "str", "raw", "pv", name="http_connect_raw", routes=ROUTES)
     def native_connect_raw(self, run: Run, connection: str, url: str, ctype: str, data: str, result: Any) -> int:
         """As http_connect(), with data in which nothing is evaluated."""
         return self.connect(run, connection, url, ctype, data, result)
@@ -139,7 +140,7 @@ class HttpClientModule(HttpBase):
         """Store the URL that this run asked last on a connection, after redirects; -1 if it is none."""
         return self._redirect(run, connection, self.writable(result))
 
-    @native("str", "pv", name="http_get_redirect")
+    @native("str", "pv", name="http_get_redirect", routes=ROUTES)
     def native_redirect(self, run: Run, connection: str, result: Any) -> int:
         """See `get_redirect`."""
         return self._redirect(run, connection, result)
@@ -160,13 +161,6 @@ class HttpClientModule(HttpBase):
     def response_headers_set(self, run: Run, mode: int) -> int:
         """Whether this run keeps the headers of answers for `$httprhdr(name)`; 0 forgets those it has."""
         self.keep_headers(run, bool(mode))
-        return 1
-
-    @function
-    @native(name="http_client_response_headers_clear")
-    def response_headers_clear(self, run: Run) -> int:
-        """Forget the headers of the last answer."""
-        self.forget_headers(run)
         return 1
 
     @variable("httprhdr", takes_name=True)

@@ -265,10 +265,6 @@ class HttpBase(Module):
         if not keep:
             seen.headers = []
 
-    def forget_headers(self, run: Run) -> None:
-        """Forget the headers of the last answer."""
-        self._seen(run).headers = []
-
     def header(self, run: Run, name: str) -> Value:
         """A header of the last answer, by its name in any case; None if it had none."""
         wanted = wire(name).lower()
