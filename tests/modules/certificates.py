@@ -1,4 +1,4 @@
-"""Certificates for tests, made by openssl: an authority of their own, a server's by name, and one that nobody signed."""
+"""Certificates for tests, made by openssl: an authority, a server that it signed for, and one that nobody signed for."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ def test_too_few_connections_make_a_script_wait_no_longer_than_its_timeout(api: 
         while node.pool.in_flight:
             wire.at_sink = asyncio.Event()
             await asyncio.wait_for(wire.at_sink.wait(), 5)
-        return [outcome for outcome in script.node._outcome().sink]
+        return list(script.node._outcome().sink)
 
     found = run(lambda: Script([body], extra), work)
     assert len(found) == 3
