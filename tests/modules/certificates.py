@@ -1,4 +1,4 @@
-"""Certificates for tests, made by openssl: an authority, a server that it signed for, and one that nobody signed for."""
+"""Certificates for tests, made by openssl: an authority, a server that it signed for, and one that it did not."""
 
 from __future__ import annotations
 
