@@ -113,7 +113,7 @@ class Server:
         try:
             self._wait()
         except BaseException:
-            self.stop()
+            self.end()
             raise
 
     def _command(self) -> list[str]:
@@ -175,8 +175,19 @@ class Server:
         return socket.create_connection(("127.0.0.1", self.ports["@STREAM"]), timeout=PATIENCE)
 
     def stop(self) -> None:
-        """End the process."""
+        """End the process in good order."""
         self.process.terminate()
+        self._ended()
+
+    def end(self) -> None:
+        """End the process at once: ours would first see its transactions to their ends."""
+        if self.name == "kahea":
+            self.process.kill()
+        else:
+            self.process.terminate()
+        self._ended()
+
+    def _ended(self) -> None:
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -211,13 +222,20 @@ def servers(folder: Path, cfg: str, modules: Sequence[str]) -> Iterator[list[Ser
         made = []
         for name in ("kamailio", "kahea"):
             server = Server(name, folder / name, cfg, modules)
-            stack.callback(server.stop)
+            stack.callback(server.end)
             made.append(server)
         yield made
 
 
 def compared(folder: Path, cfg: str, modules: Sequence[str], scenario: Callable[[Server], T]) -> tuple[T, T]:
     """What a scenario gives with Kamailio and with our server, which run side by side."""
+
+    def played(server: Server) -> T:
+        try:
+            return scenario(server)
+        except TimeoutError as error:
+            raise AssertionError(f"{server.name} fell silent: {error}\n{server.log[-3000:]}") from error
+
     with servers(folder, cfg, modules) as both, ThreadPoolExecutor(2) as pool:
-        theirs, ours = pool.map(scenario, both)
+        theirs, ours = pool.map(played, both)
         return theirs, ours

@@ -37,6 +37,7 @@ BITS = {
 
 #: Functions that are not here, or are otherwise, each with the reason.
 BINDING = "a binding between Kamailio's modules, not for scripts"
+NO_UAC = "module uac answers no challenge to forwarded requests and registers nowhere yet"
 UNDOCUMENTED = "newer than 5.6, and nothing says what it does"
 EXCEPTIONS = {
     "bind_app_lua": BINDING,
@@ -63,6 +64,22 @@ EXCEPTIONS = {
     "http_client_response_headers_clear": UNDOCUMENTED,
     "http_client_request_v2pk": "HTTP/2 without TLS, which the client here does not speak",
     "msg_changed_route": UNDOCUMENTED,
+    **dict.fromkeys(
+        (
+            "uac_auth",
+            "uac_auth_mode",
+            "uac_reg_disable",
+            "uac_reg_enable",
+            "uac_reg_lookup",
+            "uac_reg_lookup_uri",
+            "uac_reg_refresh",
+            "uac_reg_request_to",
+            "uac_reg_send_register",
+            "uac_reg_send_unregister",
+            "uac_reg_status",
+        ),
+        NO_UAC,
+    ),
     "is_incoming": "speaks of data before it is a message, which no route is shown here (parameter nio_intercept)",
 }
 

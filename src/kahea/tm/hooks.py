@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from kahea.net.address import Address, Listener
     from kahea.sip.message import Message
     from kahea.tm.transaction import Branch, Transaction
+
+
+#: The facet of a request for whoever edits its replies: a function of the request and a reply, called before that is
+#: passed on.
+REPLY_FACET: Final = "before_reply"
 
 
 class Destination(NamedTuple):

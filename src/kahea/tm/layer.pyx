@@ -37,6 +37,7 @@ import time
 
 from kahea.net.address import is_ip
 from kahea.tm import choice, local, states
+from kahea.tm.hooks import REPLY_FACET as _REPLY_FACET
 
 log = logging.getLogger("kahea.tm")
 
@@ -56,6 +57,7 @@ cdef enum:
     LATE = 4096
 
 cdef double NEVER = 1e18
+cdef str REPLY_FACET = _REPLY_FACET
 
 # What the caller is told where a connection could not be made, in Kamailio's words.
 cdef bytes SEND_FAILED = b"Unfortunately error on sending to next hop occurred (477/TM)"
@@ -600,6 +602,10 @@ cdef class TransactionLayer(Owner):
             self._complete_local(t, branch, code, msg)
             return 0
         try:
+            if t.request is not None and t.request._facets is not None:
+                edit = t.request._facets.get(REPLY_FACET)
+                if edit is not None:
+                    edit(t.request, msg)
             data = msg.build_response(t.listener.proto != 1)
         except ValueError as error:
             log.warning("a response to %s can't be relayed: %s", branch.uri, error)

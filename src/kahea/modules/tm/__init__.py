@@ -110,7 +110,9 @@ class Tm(Addressed, Control, Contacts, UacCommands, Commands):
     )
     dns_reuse_rcv_socket = Param(0, "", check=unless(0, "the socket follows from protocol and family"))
     e2e_cancel_hop_by_hop = Param(1, "", check=unless(1, "CANCEL is hop by hop (RFC 3261 §9.2)"))
-    enable_uac_fr = Param(0, "", check=unless(0, "local requests use fr_timer"), runtime=True)
+    enable_uac_fr = Param(
+        0, "1 ends requests of our own by fr_timer.", inert="they always end by fr_timer", runtime=True
+    )
     evlreq_mode = Param(0, "", check=unless(0, "tm:local-request always runs"))
     exec_time_check = Param(5000, "", check=unless(5000, "a route may wait: its time says nothing"))
     headers_mode = Param(0, "", check=unless(0, "the From and To of a failure are the request's"))

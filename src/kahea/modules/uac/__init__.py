@@ -1,0 +1,31 @@
+"""Acting as a user agent (Kamailio's module uac).
+
+| file | what |
+|---|---|
+| `cookie.py` | the Record-Route parameter that the other address can be worked out from |
+| `rewriting.py` | other From and To towards the far end, and back |
+| `requests.py` | `$uac_req` and `uac_req_send` |
+| here | the module |
+
+Not built yet: registering with other servers (`uac_reg_...`), answering challenges (`uac_auth`).
+"""
+
+from __future__ import annotations
+
+from kahea.modules.uac.requests import Requests
+from kahea.modules.uac.rewriting import Rewriting
+
+
+class Uac(Rewriting, Requests):
+    """Kamailio's module uac."""
+
+    name = "uac"
+    needs = ("tm", "rr")
+
+    def start(self) -> None:
+        """Check the parameters, and follow the routes of dialogs."""
+        self.start_rewriting()
+        self.start_requests()
+
+
+MODULE = Uac
