@@ -143,6 +143,11 @@ class Server:
 
 def ask(port: int, method: str, user: str = "", headers: str = "", timeout: float = 0.5) -> int:
     """Send one request to the server itself; the final status, or 0 for no answer in time."""
+    return answer(port, method, user, headers, timeout)[0]
+
+
+def answer(port: int, method: str, user: str = "", headers: str = "", timeout: float = 0.5) -> tuple[int, str]:
+    """Send one request to the server itself; the final status and its reason, or 0 and "" for no answer in time."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind((HOST, 0))
         s.settimeout(timeout)
@@ -157,9 +162,9 @@ def ask(port: int, method: str, user: str = "", headers: str = "", timeout: floa
         try:
             s.sendto(request.encode(), (HOST, port))
             while True:
-                status = int(s.recv(65535).split(b" ", 2)[1])
-                if status >= 200:
-                    return status
+                _, status, phrase = s.recv(65535).partition(b"\r\n")[0].decode().split(" ", 2)
+                if int(status) >= 200:
+                    return int(status), phrase
         except OSError:
             time.sleep(0.1)
-            return 0
+            return 0, ""

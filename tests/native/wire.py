@@ -67,6 +67,8 @@ class Stage:
         self.words = {
             "@SERVER": f"127.0.0.1:{self.port}",
             "@SECOND": f"127.0.0.2:{self.port}",
+            "@THIRD": f"127.0.0.3:{self.port}",
+            "@SIX": f"[::1]:{self.port}",
             "@CALLER": f"127.0.0.1:{self.caller.getsockname()[1]}",
             "@CALLEE": f"127.0.0.1:{self.callee.getsockname()[1]}",
             "@FOLDER": str(self.folder),

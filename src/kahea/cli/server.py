@@ -33,7 +33,7 @@ from kahea.engines import engine_for
 from kahea.net.address import P_UDP, Listener
 from kahea.net.connections import ConnectionTable
 from kahea.net.resolver import Resolver
-from kahea.net.sockets import BindError, SocketOptions
+from kahea.net.sockets import BindError, SocketOptions, route_source
 from kahea.net.tcp import TcpListener
 from kahea.net.tcp_limits import TcpLimits
 from kahea.net.udp import UdpListener
@@ -116,6 +116,7 @@ class Server:
         self._signals = 0
         self._signalled = asyncio.Event()
         self.node = Node(configuration, clock=time.monotonic, wall=time.time, on_earlier=self._ticker.rearm)
+        self.node.route_source = route_source
         self.node.signal = lambda number: os.kill(os.getpid(), number)
         self.resolver = Resolver(configuration.settings)
         self.node.resolver = self.resolver

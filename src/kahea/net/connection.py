@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from kahea.net.address import Address
 from kahea.net.framer import FramingError, Keepalive
+from kahea.net.proxy_protocol import ProxyError, read_header
 
 if TYPE_CHECKING:
     from kahea.net.tcp import TcpListener
@@ -35,6 +36,7 @@ class Connection(asyncio.Protocol):
         "_lifetime",
         "_mark",
         "_pending",
+        "_prelude",
         "_read",
         "_task",
         "_total",
@@ -71,6 +73,9 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._closed = ""  # why, once it is
+        # What was read of a PROXY header; None once it is known whether there is one.
+        proxied = self.accepted and self.table.limits.tcp_accept_haproxy
+        self._prelude: bytearray | None = bytearray() if proxied else None
         self._pending: list[bytes] = []  # accepted by `send` while connecting
         self._read = False  # anything, ever
         self._frame_since = NEVER
@@ -229,6 +234,10 @@ class Connection(asyncio.Protocol):
             self.table.counts.passive_open += 1
             self.table.counts.established += 1
         self._read = True
+        if self._prelude is not None:
+            data = self._after_prelude(data)
+            if self._closed:
+                return
         used = False
         for event in self._framer.feed(data):
             if isinstance(event, bytes):
@@ -246,6 +255,27 @@ class Connection(asyncio.Protocol):
         if not self._closed:
             self._note_read(used)
 
+    def _after_prelude(self, data: bytes) -> bytes:
+        """What follows the PROXY header, if there is one: nothing while that is incomplete."""
+        assert self._prelude is not None
+        self._prelude += data
+        try:
+            header = read_header(bytes(self._prelude))
+        except ProxyError as error:
+            log.warning("%s: closing the connection with %s: %s", self.listener.uri, self.peer, error)
+            self.abort(str(error))
+            return b""
+        if header is None:
+            return b""
+        rest = bytes(self._prelude[header.size :])
+        self._prelude = None
+        if header.client is not None:
+            refusal = self.table.move(self, header.client)
+            if refusal:
+                log.warning("%s: connection from %s refused: %s", self.listener.uri, header.client, refusal)
+                self.abort(refusal)
+        return rest
+
     def _unframed(self, error: FramingError) -> None:
         log.warning("%s: closing the connection with %s: %s", self.listener.uri, self.peer, error.reason)
         if error.head:
@@ -256,7 +286,7 @@ class Connection(asyncio.Protocol):
         now = self.table.clock()
         if used:
             self.last_used = now
-        if not self._framer.in_message:
+        if not self._framer.in_message and not self._prelude:
             self._frame_since = NEVER
         elif used or self._frame_since == NEVER:
             self._frame_since = now

@@ -99,9 +99,13 @@ class ConnectionTable:
         limits = self.limits
         if len(self._by_id) >= limits.tcp_max_connections:
             return f"there are {limits.tcp_max_connections} connections already (tcp_max_connections)"
-        if accepted and 0 < limits.tcp_accept_iplimit <= self._accepted.get(peer.ip, 0):
+        return self._client_refusal(peer, proto) if accepted else ""
+
+    def _client_refusal(self, peer: Address, proto: int) -> str:
+        limits = self.limits
+        if 0 < limits.tcp_accept_iplimit <= self._accepted.get(peer.ip, 0):
             return f"there are {limits.tcp_accept_iplimit} from {peer.ip} already (tcp_accept_iplimit)"
-        if accepted and limits.tcp_accept_unique and (proto, peer) in self._by_peer:
+        if limits.tcp_accept_unique and (proto, peer) in self._by_peer:
             return f"there is one from {peer} already (tcp_accept_unique)"
         return ""
 
@@ -112,7 +116,7 @@ class ConnectionTable:
         self._by_id[connection.id] = connection
         self._index((connection.listener.proto, connection.peer), connection)
         if connection.accepted:
-            self._accepted[connection.peer.ip] = self._accepted.get(connection.peer.ip, 0) + 1
+            self._count_accepted(connection.peer.ip, 1)
         return connection.id
 
     def remove(self, connection: Connection) -> None:
@@ -125,11 +129,25 @@ class ConnectionTable:
         for alias in connection.aliases:
             self._unindex((proto, alias), connection)
         if connection.accepted:
-            left = self._accepted.get(connection.peer.ip, 0) - 1
-            if left > 0:
-                self._accepted[connection.peer.ip] = left
-            else:
-                self._accepted.pop(connection.peer.ip, None)
+            self._count_accepted(connection.peer.ip, -1)
+
+    def move(self, connection: Connection, peer: Address) -> str:
+        """An accepted connection is another client's than it seemed: "", or why that client may have no more."""
+        proto = connection.listener.proto
+        self._count_accepted(connection.peer.ip, -1)
+        self._unindex((proto, connection.peer), connection)
+        refusal = self._client_refusal(peer, proto)
+        connection.peer = peer
+        self._count_accepted(peer.ip, 1)
+        self._index((proto, peer), connection)
+        return refusal
+
+    def _count_accepted(self, ip: str, by: int) -> None:
+        count = self._accepted.get(ip, 0) + by
+        if count > 0:
+            self._accepted[ip] = count
+        else:
+            self._accepted.pop(ip, None)
 
     def _index(self, key: Key, connection: Connection) -> None:
         self._by_peer.setdefault(key, []).append(connection)

@@ -110,6 +110,17 @@ def local_address(sock: socket.socket) -> Address:
     return Address.of(name[0].partition("%")[0], name[1])
 
 
+def route_source(address: Address) -> str:
+    """The address of this host from which its routes lead to another; "" if none do. Nothing is sent."""
+    with socket.socket(_family(address.family), socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect((address.ip, address.port or 1))
+        except OSError:
+            return ""
+        source: str = sock.getsockname()[0]
+        return source.partition("%")[0]
+
+
 def _family(family: int) -> socket.AddressFamily:
     return socket.AF_INET if family == 4 else socket.AF_INET6
 

@@ -61,6 +61,9 @@ class Settings:
         "ipfreebind",
         "ip_nonlocal_bind",
     )
+    mhomed: bool = _setting(
+        False, "Send from the listener of the address that the host's routes choose, not from where a message came."
+    )
     alias: list[str] = field(
         default_factory=list, metadata=_about("Names that are `myself`, as `[proto:]host[:port]`.")
     )
@@ -115,6 +118,9 @@ class Settings:
 
     # TCP.
     tcp_accept_aliases: bool = _setting(False, "Take `;alias` in Via as leave to send requests back on a connection.")
+    tcp_accept_haproxy: bool = _setting(
+        False, "Take the PROXY protocol: a header of a balancer (HAProxy) that says whose a connection is."
+    )
     tcp_accept_iplimit: int = _setting(1024, "The most connections from one address; 0 for no limit.")
     tcp_accept_no_cl: bool = _setting(False, "Accept messages without Content-Length on TCP, taking the body as empty.")
     tcp_accept_unique: int = _setting(0, "Refuse a second connection from the same address and port.")

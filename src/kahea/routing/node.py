@@ -134,6 +134,8 @@ class Node(Dispatcher):
         self.connection_watchers: list[Callable[[int], object]] = []
         #: Whether the network is a simulation's: services beside SIP then open no sockets of the host.
         self.simulated = False
+        #: The address of this host from which its routes lead to another, "" if it can't be told (`mhomed`).
+        self.route_source: Callable[[Address], str] = lambda _address: ""
         #: Sends this process a signal; the process around the node sets it, a simulation has none.
         self.signal: Callable[[int], object] | None = None
         #: Told of transactions that a route left open; the `tm` module sets it.

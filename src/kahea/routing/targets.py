@@ -28,7 +28,7 @@ class Targets:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._defaults: dict[tuple[int, int], Listener | None] = {}
-        self._known: dict[tuple[bytes, int, int, object, object], tuple[Destination, ...]] = {}
+        self._known: dict[tuple[bytes, int, int, object, object], Sequence[Destination]] = {}
         settings = node.settings
         self.server_line = settings.server_header.encode() + b"\r\n" if settings.server_signature else b""
 
@@ -72,10 +72,19 @@ class Targets:
                 return listener
         return None
 
-    def sender(self, proto: int, family: int, forced: object | None, received_on: object | None) -> Listener | None:
-        """The listener to send from: the forced one, else the one the message came on, else the first that fits."""
+    def sender(
+        self, proto: int, address: Address, forced: object | None, received_on: object | None
+    ) -> Listener | None:
+        """The listener to send from: the forced one; else, with `mhomed`, that of the address from which the host's
+        routes lead there; else the one the message came on; else the first that fits."""
+        family = address.family
         if isinstance(forced, Listener) and forced.proto == proto and forced.address.family == family:
             return forced
+        if self._node.settings.mhomed:
+            source = self._node.route_source(address)
+            for listener in self._node.listeners:
+                if listener.proto == proto and listener.address.ip == source:
+                    return listener
         if isinstance(received_on, Listener) and received_on.proto == proto and received_on.address.family == family:
             return received_on
         return self.default_listener(proto, family)
@@ -103,12 +112,15 @@ class Targets:
                 known = self._literal(host, parsed.port, proto, forced, received_on)
             else:
                 return self._resolved(parsed, host, proto, forced, received_on)
-            if len(self._known) > 10_000:
-                self._known.clear()
-            self._known[key] = known
+            if self._node.settings.mhomed:
+                known = list(known)  # a list is kept by nobody: the host's routes may change
+            else:
+                if len(self._known) > 10_000:
+                    self._known.clear()
+                self._known[key] = known
         if connection_id and known:
             first = known[0]
-            return (Destination(first.listener, first.address, connection_id), *known[1:])
+            return [Destination(first.listener, first.address, connection_id), *known[1:]]
         return known
 
     def lacks_listener(self, uri: bytes) -> bool:
@@ -132,10 +144,10 @@ class Targets:
 
     def _literal(
         self, host: bytes, port: int, proto: int, forced: object | None, received_on: object | None
-    ) -> tuple[Destination, ...]:
+    ) -> Sequence[Destination]:
         proto = proto or P_UDP
         address = Address.of(host, port or (5061 if proto in (P_TLS, P_WSS) else 5060))
-        listener = self.sender(proto, address.family, forced, received_on)
+        listener = self.sender(proto, address, forced, received_on)
         if listener is None:
             log.info("no listener of protocol %d to reach %s", proto, host.decode("ascii", "replace"))
             return ()
@@ -162,7 +174,7 @@ class Targets:
             return ()
         found: list[Destination] = []
         for answer in answers:
-            listener = self.sender(answer.proto, answer.address.family, forced, received_on)
+            listener = self.sender(answer.proto, answer.address, forced, received_on)
             if listener is not None:
                 found.append(Destination(listener, answer.address))
         return found
