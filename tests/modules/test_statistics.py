@@ -17,13 +17,12 @@ from kahea.routing.module import ConfigError, RpcError
 
 Make = Callable[..., Bench]
 
-#: What `stats.get_statistics all` lists in Kamailio 5.6.3, for the modules that are built. Of `dns` it has
-#: slow_dns_request as well: answers are not timed here.
+#: What `stats.get_statistics all` lists in Kamailio 5.6.3, for the modules that are built.
 NAMES = """
 core: bad_URIs_rcvd bad_msg_hdr drop_replies drop_requests err_replies err_requests fwd_replies fwd_requests rcv_replies
  rcv_replies_18x rcv_replies_401 rcv_replies_404 rcv_replies_407 rcv_replies_480 rcv_replies_486 rcv_requests
  unsupported_methods
-dns: failed_dns_request
+dns: failed_dns_request slow_dns_request
 registrar: accepted_regs default_expire default_expires_range expires_range max_contacts max_expires rejected_regs
 shmem: fragments free_size max_used_size real_used_size total_size used_size
 sl: 1xx_replies 200_replies 202_replies 2xx_replies 300_replies 301_replies 302_replies 3xx_replies 400_replies

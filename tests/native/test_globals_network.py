@@ -101,6 +101,7 @@ listen=udp:@SIX
 ipv6_hex_style="STYLE"
 {MODULES}
 request_route {{{PING}
+    force_rport();
     append_to_reply("X: $si $Ri $siz $RAi $su $fu\\r\\n");
     if (src_ip == ::1) append_to_reply("Y: loop $Rut $Ru\\r\\n");
     if ($rU == "relay") {{ record_route(); $du = "sip:@CALLEE"; add_local_rport(); forward(); exit; }}
@@ -115,12 +116,14 @@ def six(s: Stage) -> list[object]:
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as one:
         one.bind(("::1", 0))
         one.settimeout(5)
-        own = f":{one.getsockname()[1]}"
+        own = str(one.getsockname()[1])
         for user in ("bob", "relay"):
             request = s.fill(s.request("OPTIONS", f"sip:{user}@example.com", via="[0:0::2]"))
             one.sendto(request.encode(), ("::1", s.port))
             got = one.recv(65535).decode() if user == "bob" else s.raw(s.callee)
-            found.append(lines(s.blank(got).replace(own, ":OWN"), "X", "Y", "Via", "Record-Route"))
+            found.append(
+                lines(s.blank(got).replace(own, "OWN").replace(str(s.port), "PORT"), "X", "Y", "Via", "Record-Route")
+            )
     return found
 
 

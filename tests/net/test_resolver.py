@@ -422,3 +422,22 @@ def test_a_full_cache_may_drop_what_was_not_used_longest() -> None:
     assert cache.get(("1", "A")) is None
     assert cache.get(("0", "A")) is not None
     assert len(cache) == 4
+
+
+def test_slow_answers_are_told_of(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        w = await world(dns_slow_query_ms=500, dns_try_ipv6=False)
+        for name, seconds in (("other-host.example.com", 0.4), ("host.example.com", 0.6)):
+            w.server.held.add(name)
+            waiting = asyncio.ensure_future(w.sent(name, 5060))
+            await turns(lambda: w.server.asked[name, "A"])  # noqa: B023
+            w.now += seconds
+            w.server.release()
+            await waiting
+        assert w.resolver.slow == 1
+        await w.close()
+
+    with caplog.at_level("WARNING"):
+        run(main())
+    assert "DNS took 600 ms for A host.example.com" in caplog.text
+    assert "other-host" not in caplog.text

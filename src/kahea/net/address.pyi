@@ -58,5 +58,8 @@ class Listener:
         """Queue for sending; False if it can't be (closed, too large, queue full). Never raises or waits."""
     def flush(self) -> None: ...
 
+def write_ipv6(style: str) -> None:
+    """How the process writes IPv6 addresses from now on; raises ValueError for what is neither "A", "a" nor "c"."""
+
 def is_ip(text: bytes | str) -> int:
     """4 or 6 for an IP literal (IPv6 with or without brackets), else 0."""

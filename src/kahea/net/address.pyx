@@ -23,6 +23,8 @@ cdef enum:
     LONGEST_IP = 63
 
 cdef list _recent = [None] * CACHE_SLOTS
+# How one of the eight groups of an IPv6 address is written; None for the shortest form of all.
+cdef bytes _ipv6_groups = None
 
 
 cdef inline size_t _hash(const sockaddr_in6 *sa) noexcept nogil:
@@ -70,6 +72,7 @@ cdef Address from_sockaddr(const sockaddr_in6 *sa, socklen_t length):
 
 cdef Address _make(const sockaddr_in6 *sa):
     cdef char text[LONGEST_IP + 1]
+    cdef const unsigned char *raw
     cdef Address a = Address.__new__(Address)
     memset(&a.sa, 0, sizeof(a.sa))
     if sa.sin6_family == AF_INET:
@@ -84,6 +87,9 @@ cdef Address _make(const sockaddr_in6 *sa):
         a.family = 6
         inet_ntop(AF_INET6, &sa.sin6_addr, text, sizeof(text))
     a.ip_bytes = text
+    if a.family == 6 and _ipv6_groups:
+        raw = <const unsigned char *>&sa.sin6_addr
+        a.ip_bytes = b":".join([_ipv6_groups % (raw[i] << 8 | raw[i + 1]) for i in range(0, 16, 2)])
     a.ip = a.ip_bytes.decode("ascii")
     a.host = a.ip_bytes if a.family == 4 else b"[" + a.ip_bytes + b"]"
     a.port = ntohs(sa.sin6_port)
@@ -119,6 +125,19 @@ cdef int _parse_ip(object ip, sockaddr_in6 *sa) except -1:
         sa.sin6_family = AF_INET6
         return 6
     return 0
+
+
+def write_ipv6(str style not None):
+    """How the process writes IPv6 addresses from now on (Kamailio's `ipv6_hex_style`): "c" in their shortest form, "a"
+    with all eight groups, "A" so in capital letters. Raises ValueError."""
+    global _ipv6_groups
+    if style not in ("A", "a", "c"):
+        raise ValueError(f"it is A, a or c, not {style!r}")
+    groups = {"c": None, "a": b"%x", "A": b"%X"}[style]
+    if groups != _ipv6_groups:
+        _ipv6_groups = groups
+        for slot in range(CACHE_SLOTS):
+            _recent[slot] = None
 
 
 def is_ip(text):

@@ -27,6 +27,8 @@ class DnsSettings(Protocol):
     - `use_dns_failover`: give all destinations; else the first one only.
     - `dns_use_search_list`: complete names without a dot by the search list of resolv.conf.
 
+    `dns_slow_query_ms`: of an answer that took so many milliseconds or more the log tells; 0 for of none.
+
     How questions are asked (-1: as the system's resolver would): `dns_retr_time`, seconds until a server is
     asked again; `dns_retr_no`, how often each is asked; `dns_servers_no`, how many servers of resolv.conf.
 
@@ -47,6 +49,7 @@ class DnsSettings(Protocol):
     dns_retr_time: int
     dns_retr_no: int
     dns_servers_no: int
+    dns_slow_query_ms: int
     use_dns_cache: bool
     dns_cache_min_ttl: int
     dns_cache_max_ttl: int
@@ -70,6 +73,7 @@ class DnsDefaults:
     dns_retr_time: int = -1
     dns_retr_no: int = -1
     dns_servers_no: int = -1
+    dns_slow_query_ms: int = 0
     use_dns_cache: bool = True
     dns_cache_min_ttl: int = 0
     dns_cache_max_ttl: int = -1

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +18,8 @@ from kahea.net.dns_client import AresClient, Client, HostsFile, search_list
 from kahea.net.dns_records import KINDS, Answer, Query, Record, ResolveError, dns_name
 from kahea.net.dns_settings import DnsDefaults, DnsSettings
 from kahea.net.locate import Destination, Means, Plan, Target, literal, locate, protocol
+
+log = logging.getLogger("kahea.net")
 
 MAX_ASKING = 1000  # questions in flight
 FRESH = 1.0  # seconds for which a list of destinations is given again without looking anew
@@ -50,8 +53,8 @@ class Resolver:
         self.cache = DnsCache(self.settings, clock, room)
         self.means = Means()
         self.rng = rng or random.Random()
-        #: Questions put to servers that brought no record.
-        self.failed = 0
+        #: Questions put to servers that brought no record, and those that took `dns_slow_query_ms` or longer.
+        self.failed = self.slow = 0
         self._hosts = HostsFile(hosts, clock)
         self._search: list[str] | None = None
         self._asking: dict[Query, asyncio.Task[Answer]] = {}
@@ -236,7 +239,13 @@ class Resolver:
         return task
 
     async def _asked(self, query: Query) -> Answer:
+        asked_at = self._clock()
         answer = await self.client.ask(*query)
+        took = (self._clock() - asked_at) * 1000
+        limit = self.settings.dns_slow_query_ms
+        if 0 < limit <= took:
+            self.slow += 1
+            log.warning("DNS took %.0f ms for %s %s (dns_slow_query_ms is %d)", took, query[1], query[0], limit)
         if not answer.records:
             self.failed += 1
         self.cache.put(query, answer)

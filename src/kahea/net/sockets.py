@@ -117,8 +117,7 @@ def route_source(address: Address) -> str:
             sock.connect((address.ip, address.port or 1))
         except OSError:
             return ""
-        source: str = sock.getsockname()[0]
-        return source.partition("%")[0]
+        return local_address(sock).ip
 
 
 def _family(family: int) -> socket.AddressFamily:

@@ -1,4 +1,4 @@
-"""Global parameters that change nothing here, each with its reason; and those whose part is not built yet.
+"""Global parameters that change nothing here, each with its reason; and those that are refused, with theirs.
 
 Apart from the settings themselves, so that a reader of those meets only what has an effect. A name in `INERT`
 is accepted with any value and explained to the operator; a name in `NOT_YET` is refused unless it is given
@@ -19,6 +19,7 @@ _RPC_LOCKS = "RPC commands run in the event loop, one at a time, and need no loc
 _TLS_ONLY = "it concerns TLS, which is not supported yet"
 _SCTP_ONLY = "it concerns SCTP, which is not supported yet"
 _RAW = "datagrams leave in batches (sendmmsg); a raw socket would save nothing"
+_VIA_NAMES = "the sender's address is told in a Via that has a name (RFC 3261 §18.2.1), whatever DNS says of the name"
 _DST_BLOCKLIST = "there is no blocklist of destinations, as in a Kamailio that never turned it on"
 
 #: Accepted with any value: the thing they tune does not exist in this architecture.
@@ -31,6 +32,7 @@ INERT: Final[dict[str, str]] = {
     "chroot": "parts of the server are read when they are first needed; the service manager can confine all of it",
     "corelog": "the core's own messages are logged at their own level",
     "disable_sctp": _SCTP_ONLY,
+    "dns": _VIA_NAMES,
     "dns_cache_gc_interval": "the DNS cache drops its oldest entries when it is full; it has no sweeper",
     "dns_cache_init": "the DNS cache costs nothing until it is used",
     "dns_cache_mem": "the DNS cache is bounded by its number of entries",
@@ -66,6 +68,7 @@ INERT: Final[dict[str, str]] = {
     "pv_cache_action": "compiled variables are kept for as long as the script that uses them",
     "pv_cache_limit": "compiled variables are kept for as long as the script that uses them",
     "real_time": _NO_RT,
+    "rev_dns": _VIA_NAMES,
     "route_locks_size": "messages of one call can't run side by side in two workers, since there is one loop",
     "rpc_exec_delta": _RPC_LOCKS,
     "rpc_exec_locks": _RPC_LOCKS,
@@ -117,36 +120,28 @@ INERT: Final[dict[str, str]] = {
 
 _TLS = "TLS is not supported yet"
 _SCTP = "SCTP is not supported yet"
-_NATIVE = "the native configuration language is not supported yet"
-_UNIX = "this option of the socket is not supported yet"
-_SOCKETS = "multicast is not supported yet"
+_LATER = "it came with a later Kamailio than 5.6, the version that this server follows"
+_MULTICAST = "multicast is not supported yet"
 
-#: Part not built yet: the one value that asks for nothing else than what happens, and what is missing.
+#: Refused: the one value that asks for nothing else than what happens, and what is missing.
 NOT_YET: Final[dict[str, tuple[int | str, str]]] = {
-    "async_tkv_evcb": ("", "the core's tkv events are not supported yet"),
-    "async_tkv_gname": ("", "the core's tkv events are not supported yet"),
-    "auto_domains": (
-        0,
-        "taking the name of this host's domain as an alias is not supported yet; list it in `alias`",
-    ),
-    "bind_ipv6_link_local": (0, "link-local IPv6 listeners are not supported yet"),
-    "coreparam": ("", _NATIVE),
+    "async_tkv_evcb": ("", _LATER),
+    "async_tkv_gname": ("", _LATER),
+    "auto_domains": (0, f"{_LATER}; list the names in `alias`"),
+    "bind_ipv6_link_local": (0, "a link-local IPv6 address means something on one interface only, and needs its name"),
+    "coreparam": ("", _LATER),
     "disable_tls": (1, _TLS),
-    "dns": (0, "looking up the names in Via is not supported yet"),
-    "dns_slow_query_ms": (0, "warning of slow DNS answers is not supported yet"),
-    "domain": ("", "names that stand for other names are not supported yet; list each in `alias`"),
+    "domain": ("", f"{_LATER}; list the names in `alias`"),
     "enable_sctp": (0, _SCTP),
     "enable_tls": (0, _TLS),
-    "ipv6_hex_style": ("c", "writing IPv6 addresses in another style is not supported yet"),
-    "mcast": ("", _SOCKETS),
-    "mcast_loopback": (0, _SOCKETS),
-    "mcast_ttl": (-1, _SOCKETS),
-    "msg_apply_changes_mode": (0, "another mode of msg_apply_changes is not supported yet"),
-    "return_mode": (0, _NATIVE),
-    "rev_dns": (0, "looking up the names in Via is not supported yet"),
-    "socket": ("", "give the listener in `listen` instead"),
-    "tcp_accept_hep3": (0, "HEP3 over TCP is not supported yet"),
-    "tcp_accept_protocols": (0, "sharing a TCP port among protocols is not supported yet"),
-    "udp_accept_proxy": (0, "the PROXY protocol is not supported yet"),
+    "mcast": ("", _MULTICAST),
+    "mcast_loopback": (0, _MULTICAST),
+    "mcast_ttl": (-1, _MULTICAST),
+    "msg_apply_changes_mode": (0, _LATER),
+    "return_mode": (0, _LATER),
+    "socket": ("", "it is a block, `socket = { bind = udp:192.0.2.1:5060; }`, or `listen = udp:192.0.2.1:5060`"),
+    "tcp_accept_hep3": (0, "HEP3 is for capturing traffic (module sipcapture), which is not supported yet"),
+    "tcp_accept_protocols": (0, _LATER),
+    "udp_accept_proxy": (0, f"{_LATER}; tcp_accept_haproxy is there"),
     "use_dst_blocklist": (0, "a blocklist of destinations is not supported yet"),
 }

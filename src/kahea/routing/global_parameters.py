@@ -64,6 +64,10 @@ class Settings:
     mhomed: bool = _setting(
         False, "Send from the listener of the address that the host's routes choose, not from where a message came."
     )
+    ipv6_hex_style: str = _setting(
+        "c",
+        "How IPv6 addresses are written: shortest (c), or with all eight groups in small (a) or capital (A) letters.",
+    )
     alias: list[str] = field(
         default_factory=list, metadata=_about("Names that are `myself`, as `[proto:]host[:port]`.")
     )
@@ -168,6 +172,9 @@ class Settings:
     dns_retr_time: int = _setting(-1, "Seconds until a DNS question is asked again; -1 for the resolver's own.")
     dns_retr_no: int = _setting(-1, "Times a DNS question is asked again; -1 for the resolver's own.")
     dns_servers_no: int = _setting(-1, "Servers of resolv.conf that are used; -1 for all.")
+    dns_slow_query_ms: int = _setting(
+        0, "Milliseconds of which a DNS answer may take no more without being told of; 0 for any."
+    )
     dns_use_search_list: bool = _setting(True, "Complete names by resolv.conf's search list.")
     use_dns_cache: bool = _setting(True, "Keep DNS answers for their time to live.", "dns_use_cache")
     use_dns_failover: bool = _setting(False, "Try the next DNS answer when a destination fails.", "dns_use_failover")
@@ -268,6 +275,9 @@ class Settings:
         converted = _convert(real, value, type(now))
         if converted is None:
             raise ConfigError(f"global parameter {name} takes {_WORDS[type(now)]}, not {value!r}")
+        words = _CHOICES.get(real)
+        if words is not None and converted not in words:
+            raise ConfigError(f"global parameter {name} is one of {', '.join(words)}, not {converted!r}")
         low, high = _RANGES.get(real, (None, None))
         if low is not None and high is not None and not low <= converted <= high:
             raise ConfigError(f"global parameter {name} is from {low} to {high}, not {converted}")
@@ -298,6 +308,7 @@ class Settings:
 
 
 _WORDS: Final[dict[type, str]] = {bool: "yes or no", int: "an integer", str: "a string"}
+_CHOICES: Final = {"ipv6_hex_style": ("A", "a", "c")}
 _RANGES: Final = {
     "advertised_port": (0, 65535),
     "max_branches": (1, 30),

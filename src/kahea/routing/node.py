@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kahea.connectors.options import SLOW
-from kahea.net.address import P_UDP, Address, Listener
+from kahea.net.address import P_UDP, Address, Listener, write_ipv6
 from kahea.net.connections import ConnectionTable
 from kahea.routing import stateless
 from kahea.routing.dispatch import Dispatcher
@@ -97,6 +97,8 @@ class Node(Dispatcher):
         super().__init__(wall)
         self.configuration = configuration or Configuration()
         self.settings = self.configuration.settings
+        # Of the whole process, as are the addresses that it remembers.
+        write_ipv6(self.settings.ipv6_hex_style)
         self.now = clock
         self.log = script_log
         self.started = wall()
@@ -251,6 +253,7 @@ class Node(Dispatcher):
         for name, (read, doc) in core.items():
             self.statistics.declare("core", name, read, doc=doc)
         self.statistics.declare("dns", "failed_dns_request", lambda: getattr(self.resolver, "failed", 0), resets=False)
+        self.statistics.declare("dns", "slow_dns_request", lambda: getattr(self.resolver, "slow", 0), resets=False)
         for name in self.tally.names():
             self.statistics.declare("core", name, partial(self.tally.value, name))
 

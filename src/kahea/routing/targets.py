@@ -62,6 +62,8 @@ class Targets:
             return None
         port = int(port_text) if port_text else 0
         wanted = host.strip("[]").lower()
+        if is_ip(wanted):
+            wanted = Address.of(wanted, 0).ip
         for listener in self._node.listeners:
             if proto and listener.proto != proto:
                 continue

@@ -12,7 +12,7 @@ from typing import Any, Final
 from kahea.engines.native.compiler import build
 from kahea.engines.native.compiler.function import FunctionState
 from kahea.engines.native.tree import Expression, Number, String, Variable, Word
-from kahea.net.address import PROTO_IDS
+from kahea.net.address import PROTO_IDS, Address
 from kahea.routing.run import ONSEND_ROUTE
 
 _URIS: Final = frozenset({"uri", "from_uri", "to_uri"})
@@ -179,6 +179,6 @@ def _network(text: str) -> Any:
     try:
         if "/" in bare:
             return ipaddress.ip_network(bare.replace("[", "").replace("]", ""), strict=False)
-        return str(ipaddress.ip_address(bare)).encode()
+        return Address.of(bare, 0).ip_bytes
     except ValueError:
         return None
