@@ -1,4 +1,4 @@
-"""Each of Kamailio's global parameters has its effect, is explained, or is refused with a reason: by Kamailio's own list."""
+"""Each of Kamailio's global parameters has its effect, is explained, or is refused with a reason; by its own list."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ request_route {{{PING}
 
 
 def balanced(s: Stage) -> list[object]:
-    """Whose a connection is, by the PROXY header that it begins with. (Of version 2, Kamailio swaps the port's bytes.)"""
+    """Whose a connection is, by its PROXY header. (Of version 2, Kamailio swaps the bytes of the port.)"""
     found: list[object] = []
     address = socket.inet_aton("192.0.2.1") + socket.inet_aton("192.0.2.9")
     same = address + struct.pack("!HH", 0x1313, 5060)
