@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from locating import register
 from twin import Ours, request
 
+from kahea.modules.registrar.bindings import METHOD_BITS, OTHER_METHOD, method_mask, parse_q
 from kahea.modules.registrar.refusal import Refused
-from kahea.modules.registrar.request import METHOD_BITS, OTHER_METHOD, method_mask, parse_q
 from kahea.routing.module import ConfigError
 
 MODULES = ("usrloc", "registrar")

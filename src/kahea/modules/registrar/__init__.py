@@ -3,9 +3,9 @@
 | file | what |
 |---|---|
 | `functions.py` | the functions, and the module |
-| `save.py` | save(): what a REGISTER changes |
-| `request.py` | what a REGISTER says |
-| `refusal.py`, `answer.py` | what it is answered |
+| `save.pyx` | save(): what a REGISTER changes |
+| `bindings.pyx`, `extensions.py` | what a REGISTER says |
+| `refusal.py`, `answer.pyx`, `gruu.py` | what it is answered |
 | `lookup.py` | lookup() and its kin |
 | `ulc.py` | `$ulc`: contacts that a script looks at |
 | `parameters.py` | the parameters |

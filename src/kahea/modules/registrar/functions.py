@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kahea.connectors.errors import DatabaseError
 from kahea.modules.registrar import ulc
 from kahea.modules.registrar.answer import Answer, kept
+from kahea.modules.registrar.bindings import AorRules
 from kahea.modules.registrar.lookup import FAILED, FOUND, NOT_FOUND, Lookup, describe
 from kahea.modules.registrar.parameters import RegistrarParameters
 from kahea.modules.registrar.refusal import Refused
-from kahea.modules.registrar.request import AorRules, parse_q
-from kahea.modules.registrar.save import Q_FACET, Save
+from kahea.modules.registrar.save import Saver
 from kahea.modules.usrloc.contact import Contact
 from kahea.modules.usrloc.notation import socket_text
 from kahea.net.address import PROTO_IDS
@@ -28,7 +28,6 @@ from kahea.sip.errors import ParseError
 from kahea.sip.uri import parse_uri
 
 if TYPE_CHECKING:
-    from kahea.modules.sl import Sl
     from kahea.modules.usrloc.domain import Domain
     from kahea.modules.usrloc.rpc import Usrloc
     from kahea.routing.node import Node
@@ -63,11 +62,8 @@ class Registrar(RegistrarParameters):
         self.usrloc: Usrloc
         self.aors = AorRules(False, False, b"")
         self.received_variable: Pv | None = None
-        self.received_param_bytes = b""
         self.sock_mask = 0
-        #: Whether set_q_override() was ever called.
-        self.overrides_q = False
-        self._sl: Sl
+        self._saver = Saver(self)
 
     def start(self) -> None:
         """Bind to usrloc and sl."""
@@ -75,9 +71,6 @@ class Registrar(RegistrarParameters):
             # Plain attributes, since every REGISTER reads many of them.
             self.__dict__.setdefault(name, param.default)
         self.usrloc = self.node.module("usrloc")
-        self._sl = self.node.module("sl")
-        self.changed("realm_prefix")
-        self.received_param_bytes = wire(self.received_param)
         self.sock_mask = 1 << self.sock_flag if self.sock_flag >= 0 else 0
         if self.sock_mode:
             self.usrloc.advertised = True
@@ -92,15 +85,24 @@ class Registrar(RegistrarParameters):
         for name in ("max_expires", "max_contacts", "default_expires_range", "expires_range"):
             statistics.declare("registrar", name, partial(getattr, self, name), resets=False)
         statistics.declare("registrar", "default_expire", lambda: self.default_expires, resets=False)
-        for name in ("accepted_regs", "rejected_regs"):
-            statistics.declare("registrar", name)
+        statistics.declare("registrar", "accepted_regs", lambda: self._saver.accepted)
+        statistics.declare("registrar", "rejected_regs", lambda: self._saver.rejected)
+        self._read_aor_rules()
+        self._saver.start()
         self.usrloc.on_expired.append(self._expired)
 
+    def compiled(self) -> Mapping[str, Callable[..., int]]:
+        """Phones renew their registrations all the time."""
+        return {**super().compiled(), "save": self._saver.save, "save_uri": self._saver.save_uri}
+
     def changed(self, name: str) -> None:
-        """How AORs are read depends on two parameters."""
-        if name in ("realm_prefix", "case_sensitive"):
-            prefix = wire(self.realm_prefix).lower()
-            self.aors = AorRules(bool(self.usrloc.use_domain), bool(self.case_sensitive), prefix)
+        """What is read of the parameters in advance is read anew."""
+        self._read_aor_rules()
+        self._saver.read()
+
+    def _read_aor_rules(self) -> None:
+        prefix = wire(self.realm_prefix).lower()
+        self.aors = AorRules(bool(self.usrloc.use_domain), bool(self.case_sensitive), prefix)
 
     def variables(self) -> Iterator[Variable]:
         """`$ulc(profile=>attribute)`."""
@@ -123,16 +125,6 @@ class Registrar(RegistrarParameters):
             for name, value in describe(contact, now, self.xavp_rcd_mask):
                 fields.push(name, value)
 
-    def prepare(self, run: Run, answer: Answer) -> None:
-        """Put an answer's headers where replies to the request take them from."""
-        run.msg.reply_edits += answer.lines(self.retry_after)
-
-    def send(self, run: Run, answer: Answer) -> int:
-        """Send an answer; > 0 if it was sent."""
-        self.prepare(run, answer)
-        verdict = answer.verdict
-        return 1 if self._sl.send_reply(run, verdict.status, verdict.reason) > 0 else -1
-
     def _domain(self, table: str) -> Domain | None:
         return self.usrloc.domain(table)
 
@@ -152,28 +144,25 @@ class Registrar(RegistrarParameters):
         -1: refused;
         -2: too many contacts.
         """
-        domain = self._domain(table)
-        return NOT_FOUND if domain is None else Save(self, run, domain, flags)(None)
+        return self._saver.save(run, table, flags)
 
     @function
     def save_uri(self, run: Run, table: str, flags: int, uri: str) -> int:
         """As save(), for the AOR of `uri` instead of the To header's."""
-        domain = self._domain(table)
-        return NOT_FOUND if domain is None else Save(self, run, domain, flags)(wire(uri))
+        return self._saver.save_uri(run, table, flags, uri)
 
     @native(routes=REQUEST_ROUTE | FAILURE_ROUTE)
     @function
     def reg_send_reply(self, run: Run) -> int:
         """Send the answer that save() held back (its flag 2)."""
         answer = kept(run.msg)
-        return self.send(run, answer if answer is not None else Answer())
+        return self._saver.send_answer(run, answer if answer is not None else Answer())
 
     @function
     def set_q_override(self, run: Run, q: str) -> int:
         """Have save() give all contacts of this REGISTER this q (0..1)."""
         try:
-            run.msg.facets[Q_FACET] = parse_q(wire(q))
-            self.overrides_q = True
+            self._saver.override_q(run.msg, wire(q))
         except Refused:
             log.error("set_q_override: %r is no q-value", q)
             return -1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from kahea.modules.registrar.bindings import method_bit
 from kahea.modules.registrar.refusal import Refused
-from kahea.modules.registrar.request import method_bit
 from kahea.modules.usrloc.contact import Contact, bare_instance
 from kahea.modules.usrloc.locations import is_stream
 from kahea.routing.lists import Xavps, Xitem, lists_of

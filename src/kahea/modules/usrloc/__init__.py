@@ -2,8 +2,9 @@
 
 | file | what |
 |---|---|
-| `contact.py` | a contact, and what a REGISTER says of its contacts |
-| `domain.py` | a table: which contact is meant, in which order they are tried |
+| `contact.pyx` | a contact, and what a REGISTER says of its contacts |
+| `domain.pyx` | a table: which contact is meant, in which order they are tried |
+| `notation.py` | how Kamailio writes what concerns contacts |
 | `expiry.py` | when contacts end |
 | `locations.py` | the tables of a node: loaded, written, expired |
 | `keepalive.py` | requests that keep the way to contacts open |

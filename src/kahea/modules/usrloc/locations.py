@@ -213,7 +213,7 @@ class Locations(UsrlocParameters):
             if self.db_load or self.db_mode == READ_ONLY:
                 await self._load(domain, store)
         if self.db_mode != READ_ONLY:
-            journal = Journal(store, through=self.db_mode != WRITE_BACK)
+            journal = Journal(store, through=self.writes_through)
             self.journals[name] = journal
             domain.writer = journal
         self.stores[name] = store
@@ -261,6 +261,11 @@ class Locations(UsrlocParameters):
             advertised=self.advertised,
             server_id=self.server_id if self.server_id_filter else None,
         )
+
+    @property
+    def writes_through(self) -> bool:
+        """Whether changes are written before they are answered."""
+        return self.db_mode in (WRITE_THROUGH, DB_ONLY)
 
     @property
     def _separator(self) -> str:
