@@ -3,7 +3,7 @@
 | file | what |
 |---|---|
 | `functions.py` | the functions, and the module |
-| `save.pyx` | save(): what a REGISTER changes |
+| `save.pyx`, `rules.pyx` | save(): what a REGISTER changes |
 | `bindings.pyx`, `extensions.py` | what a REGISTER says |
 | `refusal.py`, `answer.pyx`, `gruu.py` | what it is answered |
 | `lookup.py` | lookup() and its kin |

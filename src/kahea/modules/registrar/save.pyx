@@ -16,7 +16,6 @@ from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from kahea.modules.registrar.answer cimport Answer, contact_line
 from kahea.modules.registrar.bindings cimport (
-    AorRules,
     ContactParams,
     Wanted,
     allowed_methods,
@@ -29,10 +28,10 @@ from kahea.modules.registrar.bindings cimport (
     reg_id_of,
     seconds_in,
 )
-from kahea.modules.sl.replies cimport Replies
+from kahea.modules.registrar.rules cimport SaveRules
 from kahea.modules.usrloc.contact cimport Contact, Registration
 from kahea.modules.usrloc.domain cimport Domain
-from kahea.routing.dispatch cimport Dispatcher, Run
+from kahea.routing.dispatch cimport Run
 from kahea.sip.message cimport H_CONTACT, H_REQUIRE, H_SUPPORTED, H_USERAGENT, Message
 from kahea.sip.uri cimport parse_uri
 from kahea.sip.values cimport AddrSpan, NameAddr
@@ -40,7 +39,7 @@ from kahea.sip.values cimport AddrSpan, NameAddr
 from kahea.connectors.errors import DatabaseError
 from kahea.modules.registrar import extensions, refusal
 from kahea.modules.registrar.gruu import Gruus
-from kahea.modules.registrar.refusal import CANNOT_WRITE, FINE, Refused
+from kahea.modules.registrar.refusal import Refused
 from kahea.modules.usrloc.domain import OldCSeq, Retransmission
 from kahea.routing.lists import lists_of
 from kahea.sip.errors import ParseError
@@ -75,46 +74,8 @@ cdef str Q_FACET = "registrar.q"
 
 
 @cython.auto_pickle(False)
-cdef class Saver:
-    """save() of one registrar, with its parameters as C data: `read` takes them over when they have changed."""
-
-    def __init__(self, module):
-        self.module = module
-        self.node = module.node
-
-    def start(self):
-        self.usrloc = self.module.usrloc
-        self.domains = self.usrloc.domains
-        self.replies = self.node.module("sl").replies
-        self.read()
-
-    def read(self):
-        module = self.module
-        self.aors = module.aors
-        self.received_param = module.received_param.encode("utf-8", "surrogateescape")
-        self.received_variable = module.received_variable
-        self.waits = self.usrloc.writes_through
-        self.keeps_attributes = bool(self.usrloc.xavp_contact)
-        self.server_id = self.usrloc.server_id
-        self.sets = bool(module.xavp_cfg)
-        self.records = bool(module.xavp_rcd)
-        self.use_path = module.use_path
-        self.path_use_received = module.path_use_received
-        self.path_mode = module.path_mode
-        self.gruu_enabled = module.gruu_enabled
-        self.sock_mask = module.sock_mask
-        self.default_q = module.default_q
-        self.outbound_mode = module.outbound_mode
-        self.flow_timer = module.flow_timer
-        self.contact_max_size = module.contact_max_size
-        self.default_expires = module.default_expires
-        self.default_expires_range = module.default_expires_range
-        self.expires_range = module.expires_range
-        self.max_contacts = module.max_contacts
-        self.max_expires = module.max_expires
-        self.min_expires = module.min_expires
-        self.min_expires_mode = module.min_expires_mode
-        self.retry_after = module.retry_after
+cdef class Saver(SaveRules):
+    """save() of one registrar."""
 
     def save(self, Run run not None, str table not None, flags):
         return self.run(run, table, flags, None)
@@ -141,15 +102,6 @@ cdef class Saver:
         save._settings = self.module.settings_of(run.msg) if self.sets else None
         save._uri = uri
         return save.execute()
-
-    def send_answer(self, Run run not None, Answer answer not None):
-        return self.send(run, answer)
-
-    cdef int send(self, Run run, Answer answer) except -2:
-        answer.put(run.msg, self.retry_after)
-        if answer.verdict is FINE:
-            return 1 if self.replies.send(run, 200, b"OK") > 0 else -1
-        return 1 if self.replies.send(run, answer.verdict.status, answer.verdict.reason.encode()) > 0 else -1
 
     def override_q(self, Message msg not None, bytes q not None):
         msg.facets[Q_FACET] = parse_q(q)
@@ -307,7 +259,7 @@ cdef class Save:
 
     cdef Registration _registration(self):
         """What it says of all its contacts. Raises Refused."""
-        cdef Saver by = self._by
+        cdef SaveRules by = self._by
         cdef Message msg = self._msg
         cdef Registration registration
         cdef bytes agent = b""
@@ -420,7 +372,7 @@ cdef class Save:
 
         `given` is what the contact's parameter says, `override` a number of seconds that the script wants instead.
         """
-        cdef Saver by = self._by
+        cdef SaveRules by = self._by
         cdef long spread = by.expires_range
         cdef long long seconds
         if override is not None:
@@ -561,14 +513,14 @@ cdef class Save:
                     for contact in self._touched:
                         usrloc.forget(self._domain, contact)
                 self._list(aor)
-                raise Refused(CANNOT_WRITE[failed])
+                raise Refused(refusal.CANNOT_WRITE[failed])
         self._list(aor)
         return 0
 
     # What the answer says.
 
     cdef int _list(self, bytes aor) except -1:
-        cdef Saver by = self._by
+        cdef SaveRules by = self._by
         cdef list contacts = self._domain.get(aor)
         cdef Contact contact
         gruus = None
