@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kahea.modules.pv.getters import Get, Row, some, table, text
+from kahea.routing.authorized import authorizations
 from kahea.routing.module import Value, Variable
 from kahea.sip.digest import Credentials, parse_credentials
 from kahea.sip.message import H_AUTHORIZATION, H_PROXYAUTHORIZATION
@@ -13,9 +14,6 @@ from kahea.sip.uri import parse_uri
 
 if TYPE_CHECKING:
     from kahea.routing.run import Run
-
-#: Where the auth modules leave the user that a request was authenticated as.
-USER_FACET = "auth_user"
 
 
 def credentials(run: Run) -> Credentials | None:
@@ -45,18 +43,18 @@ def _domain(found: Credentials) -> bytes:
 
 def _account_user(run: Run) -> Value:
     """The authenticated user, or From's."""
-    user = run.msg.facets.get(USER_FACET)
-    if isinstance(user, str) and user:
-        return user
+    authorized = authorizations(run.msg)
+    if authorized:
+        return authorized[-1].user
     return some(parse_uri(run.msg.from_.uri).user)
 
 
 def _account(run: Run) -> Value:
     """The authenticated user with its realm, or From's user and host."""
-    user = run.msg.facets.get(USER_FACET)
-    found = credentials(run) if isinstance(user, str) and user else None
-    if found is not None:
-        return f"{user}@{some(found.realm) or ''}"
+    authorized = authorizations(run.msg)
+    if authorized:
+        user, header = authorized[-1]
+        return f"{user}@{some(parse_credentials(header.body).realm) or ''}"
     uri = parse_uri(run.msg.from_.uri)
     name, host = some(uri.user), some(uri.host) or ""
     return f"{name}@{host}" if name else host or None

@@ -10,6 +10,7 @@ from kahea.modules.siputils import contact, pcv, strings, uris
 from kahea.modules.siputils.rpid import RemoteParty
 from kahea.modules.siputils.tel import UriVariables
 from kahea.net.address import is_ip
+from kahea.routing.authorized import authorizations
 from kahea.routing.common import has_totag
 from kahea.routing.module import Module, Param, Value, function, native, variable
 from kahea.routing.run import BRANCH_ROUTE, FAILURE_ROUTE, LOCAL_ROUTE, REPLY_ROUTES, REQUEST_ROUTE
@@ -97,11 +98,11 @@ class Siputils(RemoteParty, UriVariables, Module):
     @native("str", routes=REQUEST_ROUTE | LOCAL_ROUTE)
     def is_user(self, run: Run, user: str) -> int:
         """Whether the request was authenticated as this user (by the auth modules)."""
-        credentials = run.msg.facets.get("auth_user")
-        if credentials is None:
+        authorized = authorizations(run.msg)
+        if not authorized:
             self.node.log.error("is_user: the request has not been authenticated")
             return -1
-        return 1 if credentials == user else -1
+        return 1 if authorized[-1].user == user else -1
 
     @function
     @native()
