@@ -232,7 +232,7 @@ class AuthDb(Module):
     @function
     @native("str", "str", "int")
     def is_subscriber(self, run: Run, uri: str, dbtable: str, flags: int) -> int:
-        """Whether a URI's user is in the table; the columns of `load_credentials` go into AVPs. -2 if not, -1 for no URI.
+        """Whether a URI's user is in the table; whose `load_credentials` go into AVPs. -2 if not, -1 for no URI.
 
         `flags` is a sum: 1 its host counts as well, 2 nothing goes into AVPs.
         """
