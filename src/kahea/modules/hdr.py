@@ -6,15 +6,16 @@ compact form as well as in the long one. Text to add is taken as it is: it carri
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from kahea.routing.headers import headers_named, remove_named
+from kahea.routing.common import remove_named
+from kahea.routing.headers import headers_named
 from kahea.routing.module import Module, Value, function
 from kahea.routing.pv.values import NULL_TEXT
 from kahea.routing.text import text, wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from kahea.routing.run import Run
 
@@ -31,6 +32,10 @@ class Hdr(Module):
     """Header fields: add, remove, read, compare."""
 
     name = "hdr"
+
+    def compiled(self) -> Mapping[str, Callable[..., Any]]:
+        """Nearly every script removes the Routes that loose_route() left."""
+        return {**super().compiled(), "remove": remove_named}
 
     @function
     def append(self, run: Run, line: str) -> int:

@@ -3,14 +3,16 @@
 compiled since a frame of Python costs more than what they do.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from libc.string cimport memcpy, memset
 
-from kahea.routing.dispatch cimport Run
-from kahea.sip.message cimport H_MAXFORWARDS, Message, Slot
-from kahea.sip.scan cimport number, put_number
+from kahea.routing.dispatch cimport Dispatcher, Run
+from kahea.sip.message cimport H_MAXFORWARDS, H_OTHER, Message, Slot, kind_of
+from kahea.sip.scan cimport chars, number, put_number
+from kahea.sip.uri cimport parse_uri
 
+from kahea.routing import headers
 from kahea.sip.errors import ParseError
 
 cdef extern from "Python.h":
@@ -21,6 +23,7 @@ cdef str FACET = "maxfwd"  # the value, once it was counted down; None where it 
 cdef enum:
     MAX_WIDTH = 10  # digits of a Max-Forwards that is read at all
     HIGHEST_LIMIT = 255
+    MAX_NAME = 64  # of a header that has a kind of its own
 
 
 cdef class MethodTest:
@@ -87,6 +90,31 @@ cdef class LetterTest:
 def has_totag(Run run not None):
     """1 if To has a tag, else -1."""
     return 1 if run.msg.to_addr().tag_len > 0 else -1
+
+
+def is_myself_ruri(Run run not None):
+    """Whether the Request-URI is this server's own; False in a reply."""
+    cdef Message msg = run.msg
+    if not msg.is_request:
+        return False
+    try:
+        return (<Dispatcher?>run.node).owns(parse_uri(msg.get_uri()))
+    except ParseError:
+        return False
+
+
+def remove_named(Run run not None, str name not None):
+    """See headers.remove_named, to which names without a kind of their own are left."""
+    cdef Message msg = run.msg
+    cdef bytes raw = name.encode("utf-8", "surrogateescape")
+    cdef int i, kind = kind_of(<chars>PyBytes_AS_STRING(raw), <int>min(PyBytes_GET_SIZE(raw), MAX_NAME))
+    if kind == H_OTHER:
+        return headers.remove_named(run, name)
+    i = msg.first[kind]
+    while i >= 0:
+        msg.delete(msg.slots[i].start, msg.slots[i].end - msg.slots[i].start)
+        i = msg.slots[i].next
+    return 1
 
 
 cdef class HopCount:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kahea.net.address import PROTO_IDS
+from kahea.routing.common import is_myself_ruri
 from kahea.routing.module import Module, function, native
 from kahea.routing.text import wire
 from kahea.sip.errors import ParseError
 from kahea.sip.uri import parse_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from kahea.routing.run import Run
 
 
@@ -19,6 +22,10 @@ class Myself(Module):
 
     A URI matches by its host, by its port if it has one, and by its transport if it names one.
     """
+
+    def compiled(self) -> Mapping[str, Callable[..., Any]]:
+        """Nearly every script asks whether a request is for this server."""
+        return {**super().compiled(), "is_myself_ruri": is_myself_ruri}
 
     def _is_my_uri(self, uri: bytes | None) -> bool:
         if not uri:
@@ -45,7 +52,7 @@ class Myself(Module):
     @function(group="")
     def is_myself_ruri(self, run: Run) -> bool:
         """Whether the Request-URI is this server's own; False in a reply."""
-        return run.msg.is_request and self._is_my_uri(run.msg.uri)
+        return is_myself_ruri(run)
 
     @function(group="")
     def is_myself_duri(self, run: Run) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kahea.routing.headers import headers_named, remove_named
+from kahea.routing.common import remove_named
+from kahea.routing.headers import headers_named
 from kahea.routing.literals import header_name
 from kahea.routing.module import Module, function, native
 from kahea.routing.regex import RegexError, compile_posix
