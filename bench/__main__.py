@@ -7,12 +7,13 @@ import os
 import platform
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from bench.cases import CASES, Case, Result, Scale, measure
+from bench.cases import CASES, TIME, Case, Result, Scale, measure
 from bench.servers import BenchError, kahea_python
 
 #: An interpreter's version, and whether it is the system's: its speed differs with how it was built.
@@ -22,18 +23,19 @@ PAGE = Path(__file__).parents[1] / "docs/performance.md"
 
 def table(case: Case, results: list[Result]) -> str:
     """One case as a table: cost, spread, and the ratio of Kahea's cost to each other's."""
-    what = "bytes" if case.contacts else "CPU µs"
     ours = next((r.median for r in results if r.kind.program == "kahea"), 0.0)
     lines = [
         f"### {case.title}",
         "",
-        f"| server | {what} per {case.unit} | least to most | Kahea costs | failed | retransmitted |",
-        "|---|---|---|---|---|---|",
+        f"| server | {case.what} per {case.unit} | least to most | Kahea costs | kernel | failed | retransmitted |",
+        "|---|---|---|---|---|---|---|",
     ]
     for r in results:
         share = "" if r.kind.program == "kahea" or not ours else f"{ours / r.median:.2f} ×"
         spread = f"{min(r.costs):.0f} to {max(r.costs):.0f}"
-        lines.append(f"| {r.kind.label} | {r.median:.0f} | {spread} | {share} | {r.failed} | {r.retransmissions} |")
+        kernel = f"{statistics.median(r.kernel):.0%}" if r.kernel else ""
+        counted = f"{r.failed} | {r.retransmissions}" if case.what != TIME else " | "
+        lines.append(f"| {r.kind.label} | {r.median:.0f} | {spread} | {share} | {kernel} | {counted} |")
     return "\n".join(lines)
 
 

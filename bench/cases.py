@@ -1,4 +1,4 @@
-"""What is measured: each case one load, with the servers that are compared under it."""
+"""What is measured: each case one load, with the servers that are compared under it; or how long a cfg takes to start."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.load import Load
-from bench.process import cpu_us, memory_kib
-from bench.servers import HOST, BenchError, Kind, Server, ask, free_port
+from bench.process import cpu_us, kernel_share, memory_kib, ticks
+from bench.servers import HOST, STOCK, BenchError, Kind, Server, ask, free_port
+from bench.startup import LONG_CFG, write_long_cfg
 
 RELAY = Kind("bare relay in C", "relay")
 MINIMAL = {
@@ -22,6 +23,10 @@ TYPICAL = {
     "python": Kind("Kamailio, app_python3", "kamailio", "scripts/typical.py"),
     "kahea": Kind("Kahea", "kahea", "scripts/typical.py"),
 }
+#: Kahea in place of Kamailio, with the very cfg that Kamailio runs.
+MINIMAL_CFG = (MINIMAL["cfg"], Kind("Kahea, the same cfg", "kahea", MINIMAL["cfg"].config))
+STOCK_CFG = (Kind("Kamailio, native", "kamailio", STOCK), Kind("Kahea, the same cfg", "kahea", STOCK))
+LONG = (Kind("Kamailio, native", "kamailio", LONG_CFG), Kind("Kahea, the same cfg", "kahea", LONG_CFG))
 #: The other languages: their engines and names, with the endings of the scripts.
 LANGUAGES = {"lua": ("Lua", "app_lua"), "js": ("JavaScript", "app_jsdt")}
 
@@ -37,9 +42,13 @@ def of_language(name: str, suffix: str) -> tuple[Kind, ...]:
     )
 
 
+#: What is measured.
+CPU, BYTES, TIME = "CPU µs", "bytes", "ms"
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One load and its servers; `unit` is what one of it is called."""
+    """One load and its servers; `unit` is what one of it is called, and `what` its cost."""
 
     name: str
     title: str
@@ -47,13 +56,14 @@ class Case:
     kinds: tuple[Kind, ...]
     unit: str = "call"
     registered: bool = False
-    #: Measure memory per registered contact in place of CPU time.
-    contacts: bool = False
+    what: str = CPU
 
 
 CASES = (
     Case("minimal", "Minimal stateful proxy", "call", (*MINIMAL.values(), RELAY)),
+    Case("minimal-cfg", "Minimal stateful proxy, native", "call", MINIMAL_CFG),
     Case("typical", "Registrar and proxy, all routes armed", "call", tuple(TYPICAL.values()), registered=True),
+    Case("stock", "Debian's stock kamailio.cfg", "call", STOCK_CFG, registered=True),
     Case("register", "Registrations renewed, in memory", "register", tuple(TYPICAL.values()), unit="REGISTER"),
     Case("options", "OPTIONS answered", "options", tuple(TYPICAL.values()), unit="OPTIONS"),
     *(
@@ -70,8 +80,9 @@ CASES = (
         "register",
         tuple(TYPICAL.values()),
         "contact",
-        contacts=True,
+        what=BYTES,
     ),
+    Case("startup", "A cfg of 5,000 lines", "options", LONG, unit="start", what=TIME),
 )
 
 
@@ -88,10 +99,11 @@ class Scale:
 
 @dataclass(slots=True)
 class Result:
-    """All runs of one server under one case: µs of CPU per unit, or bytes per contact."""
+    """All runs of one server under one case: what each unit cost, and the kernel's share of CPU time."""
 
     kind: Kind
     costs: list[float] = field(default_factory=list)
+    kernel: list[float] = field(default_factory=list)
     failed: int = 0
     retransmissions: int = 0
 
@@ -103,6 +115,8 @@ class Result:
 
 def measure(case: Case, scale: Scale, tell: Callable[[str], None]) -> list[Result]:
     """Measure a case: its servers take turns, so that a change of the machine's mood meets all of them."""
+    if case.what == TIME:
+        write_long_cfg()
     results = [Result(kind) for kind in case.kinds if not kind.missing()]
     for turn in range(scale.repeat):
         for result in results:
@@ -115,11 +129,14 @@ def run_once(case: Case, scale: Scale, result: Result) -> None:
     """A fresh server, a warm-up, and one load whose cost is added to the result."""
     callee = free_port()
     with Server(result.kind, callee) as server:
+        if case.what == TIME:
+            result.costs.append(server.seconds * 1000)
+            return
         user_at = server.port if case.registered else callee
         with Load(case.mode, server.port, callee, f"sip:callee@{HOST}:{user_at}") as load:
             if case.registered:
                 register_callee(server.port, callee)
-            if case.contacts:
+            if case.what == BYTES:
                 cost_of_contacts(scale, server, load, result)
             else:
                 cost_of_load(case, scale, server, load, result)
@@ -135,10 +152,11 @@ def cost_of_load(case: Case, scale: Scale, server: Server, load: Load, result: R
     # Memory grows to its size, and work that is put off is then in the window as much as it is missing.
     users = scale.count if case.mode == "register" else 0
     load.run(scale.rate, users or int(scale.rate * scale.warm_up), users=users)
-    before, start = cpu_us(server.pid), time.monotonic()
+    before, start, spent = cpu_us(server.pid), time.monotonic(), ticks(server.pid)
     outcome = load.run(scale.rate, scale.count, users=users)
     used = cpu_us(server.pid) - before - idle * (time.monotonic() - start)
     result.costs.append(used / scale.count)
+    result.kernel.append(kernel_share(server.pid, spent))
     result.failed += outcome.failed
     result.retransmissions += outcome.retransmissions
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 PROC = Path("/proc")
+#: Fields of /proc/PID/stat behind the name: user and system time, in ticks.
+UTIME, STIME = 11, 12
 
 
 def tree(root: int) -> list[int]:
@@ -35,6 +37,26 @@ def cpu_us(root: int) -> float:
             except (OSError, IndexError):
                 continue
     return total / 1000
+
+
+def kernel_share(root: int, before: tuple[int, int] = (0, 0)) -> float:
+    """The kernel's part of the CPU time since `before` (see `ticks`), from 0 to 1."""
+    user, system = (now - then for now, then in zip(ticks(root), before, strict=True))
+    return system / (user + system) if user + system else 0.0
+
+
+def ticks(root: int) -> tuple[int, int]:
+    """CPU time so far, in ticks of the kernel: of the program, and of the kernel on its behalf."""
+    user = system = 0
+    for pid in tree(root):
+        try:
+            stat = (PROC / str(pid) / "stat").read_bytes()
+        except OSError:
+            continue
+        words = stat[stat.rindex(b")") + 2 :].split()
+        user += int(words[UTIME])
+        system += int(words[STIME])
+    return user, system
 
 
 def memory_kib(root: int) -> int:

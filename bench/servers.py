@@ -15,6 +15,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 HOST = "127.0.0.1"
+#: Debian's own configuration, where its package is installed; it is read there.
+STOCK = "/etc/kamailio/kamailio.cfg"
+#: Seconds: in which the last workers come up, that an answer is waited for, and until it is asked again.
+SETTLING, ASKING, PAUSE = 0.5, 0.5, 0.02
 
 
 class BenchError(Exception):
@@ -23,7 +27,8 @@ class BenchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A server and how it is configured: `config` is a cfg, a script, or nothing for the relay."""
+    """A server and how it is configured: `config` is a cfg or a script, below this directory unless it is an absolute
+    path, or nothing for the relay."""
 
     label: str
     program: str
@@ -36,7 +41,7 @@ class Kind:
             return [kahea_python(), "-m", "kahea", "run", str(HERE / self.config), *listen]
         if self.program == "relay":
             return [str(build_relay()), str(port), str(callee)]
-        common = ["-DD", "-E", "-x", "fm", "-m", "1024", "-Y", str(scratch), "-w", str(scratch), *listen]
+        common = ["-DD", "-E", "-x", "fm", "-m", "1024", "-M", "64", "-Y", str(scratch), "-w", str(scratch), *listen]
         language = {".py": "python", ".lua": "lua", ".js": "javascript"}.get(Path(self.config).suffix)
         if language is not None:
             script = f'--substdef=!SCRIPT!"{HERE / self.config}"!g'
@@ -47,6 +52,8 @@ class Kind:
         """Why this server can't be measured on this machine, or ""."""
         if self.program == "kamailio" and shutil.which("kamailio") is None:
             return "kamailio is not installed"
+        if self.config and not (HERE / self.config).exists():
+            return f"there is no {self.config}"
         if self.program == "relay" and shutil.which("gcc") is None:
             return "gcc is not installed"
         return ""
@@ -85,10 +92,13 @@ class Server:
         self._callee = callee
         self._scratch = Path(tempfile.mkdtemp(prefix="kahea-bench-"))
         self._process: subprocess.Popen[bytes] | None = None
+        #: From its start to its first answer.
+        self.seconds = 0.0
 
     def __enter__(self) -> Server:
         log = (self._scratch / "log").open("wb")
         command = [*self.kind.command(self.port, self._callee, self._scratch), *self._words]
+        started = time.monotonic()
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -99,6 +109,8 @@ class Server:
         )
         try:
             self._wait_ready()
+            self.seconds = time.monotonic() - started
+            time.sleep(SETTLING)
         except BaseException:
             self.__exit__()
             raise
@@ -116,8 +128,7 @@ class Server:
         while time.monotonic() < end:
             if self._process.poll() is not None:
                 break
-            if self.kind.program == "relay" or ask(self.port, "OPTIONS") == 200:
-                time.sleep(0.5)  # the last workers come up
+            if self.kind.program == "relay" or ask(self.port, "OPTIONS", timeout=ASKING) == 200:
                 return
         raise BenchError(f"{self.kind.label} did not start:\n{self.log()[-2000:]}")
 
@@ -166,5 +177,5 @@ def answer(port: int, method: str, user: str = "", headers: str = "", timeout: f
                 if int(status) >= 200:
                     return int(status), phrase
         except OSError:
-            time.sleep(0.1)
+            time.sleep(PAUSE)
             return 0, ""
