@@ -1,4 +1,4 @@
-"""What is measured: each case one load, with the servers that are compared under it; or how long a cfg takes to start."""
+"""What is measured: each case one load, with the servers compared under it, or how long a cfg takes to start."""
 
 from __future__ import annotations
 
