@@ -1,8 +1,9 @@
 """What a call costs inside of the process, by the message: `python -m bench.inprocess`.
 
 A node runs a script of the benchmark, and its datagrams are handed to it without sockets, one call after the other,
-each timed. So the cost of each kind of message shows, without the kernel's part. Calls come at 1000 a second of the
-node's clock, and their transactions are kept as long as they would be, so memory is as used as it is under such a load.
+each timed by the CPU time that it took. So the cost of each kind of message shows, without the kernel's part. Calls
+come at 1000 a second of the node's clock, and their transactions are kept as long as they would be, so memory is as
+used as it is under such a load.
 
 `--instructions` counts with callgrind in place of the clock: instructions, and misses of the first caches, which say
 how much code and data a call touches. It is slow, but gives the same on a busy machine.
@@ -23,6 +24,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from bench.servers import STOCK
+from kahea.engines.native.engine import NativeEngine
+from kahea.engines.native.load import load as load_cfg
+from kahea.engines.native.parser import parse_file
 from kahea.engines.python import PythonEngine
 from kahea.net.address import Address, Listener
 from kahea.routing.node import Node
@@ -30,6 +35,15 @@ from kahea.routing.settings import load
 from kahea.sip.message import parse
 
 HERE = Path(__file__).parent
+#: What each case runs.
+SCRIPTS = {
+    "minimal": HERE / "scripts/minimal.py",
+    "minimal-cfg": HERE / "kamailio/minimal.cfg",
+    "typical": HERE / "scripts/typical.py",
+    "typical-cfg": HERE / "kamailio/typical.cfg",
+    "stock": Path(STOCK),
+    "register": HERE / "scripts/typical.py",
+}
 CALLER = Address.of("127.0.0.1", 5070)
 CALLEE = Address.of("127.0.0.1", 5080)
 SERVER = Address.of("127.0.0.1", 5060)
@@ -72,11 +86,13 @@ class Bench:
         self._time = [time.monotonic(), time.time()]
         clock: Callable[[], float] = partial(operator.getitem, self._time, 0)
         wall: Callable[[], float] = partial(operator.getitem, self._time, 1)
-        self.node = Node(load(script), clock=clock, wall=wall)
+        native = script.suffix == ".cfg"
+        configuration = load_cfg(parse_file(script, {}), script) if native else load(script)
+        self.node = Node(configuration, clock=clock, wall=wall)
         self.listener = Sent()
         self.node.add_listener(self.listener)
         self.node.start()
-        self.node.use(PythonEngine(self.node, script).load())
+        self.node.use((NativeEngine if native else PythonEngine)(self.node, script).load())
         self.spent: dict[str, float] = {}
         self.toggle = toggle
         self._made = 0
@@ -91,7 +107,7 @@ class Bench:
             self.node.on_datagram(self.listener, data, source)
             self.toggle()
         else:
-            start = time.perf_counter()
+            start = time.thread_time()
             self.node.on_datagram(self.listener, data, source)
             self._spend(name, start)
         sent = self.listener.take()
@@ -100,7 +116,7 @@ class Bench:
         return sent
 
     def _spend(self, name: str, start: float) -> None:
-        self.spent[name] = self.spent.get(name, 0.0) + time.perf_counter() - start
+        self.spent[name] = self.spent.get(name, 0.0) + time.thread_time() - start
 
     def _pass_time(self, seconds: float) -> None:
         """Let the clock go on, and the timers run as the process lets them."""
@@ -108,7 +124,7 @@ class Bench:
             self._time[at] += seconds
         deadline = self.node.next_deadline()
         if deadline is not None and deadline <= self._time[0]:
-            start = time.perf_counter()
+            start = time.thread_time()
             if self.toggle is not None:
                 self.toggle()
             self.node.advance(self._time[0])
@@ -198,10 +214,11 @@ def register(number: int, turn: int, user: bytes = b"", contact: bytes = b"") ->
 
 def play(case: str, count: int, warm_up: int, toggle: Callable[[], object] | None = None) -> Bench:
     """Play a case so many times after a warm-up; what it took. `toggle` is called before and after each message."""
-    bench = Bench(HERE / "scripts" / ("minimal.py" if case == "minimal" else "typical.py"))
-    if case == "typical":
+    bench = Bench(SCRIPTS[case])
+    located = not case.startswith("minimal")
+    if located and case != "register":
         bench.register_callee()
-    target = b"sip:callee@127.0.0.1:5080" if case == "minimal" else b"sip:callee@127.0.0.1:5060"
+    target = b"sip:callee@127.0.0.1:5060" if located else b"sip:callee@127.0.0.1:5080"
     for number in range(warm_up + count):
         if number == warm_up:
             bench.spent.clear()
@@ -261,7 +278,7 @@ def build_counting() -> Path:
 def main() -> int:
     """Print a table in Markdown."""
     parser = argparse.ArgumentParser(prog="bench.inprocess", description=__doc__)
-    parser.add_argument("case", nargs="?", choices=["minimal", "typical", "register"], default="minimal")
+    parser.add_argument("case", nargs="?", choices=list(SCRIPTS), default="minimal")
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--warm-up", type=int, default=WARM_UP, help="so many before they are counted")
     parser.add_argument("--instructions", action="store_true", help="count instructions in place of time")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from kahea.modules.sanity.sound import SCHEMES, Gate
 from kahea.routing.module import Module, Param, function, native
 from kahea.routing.run import REPLY_ROUTES, REQUEST_ROUTE
 from kahea.routing.text import wire
@@ -34,10 +35,9 @@ from kahea.sip.message import (
 from kahea.sip.uri import parse_uri
 
 if TYPE_CHECKING:
+    from kahea.routing.node import Node
     from kahea.routing.run import Run
 
-#: Schemes of the Request-URI that are served.
-SCHEMES: Final = (b"sip", b"sips", b"tel", b"tels", b"urn")
 DIGEST_NEEDS: Final = (b"username", b"realm", b"nonce", b"uri", b"response")
 FACET: Final = "sanity"
 
@@ -77,8 +77,20 @@ class Sanity(Module):
     size_path_uri = Param(256, "Longest URI in Path, in bytes.")
     size_pai_uri = Param(256, "Longest URI in P-Asserted-Identity, in bytes.")
 
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        self._gate = Gate(self._look)
+
+    def compiled(self) -> dict[str, Callable[..., int]]:
+        """Many scripts check every message."""
+        return {"sanity_check": self._gate.check, "check_or_end": self._gate.check_or_end}
+
     def start(self) -> None:
-        """Split `proxy_require`."""
+        """Hand the parameters on; split `proxy_require`."""
+        self._gate.default_checks = self.default_checks
+        self._gate.uri_checks = self.uri_checks
+        self._gate.autodrop = bool(self.autodrop)
+        self._gate.sizes = bool(self.size_checks)
         self._extensions = {x.strip() for x in wire(self.proxy_require).split(b",") if x.strip()}
 
     @function
@@ -89,6 +101,10 @@ class Sanity(Module):
         128 Content-Length, 256 Expires, 512 Proxy-Require, 1024 URIs (those of `uris`, as in `uri_checks`),
         2048 credentials, 4096 doubled tags, 8192 digest credentials, 16384 first Via. 8 and 16 do nothing.
         """
+        return self._gate.check(run, checks, uris)
+
+    def _look(self, run: Run, checks: int, uris: int) -> int:
+        """`sanity_check`, for what is not sound at first sight."""
         msg = run.msg
         try:
             for bit, check in CHECKS:
@@ -114,9 +130,7 @@ class Sanity(Module):
     @native("int", "int", name="sanity_check", least=0, routes=REQUEST_ROUTE | REPLY_ROUTES)
     def check_or_end(self, run: Run, checks: int | None = None, uris: int | None = None) -> int:
         """As `sanity_check`, by the parameters for what is not given; with `autodrop`, 0 where a check fails."""
-        asked = self.default_checks if checks is None else checks
-        result = self.sanity_check(run, asked, self.uri_checks if uris is None else uris)
-        return 0 if result < 0 and self.autodrop else result
+        return self._gate.check_or_end(run, checks, uris)
 
     @function
     @native(routes=REQUEST_ROUTE | REPLY_ROUTES)
