@@ -79,7 +79,7 @@ class Sanity(Module):
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)
-        self._gate = Gate(self._look)
+        self._gate = Gate(self.look)
 
     def compiled(self) -> dict[str, Callable[..., int]]:
         """Many scripts check every message."""
@@ -103,7 +103,7 @@ class Sanity(Module):
         """
         return self._gate.check(run, checks, uris)
 
-    def _look(self, run: Run, checks: int, uris: int) -> int:
+    def look(self, run: Run, checks: int, uris: int) -> int:
         """`sanity_check`, for what is not sound at first sight."""
         msg = run.msg
         try:
