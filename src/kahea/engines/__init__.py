@@ -22,7 +22,6 @@ LANGUAGES: Final = {
     ".sq": "sqlang",
     ".nut": "sqlang",
 }
-_NOT_YET: Final = {"sqlang": "Squirrel"}
 #: How a cfg may begin, whatever it is called.
 _MARKS: Final = ("#!KAMAILIO", "#!KAHEA", "#!SER", "#!OPENSER", "#!ALL", "#!MAXCOMPAT")
 
@@ -69,7 +68,7 @@ def engine_for(node: Node) -> Engine:
     script = configuration.script
     if script is None:
         raise ConfigError("there is no script to run")
-    node.languages = {"python": _python, "lua": _lua, "jsdt": _javascript}
+    node.languages = {"python": _python, "lua": _lua, "jsdt": _javascript, "sqlang": _squirrel}
     language = configuration.language or language_of(script)
     if language == "native":
         from kahea.engines.native.engine import NativeEngine
@@ -87,7 +86,11 @@ def engine_for(node: Node) -> Engine:
         from kahea.engines.javascript import JavaScriptEngine
 
         return JavaScriptEngine(node, script)
-    raise ConfigError(f"{script}: {_NOT_YET[language]} is not supported yet")
+    if language == "sqlang":
+        from kahea.engines.squirrel import SquirrelEngine
+
+        return SquirrelEngine(node, script)
+    raise ConfigError(f"{script}: there is no language {language}")
 
 
 def _python(node: Node, scripts: Sequence[Path]) -> Library:
@@ -106,6 +109,12 @@ def _javascript(node: Node, scripts: Sequence[Path]) -> Library:
     from kahea.engines.javascript import Contexts
 
     return Contexts(node, scripts)
+
+
+def _squirrel(node: Node, scripts: Sequence[Path]) -> Library:
+    from kahea.engines.squirrel import Squirrel
+
+    return Squirrel(node, scripts)
 
 
 __all__ = ["LANGUAGES", "configure", "engine_for", "language_of"]

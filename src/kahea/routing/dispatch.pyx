@@ -101,6 +101,21 @@ cdef int new_slice() noexcept:
     return 0
 
 
+cdef class Ticks:
+    """Called by a script's code in each turn of a loop: calls `look` once in 1,024 times."""
+
+    cdef object look
+    cdef unsigned int count
+
+    def __init__(self, look):
+        self.look = look
+
+    def __call__(self):
+        self.count += 1
+        if not self.count & 1023:
+            self.look()
+
+
 def begin():
     """Outside of a worker (a script that is loaded): `held` counts from now."""
     global slices

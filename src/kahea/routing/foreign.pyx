@@ -22,12 +22,21 @@ cdef extern from "Python.h":
     object PyObject_Vectorcall(PyObject* f, PyObject** args, size_t n, PyObject* names)
     object PyUnicode_DecodeUTF8(const char* data, Py_ssize_t size, const char* errors)
     object PyUnicode_AsEncodedString(object text, const char* encoding, const char* errors)
+    bint PyUnicode_IS_ASCII(object text)
 
 cdef enum:
     MOST = 16  # arguments of one function
 
 log = logging.getLogger("kahea.script")
 cdef Current _current = _dispatch.current
+
+
+cdef object from_latin(object value):
+    return value.encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+cdef object to_latin(object value):
+    return value.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 class TooFewArguments(TypeError):
@@ -37,7 +46,7 @@ class TooFewArguments(TypeError):
 cdef class Foreign:
     """One function of the registry, called by `call(values)`: what the run in progress makes of it.
 
-    With `as_bytes`, texts come and go as bytes. `to_int(value, where)` and `to_str(value, where)` make what is taken of
+    With `as_bytes`, texts come and go as bytes; with `as_latin`, as texts with a character for each byte. `to_int(value, where)` and `to_str(value, where)` make what is taken of
     a value of another type. `nothing` is what a function without result gives.
     """
 
@@ -45,6 +54,7 @@ cdef class Foreign:
     cdef readonly str where
     cdef readonly Py_ssize_t count
     cdef bint as_bytes
+    cdef bint as_latin
     cdef bint to_bool
     cdef bint is_number
     cdef bint is_void
@@ -54,7 +64,7 @@ cdef class Foreign:
     cdef object nothing
     cdef bint ints[MOST]
 
-    def __init__(self, function, bint as_bytes, to_int, to_str, nothing):
+    def __init__(self, function, bint as_bytes, to_int, to_str, nothing, bint as_latin=False):
         cdef Py_ssize_t i
         group = f"{function.module}." if function.module else ""
         self.where = f"KSR.{group}{function.name}"
@@ -65,6 +75,7 @@ cdef class Foreign:
             self.ints[i] = kind in ("int", "long")
         self.f = function.call
         self.as_bytes = as_bytes
+        self.as_latin = as_latin
         self.to_bool = function.ret == "bool"
         self.is_number = function.ret == "int"
         self.is_void = function.ret == "none"
@@ -72,6 +83,13 @@ cdef class Foreign:
         self.to_str = to_str
         self.failed = {"int": -1, "bool": False, "xval": None, "none": nothing}[function.ret]
         self.nothing = nothing
+
+    def __call__(self, *values):
+        """As `call`; false for too few arguments, which the log tells."""
+        if len(values) < self.count:
+            log.error("%s takes %d argument%s, not %d", self.where, self.count, "" if self.count == 1 else "s", len(values))
+            return False
+        return self.call(values)
 
     cpdef object call(self, tuple values, Py_ssize_t first=0):
         """Call it with the values from `first` on. Raises TooFewArguments, and what the function raises."""
@@ -94,6 +112,8 @@ cdef class Foreign:
                 value = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), b"surrogateescape")
             elif type(value) is not str:
                 value = self.to_str(value, self.where)
+            elif self.as_latin and not PyUnicode_IS_ASCII(value):
+                value = from_latin(value)
             if kept is None:
                 kept = [value]
             else:
@@ -116,6 +136,9 @@ cdef class Foreign:
             return True if result else False
         if self.is_number and type(result) is bool:
             return 1 if result else 0
-        if self.as_bytes and type(result) is str:
-            return PyUnicode_AsEncodedString(result, b"utf-8", b"surrogateescape")
+        if type(result) is str:
+            if self.as_bytes:
+                return PyUnicode_AsEncodedString(result, b"utf-8", b"surrogateescape")
+            if self.as_latin and not PyUnicode_IS_ASCII(result):
+                return to_latin(result)
         return result

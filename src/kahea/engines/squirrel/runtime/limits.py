@@ -1,0 +1,65 @@
+"""Stops scripts that run away: those that take too long without waiting, and those that take too much memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from kahea.engines.squirrel.runtime.errors import Stopped, Thrown
+from kahea.routing.run import held
+
+#: The longest text or array that a script may make at once, in bytes or values.
+LONGEST: Final = 16 << 20
+
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+Text = TypeVar("Text", str, bytes)
+
+
+def checked_length(text: Text) -> Text:
+    """A text that is not too long. Raises Thrown."""
+    checked_size(len(text))
+    return text
+
+
+def checked_size(size: int) -> int:
+    """A length that is not too large. Raises Thrown."""
+    if size > LONGEST:
+        raise Thrown(f"{size} bytes or values are more than one text or array may have ({LONGEST})")
+    return size
+
+
+class Limits:
+    """The limits of one library's scripts, in seconds and bytes; 0 for any."""
+
+    def __init__(self, seconds: float, memory: int) -> None:
+        self._seconds = seconds
+        self._memory = memory
+        self._began = 0.0
+        self._resident = 0
+
+    def look(self) -> None:
+        """Called while a script runs. Raises Stopped."""
+        seconds = held()
+        if self._seconds and seconds >= self._seconds:
+            raise Stopped(f"the script took {seconds:.2f} s of CPU time without waiting, which is over its time limit")
+        if self._memory:
+            resident = _resident()
+            if seconds < self._began or not self._resident:
+                self._resident = resident  # another script than last time, or after a wait
+            self._began = seconds
+            if resident - self._resident > self._memory:
+                raise Stopped(
+                    f"the node grew by {(resident - self._resident) >> 20} MB while the script ran, "
+                    "which is over its memory limit"
+                )
+
+
+def _resident() -> int:
+    """The memory that the process has, in bytes."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * _PAGE
+
+
+#: What a script calls in each turn of a loop.
+Tick = Callable[[], None]
