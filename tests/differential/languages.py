@@ -1,4 +1,4 @@
-"""Both servers with the router in the other languages of KEMI: `script_router.lua`, `.js`."""
+"""Both servers with the router in the other languages of KEMI: `script_router.lua`, `.js`, `.sq`."""
 
 from __future__ import annotations
 
@@ -75,4 +75,25 @@ class JavaScriptKahea(ForeignKahea):
     suffix = ".js"
 
 
-FOREIGN: tuple[type[Server], ...] = (LuaKamailio, LuaKahea, JavaScriptKamailio, JavaScriptKahea)
+class SquirrelKamailio(ForeignKamailio):
+    """app_sqlang."""
+
+    kind, number = "sq_kamailio", 9
+    module, engine, suffix = "app_sqlang", "sqlang", ".sq"
+
+
+class SquirrelKahea(ForeignKahea):
+    """Squirrel compiled to Python."""
+
+    kind, number = "sq_kahea", 10
+    suffix = ".sq"
+
+
+FOREIGN: tuple[type[Server], ...] = (
+    LuaKamailio,
+    LuaKahea,
+    JavaScriptKamailio,
+    JavaScriptKahea,
+    SquirrelKamailio,
+    SquirrelKahea,
+)

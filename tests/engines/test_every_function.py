@@ -12,6 +12,7 @@ import logging
 import random
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,6 +134,17 @@ def in_javascript(call: Call, number: int) -> str:
     return f"function c{number}() {{ take({path}({arguments})); }}\n"
 
 
+def in_squirrel(call: Call, number: int) -> str:
+    def literal(value: int | str) -> str:
+        if isinstance(value, int):
+            return str(value)
+        return '"' + "".join(f"\\x{b:02x}" for b in value.encode("utf-8", "surrogateescape")) + '"'
+
+    arguments = ", ".join(literal(a) for a in call.arguments)
+    path = "KSR" + "".join(f'["{part}"]' for part in call.path.split("."))
+    return f"function c{number}() {{ take({path}({arguments})); }}\n"
+
+
 LANGUAGES = {
     "py": (
         in_python,
@@ -155,6 +167,12 @@ LANGUAGES = {
         in_javascript,
         "var kinds = {number: 'int', string: 'str', boolean: 'bool', object: 'null'};\n"
         "function take(v) { KSR.waiting.take(kinds[typeof v], v === null ? '' : String(v)); }\n"
+        "function ksr_request_route() { }\n",
+    ),
+    "sq": (
+        in_squirrel,
+        'local kinds = {integer = "int", string = "str", bool = "bool", ["null"] = "null"};\n'
+        'function take(v) { KSR.waiting.take(kinds[typeof v], v == null ? "" : v.tostring()); }\n'
         "function ksr_request_route() { }\n",
     ),
 }
@@ -223,10 +241,13 @@ def quiet():
 
 @pytest.mark.parametrize(
     ("language", "modules"),
-    [("lua", {}), ("lua", {"app_lua": {"runtime": "5.4"}}), ("js", {})],
-    ids=["luajit", "lua5.4", "javascript"],
+    [("lua", {}), ("lua", {"app_lua": {"runtime": "5.4"}}), ("js", {}), ("sq", {})],
+    ids=["luajit", "lua5.4", "javascript", "squirrel"],
 )
-def test_every_function_gives_the_same_as_from_python(language: str, modules: dict[str, Any]) -> None:
+def test_every_function_gives_the_same_as_from_python(
+    language: str, modules: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # some functions write files
     first = Simulation()
     functions = list(first.node("def ksr_request_route():\n    pass\n").node.registry.functions.values())
     first.close()

@@ -112,10 +112,13 @@ class Kinds:
 
 
 def ksr_path(node: tree.Expression) -> str:
-    """`pv.get` for `KSR.pv.get` where KSR is no local variable; "" for anything else."""
+    """`pv.get` for `KSR.pv.get` or `KSR["pv"].get` where KSR is no local variable; "" for anything else."""
     parts = []
-    while isinstance(node, tree.Member):
-        parts.append(node.name)
+    while isinstance(node, tree.Member | tree.Index):
+        name = node.name if isinstance(node, tree.Member) else getattr(node.key, "value", None)
+        if not isinstance(name, str):
+            return ""
+        parts.append(name)
         node = node.object
     if isinstance(node, tree.This | tree.Root) and parts and parts.pop() == "KSR" and len(parts) in (1, 2):
         return ".".join(reversed(parts))

@@ -44,6 +44,13 @@ def text_of(value: Any) -> str:
     return f"({type_name(value)} : 0x{id(value):#x})"
 
 
+def brief(value: Any) -> str:
+    """A value as errors show it: the type of what is neither text nor number."""
+    if type(value) is float:
+        return f"{value:.14g}"
+    return text_of(value) if type(value) in (int, str) else type_name(value)
+
+
 def type_of(value: Any) -> Any:
     """`typeof value`."""
     method = metamethod(value, "_typeof")
@@ -84,7 +91,7 @@ def order(left: Any, right: Any) -> int:
         return -1
     if right is None:
         return 1
-    raise Thrown(f"comparison between '{text_of(left)}' and '{text_of(right)}'")
+    raise Thrown(f"comparison between '{brief(left)}' and '{brief(right)}'")
 
 
 _NUMBERS: Final = frozenset({int, float})
@@ -272,7 +279,7 @@ DEFAULTS: Final[dict[str, dict[str, Any]]] = {}
 
 
 def _missing(key: Any) -> Thrown:
-    return Thrown(f"the index '{text_of(key)}' does not exist")
+    return Thrown(f"the index '{brief(key)}' does not exist")
 
 
 def member(value: Any, name: str) -> Any:
