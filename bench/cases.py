@@ -28,7 +28,7 @@ MINIMAL_CFG = (MINIMAL["cfg"], Kind("Kahea, the same cfg", "kahea", MINIMAL["cfg
 STOCK_CFG = (Kind("Kamailio, native", "kamailio", STOCK), Kind("Kahea, the same cfg", "kahea", STOCK))
 LONG = (Kind("Kamailio, native", "kamailio", LONG_CFG), Kind("Kahea, the same cfg", "kahea", LONG_CFG))
 #: The other languages: their engines and names, with the endings of the scripts.
-LANGUAGES = {"lua": ("Lua", "app_lua"), "js": ("JavaScript", "app_jsdt")}
+LANGUAGES = {"lua": ("Lua", "app_lua"), "js": ("JavaScript", "app_jsdt"), "sq": ("Squirrel", "app_sqlang")}
 
 
 def of_language(name: str, suffix: str) -> tuple[Kind, ...]:

@@ -19,6 +19,8 @@ HOST = "127.0.0.1"
 STOCK = "/etc/kamailio/kamailio.cfg"
 #: Seconds: in which the last workers come up, that an answer is waited for, and until it is asked again.
 SETTLING, ASKING, PAUSE = 0.5, 0.5, 0.02
+#: By a script's ending, the cfg in which Kamailio runs it.
+LANGUAGES = {".py": "python", ".lua": "lua", ".js": "javascript", ".sq": "squirrel"}
 
 
 class BenchError(Exception):
@@ -42,7 +44,7 @@ class Kind:
         if self.program == "relay":
             return [str(build_relay()), str(port), str(callee)]
         common = ["-DD", "-E", "-x", "fm", "-m", "1024", "-M", "64", "-Y", str(scratch), "-w", str(scratch), *listen]
-        language = {".py": "python", ".lua": "lua", ".js": "javascript"}.get(Path(self.config).suffix)
+        language = LANGUAGES.get(Path(self.config).suffix)
         if language is not None:
             script = f'--substdef=!SCRIPT!"{HERE / self.config}"!g'
             return ["kamailio", "-f", str(HERE / f"kamailio/{language}.cfg"), script, *common]

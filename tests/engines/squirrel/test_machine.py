@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from .machines import LACKING, Kamailio, Ours, Package, programs
@@ -17,10 +17,11 @@ ADDRESS = re.compile(r"0x0x[0-9a-f]+")
 COUNTED = re.compile(r"(wrong number of parameters) \(.*\)")
 #: Ours tell what they found as well.
 EXPECTED = re.compile(r"(?<=expected), not [^']*'?[^']*'?(?='$)")
-#: What the package has differently: its integers have 32 bits, it is of a later version, and prints to its own place.
+#: What the package has differently: its integers have 32 bits, and it is of another version.
 NOT_IN_PACKAGE = re.compile(
-    r"size_|len\(\)$|\d{10}|1 ?<<|>>|-1 ?>>>|1e400|0x|99999|16777|getinfos|clock|abs\(|fib|f\(60\)|RAND|%[-#+ 0-9.]*[xXou]|a0|rand"
-    r"|tointeger|\(null|vargv|thread|%123|not enough|parameters|top\(\)|local a = \{\}, b|\+ .\..\)|format\(\"%d\"\)|\\x4142"
+    r"size_|len\(\)$|\d{10}|1 ?<<|>>|1e400|0x|99999|16777|getinfos|clock|abs\(|fib|f\(60\)|RAND|%[-#+ 0-9.]*[xXou]|a0"
+    r"|rand|tointeger|\(null|vargv|thread|%123|not enough|parameters|top\(\)|local a = \{\}, b|\+ .\..\)|\(\"%d\"\)"
+    r"|\\x4142"
 )
 
 
@@ -69,13 +70,19 @@ def test_programs_do_the_same_as_in_the_package():
 
 # ---- generated programs
 
-LEAVES = st.sampled_from(
-    ["a", "a", "b", "b", "c", "s", "s", "t.x", "t.y", "t['x']", "l[0]", "l[1]", "l[2]", "l[9]", "n", "k()", "k()", "0", "1", "2", "-1", "3", "7", "-13", "255", "1000000", "0.5", "1.5", "-2.25", "3.0", "true", "false", "null", '""', '"a"', '"abc"', '"12"', "'\\n'", "[]", "{}", "t", "l", "t.f(2)", "u.m(3)", "u.v", "t.nosuch", "s.len()", "l.len()", "typeof(a)", "e"]
-)
-BINARY = st.sampled_from("+ + + - - * * / == != < > <= >= <=> & | ^ && || in << >> >>>".replace("in", " in ").split())
+_LEAVES = """
+    a a b b c s s t.x t.y t['x'] l[0] l[1] l[2] l[9] n k() k() 0 1 2 -1 3 7 -13 255 1000000 0.5 1.5 -2.25 3.0 true false
+    null "" "a" "abc" "12" '\\n' [] {} t l t.f(2) u.m(3) u.v t.nosuch s.len() l.len() typeof(a) e
+"""
+_BINARY = "+ + + - - * * / == != < > <= >= <=> & | ^ && || << >> >>>"
+_STEPS = """
+    a++; ++a; b--; --b; a += 2; b *= 3; a = b; c = a; t.x++; --t.y; l[0] += a; n++; t.z <- 5; s += a; c = (a = 4)
+    t.x -= b
+"""
+LEAVES = st.sampled_from(_LEAVES.split())
+BINARY = st.sampled_from([*_BINARY.split(), " in "])
 UNARY = st.sampled_from(["-", "!", "~", "typeof "])
-STEPS = st.sampled_from(["a++", "++a", "b--", "--b", "a += 2", "b *= 3", "a = b", "c = a", "t.x++", "--t.y", "l[0] += a", "n++",
-                         "t.z <- 5", "s += a", "c = (a = 4)", "t.x -= b"])  # fmt: skip
+STEPS = st.sampled_from([step.strip() for step in re.split("[;\n]", _STEPS.strip())])
 
 
 def expressions() -> st.SearchStrategy[str]:
@@ -103,8 +110,8 @@ def expressions() -> st.SearchStrategy[str]:
 def statements() -> st.SearchStrategy[str]:
     simple = st.one_of(
         STEPS.map(lambda p: p + ";"),
-        expressions().map(lambda p: f"r.append({p});"),
-        expressions().map(lambda p: f"c = {p};"),
+        expressions().map(lambda p: f"try {{ r.append({p}); }} catch (z) {{ r.append(z); }}"),
+        expressions().map(lambda p: f"try {{ c = {p}; }} catch (z) {{ r.append(z); }}"),
         st.just("throw a;"),
         st.just("q.append(@() a + n);"),
     )
@@ -119,7 +126,9 @@ def statements() -> st.SearchStrategy[str]:
             block.map(lambda p: f"for (local w = 0; w < 4; w++) {{ if (w == 2) break; {p} }}"),
             block.map(lambda p: f"try {{ {p} }} catch (z) {{ r.append(z); }}"),
             st.tuples(expressions(), block, block, st.sampled_from(["break;", "", "return r;"])).map(
-                lambda p: f"switch ({p[0]}) {{ case 1: case \"a\": {p[1]} {p[3]} case a: {p[2]} default: r.append(a); }}"
+                lambda p: (
+                    f"switch ({p[0]}) {{ case 1: case \"a\": {p[1]} {p[3]} case a: {p[2]} default: r.append(a); }}"
+                )
             ),
             block.map(lambda p: f"{{ local a = 5; {p} r.append(a); }}"),
             block.map(lambda p: f"(function(a) {{ {p} r.append(a); }})(2);"),
@@ -137,7 +146,7 @@ local u = class { v = 2; function m(w) { v += w; return v } }();
 local k = function() { a += 1; n -= 1; return a };
 """
 TAIL = """
-foreach (i, f in q) if (i < 9) r.append(f());
+foreach (i, f in q) if (i < 9) try { r.append(f()) } catch (z) { r.append(z) }
 r.extend([a, b, c, s, n, t.x, t.y, l, u.v]);
 return r;
 """
@@ -153,6 +162,8 @@ return r;
 @given(body=st.lists(statements(), min_size=1, max_size=6))
 def test_generated_programs_do_the_same_as_in_kamailio(kamailio, body):
     program = HEAD + "\n".join(body) + TAIL
+    # What is thrown out of a block leaves its captured variables to whatever comes to be in their place there.
+    assume(not ("throw" in program and re.search(r"@\(\) (a|i)", "".join(body))))
     theirs = kamailio.run(program)
     if theirs == "crashed":
         return  # the least integer by -1, and the like
