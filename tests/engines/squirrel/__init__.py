@@ -1,0 +1,1 @@
+"""Squirrel compared with the real machines."""
