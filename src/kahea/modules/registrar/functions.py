@@ -11,10 +11,12 @@ from kahea.connectors.errors import DatabaseError
 from kahea.modules.registrar import ulc
 from kahea.modules.registrar.answer import Answer, kept
 from kahea.modules.registrar.bindings import AorRules
-from kahea.modules.registrar.lookup import FAILED, FOUND, NOT_FOUND, Lookup, describe
+from kahea.modules.registrar.lookup import FAILED, FOUND, NOT_FOUND, Lookups
 from kahea.modules.registrar.parameters import RegistrarParameters
 from kahea.modules.registrar.refusal import Refused
+from kahea.modules.registrar.rules import Rules
 from kahea.modules.registrar.save import Saver
+from kahea.modules.registrar.told import describe
 from kahea.modules.usrloc.contact import Contact
 from kahea.modules.usrloc.notation import socket_text
 from kahea.net.address import PROTO_IDS
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from kahea.modules.usrloc.domain import Domain
     from kahea.modules.usrloc.rpc import Usrloc
     from kahea.routing.node import Node
-    from kahea.sip.message import Message, Target
+    from kahea.sip.message import Message
 
 log = logging.getLogger("kahea.registrar")
 
@@ -63,7 +65,9 @@ class Registrar(RegistrarParameters):
         self.aors = AorRules(False, False, b"")
         self.received_variable: Pv | None = None
         self.sock_mask = 0
-        self._saver = Saver(self)
+        self._rules = Rules(self)
+        self._saver = Saver(self._rules)
+        self._lookups = Lookups(self._rules)
 
     def start(self) -> None:
         """Bind to usrloc and sl."""
@@ -88,17 +92,25 @@ class Registrar(RegistrarParameters):
         statistics.declare("registrar", "accepted_regs", lambda: self._saver.accepted)
         statistics.declare("registrar", "rejected_regs", lambda: self._saver.rejected)
         self._read_aor_rules()
+        self._rules.start()
         self._saver.start()
         self.usrloc.on_expired.append(self._expired)
 
     def compiled(self) -> Mapping[str, Callable[..., int]]:
-        """Phones renew their registrations all the time."""
-        return {**super().compiled(), "save": self._saver.save, "save_uri": self._saver.save_uri}
+        """Phones renew their registrations all the time, and every call to a user looks one up."""
+        return {
+            **super().compiled(),
+            "save": self._saver.save,
+            "save_uri": self._saver.save_uri,
+            "lookup": self._lookups.lookup,
+            "lookup_uri": self._lookups.lookup_uri,
+            "lookup_to_dset": self._lookups.lookup_to_dset,
+        }
 
     def changed(self, name: str) -> None:
         """What is read of the parameters in advance is read anew."""
         self._read_aor_rules()
-        self._saver.read()
+        self._rules.read()
 
     def _read_aor_rules(self) -> None:
         prefix = wire(self.realm_prefix).lower()
@@ -228,15 +240,13 @@ class Registrar(RegistrarParameters):
 
         1: done; -1: there are none; -2: none takes this method; -3: no AOR.
         """
-        domain = self._domain(table)
-        return NOT_FOUND if domain is None else Lookup(self, run, domain).to_request(run.msg.uri)
+        return self._lookups.lookup(run, table)
 
     @native("text", "str", name="lookup", routes=_LOOKING_UP)
     @function
     def lookup_uri(self, run: Run, table: str, uri: str) -> int:
         """As lookup(), for the AOR of `uri`."""
-        domain = self._domain(table)
-        return NOT_FOUND if domain is None else Lookup(self, run, domain).to_request(wire(uri))
+        return self._lookups.lookup_uri(run, table, uri)
 
     @native("text", name="lookup_to_dset", routes=_LOOKING_UP)
     def lookup_ruri_to_dset(self, run: Run, table: str) -> int:
@@ -247,21 +257,13 @@ class Registrar(RegistrarParameters):
     @function
     def lookup_to_dset(self, run: Run, table: str, uri: str) -> int:
         """As lookup_uri(), but the contacts become branches, and the request stays as it is."""
-        domain = self._domain(table)
-        return NOT_FOUND if domain is None else Lookup(self, run, domain).to_branches(wire(uri))
+        return self._lookups.lookup_to_dset(run, table, uri)
 
     @native("text", routes=_LOOKING_UP)
     @function
     def lookup_branches(self, run: Run, table: str) -> int:
         """lookup() for the Request-URI and for every branch that has nothing but a URI."""
-        domain = self._domain(table)
-        if domain is None:
-            return NOT_FOUND
-        lookup = Lookup(self, run, domain)
-        branches = [b for b in run.msg.branches if _is_bare(b)]
-        codes = [lookup.to_request(run.msg.uri)]
-        codes += [lookup.to_branch(branch) for branch in branches]
-        return FOUND if FOUND in codes else codes[-1]
+        return self._lookups.lookup_branches(run, table)
 
     @native("text", "str", "str", "str")
     @function
@@ -438,8 +440,3 @@ class Registrar(RegistrarParameters):
             self.node.call_route(self.event_callback, EXPIRED_EVENT, msg)
         else:
             self.node.run_event(EXPIRED_EVENT, msg)
-
-
-def _is_bare(branch: Target) -> bool:
-    """Whether a branch has nothing but a URI (and perhaps a q)."""
-    return not (branch.dst_uri or branch.path or branch.flags or branch.sock or branch.instance or branch.ruid)

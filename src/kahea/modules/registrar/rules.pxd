@@ -1,27 +1,23 @@
-# What the parameters say of save(): see rules.pyx.
+# What the registrar's parameters say: see rules.pyx.
 
-from kahea.modules.registrar.answer cimport Answer
 from kahea.modules.registrar.bindings cimport AorRules
-from kahea.modules.sl.replies cimport Replies
-from kahea.routing.dispatch cimport Dispatcher, Run
+from kahea.modules.usrloc.domain cimport Domain
+from kahea.routing.dispatch cimport Dispatcher
 
 
-cdef class SaveRules:
+cdef class Rules:
     cdef object module
     cdef object usrloc
     cdef dict domains
     cdef Dispatcher node
-    cdef Replies replies
     cdef AorRules aors
-    cdef readonly long accepted  # REGISTERs
-    cdef readonly long rejected
-    cdef bint overrides_q
-    # What the parameters say.
-    cdef bytes received_param
-    cdef bint waits  # until changes are safe in the database
+    # Of both.
     cdef bint keeps_attributes
     cdef bint sets  # the script may override parameters for a message
-    cdef bint records
+    cdef bint records  # the script is told of contacts
+    # Of save().
+    cdef bytes received_param
+    cdef bint waits  # until changes are safe in the database
     cdef bint use_path
     cdef bint path_use_received
     cdef bint gruu_enabled
@@ -41,5 +37,12 @@ cdef class SaveRules:
     cdef long max_expires
     cdef long min_expires
     cdef long retry_after
+    # Of lookup().
+    cdef bint append_branches
+    cdef bint filters_methods
+    cdef bint finds_expired
+    cdef bint path_check_local
+    cdef int filter_mode
 
-    cdef int send(self, Run run, Answer answer) except -2
+    cdef Domain table(self, str name)
+    cdef long long now(self) except -1

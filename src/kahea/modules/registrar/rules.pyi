@@ -1,22 +1,12 @@
-"""Types of the compiled parameters of save()."""
+"""Types of the registrar's compiled parameters."""
 
-from kahea.modules.registrar.answer import Answer
 from kahea.modules.registrar.functions import Registrar
-from kahea.routing.run import Run
 
-class SaveRules:
-    """The parameters, `read` anew when they have changed, and what save() needs of the modules beside."""
+class Rules:
+    """The parameters of a registrar, `read` anew when they have changed, and its location tables."""
 
     def __init__(self, module: Registrar) -> None: ...
-    @property
-    def accepted(self) -> int:
-        """REGISTERs that were not refused."""
-    @property
-    def rejected(self) -> int:
-        """REGISTERs that were."""
     def start(self) -> None:
-        """Bind to the modules beside."""
+        """Bind to module usrloc."""
     def read(self) -> None:
         """Take over the parameters, which have changed."""
-    def send_answer(self, run: Run, answer: Answer) -> int:
-        """Send an answer; > 0 if it was sent."""

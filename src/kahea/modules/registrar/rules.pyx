@@ -1,17 +1,14 @@
 # cython: language_level=3
-"""What the registrar's parameters say of save(), as C data, since every REGISTER asks for most of it."""
+"""What the registrar's parameters say, as C data, since every REGISTER and every call asks for most of it."""
 
 cimport cython
 
-from kahea.modules.registrar.answer cimport Answer
-from kahea.routing.dispatch cimport Run
-
-from kahea.modules.registrar.refusal import FINE
+from kahea.modules.usrloc.domain cimport Domain
 
 
 @cython.auto_pickle(False)
-cdef class SaveRules:
-    """The parameters, `read` anew when they have changed, and what save() needs of the modules beside."""
+cdef class Rules:
+    """The parameters of a registrar, `read` anew when they have changed, and its location tables."""
 
     def __init__(self, module):
         self.module = module
@@ -20,7 +17,6 @@ cdef class SaveRules:
     def start(self):
         self.usrloc = self.module.usrloc
         self.domains = self.usrloc.domains
-        self.replies = self.node.module("sl").replies
         self.read()
 
     def read(self):
@@ -50,12 +46,17 @@ cdef class SaveRules:
         self.min_expires = module.min_expires
         self.min_expires_mode = module.min_expires_mode
         self.retry_after = module.retry_after
+        self.append_branches = module.append_branches
+        self.filter_mode = module.lookup_filter_mode
+        self.filters_methods = module.method_filtering
+        self.path_check_local = module.path_check_local
+        self.finds_expired = module.use_expired_contacts
 
-    def send_answer(self, Run run not None, Answer answer not None):
-        return self.send(run, answer)
+    cdef Domain table(self, str name):
+        """A location table by its name; None, and a line in the log, if there can be none. May wait."""
+        found = self.domains.get(name)
+        return self.usrloc.domain(name) if found is None else found
 
-    cdef int send(self, Run run, Answer answer) except -2:
-        answer.put(run.msg, self.retry_after)
-        if answer.verdict is FINE:
-            return 1 if self.replies.send(run, 200, b"OK") > 0 else -1
-        return 1 if self.replies.send(run, answer.verdict.status, answer.verdict.reason.encode()) > 0 else -1
+    cdef long long now(self) except -1:
+        """Unix seconds."""
+        return <long long>self.node._wall()

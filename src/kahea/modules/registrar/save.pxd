@@ -2,19 +2,28 @@
 
 from kahea.modules.registrar.answer cimport Answer
 from kahea.modules.registrar.bindings cimport Wanted
-from kahea.modules.registrar.rules cimport SaveRules
+from kahea.modules.registrar.rules cimport Rules
+from kahea.modules.sl.replies cimport Replies
 from kahea.modules.usrloc.contact cimport Registration
 from kahea.modules.usrloc.domain cimport Domain
 from kahea.routing.dispatch cimport Run
 from kahea.sip.message cimport Message
 
 
-cdef class Saver(SaveRules):
+cdef class Saver:
+    cdef Rules rules
+    cdef Replies replies
+    cdef bint overrides_q
+    cdef readonly long accepted
+    cdef readonly long rejected
+
     cdef int run(self, Run run, str table, object flags, bytes uri) except? -99
+    cdef int send(self, Run run, Answer answer) except -2
 
 
 cdef class Save:
-    cdef SaveRules _by
+    cdef Saver _saver
+    cdef Rules _by
     cdef Run _run
     cdef Message _msg
     cdef Domain _domain

@@ -28,7 +28,7 @@ from kahea.modules.registrar.bindings cimport (
     reg_id_of,
     seconds_in,
 )
-from kahea.modules.registrar.rules cimport SaveRules
+from kahea.modules.registrar.rules cimport Rules
 from kahea.modules.usrloc.contact cimport Contact, Registration
 from kahea.modules.usrloc.domain cimport Domain
 from kahea.routing.dispatch cimport Run
@@ -39,7 +39,7 @@ from kahea.sip.values cimport AddrSpan, NameAddr
 from kahea.connectors.errors import DatabaseError
 from kahea.modules.registrar import extensions, refusal
 from kahea.modules.registrar.gruu import Gruus
-from kahea.modules.registrar.refusal import Refused
+from kahea.modules.registrar.refusal import FINE, Refused
 from kahea.modules.usrloc.domain import OldCSeq, Retransmission
 from kahea.routing.lists import lists_of
 from kahea.sip.errors import ParseError
@@ -74,8 +74,14 @@ cdef str Q_FACET = "registrar.q"
 
 
 @cython.auto_pickle(False)
-cdef class Saver(SaveRules):
+cdef class Saver:
     """save() of one registrar."""
+
+    def __init__(self, Rules rules not None):
+        self.rules = rules
+
+    def start(self):
+        self.replies = self.rules.node.module("sl").replies
 
     def save(self, Run run not None, str table not None, flags):
         return self.run(run, table, flags, None)
@@ -84,24 +90,33 @@ cdef class Saver(SaveRules):
         return self.run(run, table, flags, uri.encode("utf-8", "surrogateescape"))
 
     cdef int run(self, Run run, str table, object flags, bytes uri) except? -99:
+        cdef Rules rules = self.rules
+        cdef Domain domain = rules.table(table)
         cdef Save save
-        domain = self.domains.get(table)
         if domain is None:
-            domain = self.usrloc.domain(table)
-            if domain is None:
-                return NOT_FOUND
+            return NOT_FOUND
         save = Save.__new__(Save)
-        save._by = self
+        save._saver = self
+        save._by = rules
         save._run = run
         save._msg = run.msg
         save._domain = domain
         save._flags = flags & 0xFF
-        save._now = <long long>self.node._wall()
+        save._now = rules.now()
         save._answer = Answer()
         save._touched = []
-        save._settings = self.module.settings_of(run.msg) if self.sets else None
+        save._settings = rules.module.settings_of(run.msg) if rules.sets else None
         save._uri = uri
         return save.execute()
+
+    def send_answer(self, Run run not None, Answer answer not None):
+        return self.send(run, answer)
+
+    cdef int send(self, Run run, Answer answer) except -2:
+        answer.put(run.msg, self.rules.retry_after)
+        if answer.verdict is FINE:
+            return 1 if self.replies.send(run, 200, b"OK") > 0 else -1
+        return 1 if self.replies.send(run, answer.verdict.status, answer.verdict.reason.encode()) > 0 else -1
 
     def override_q(self, Message msg not None, bytes q not None):
         msg.facets[Q_FACET] = parse_q(q)
@@ -118,11 +133,11 @@ cdef class Save:
         cdef int code
         try:
             code = self._process()
-            self._by.accepted += 1
+            self._saver.accepted += 1
         except Refused as refused:
             self._answer.verdict = refused.verdict
             code = refused.verdict.code
-            self._by.rejected += 1
+            self._saver.rejected += 1
             log.info("REGISTER %s refused: %s", callid_of(self._msg), refused.verdict.error)
         self._reply()
         return code
@@ -132,7 +147,7 @@ cdef class Save:
         if self._run.kind != REQUEST_ROUTE or not self._msg.is_request:
             return 0
         if not self._flags & NO_REPLY:
-            self._by.send(self._run, self._answer)
+            self._saver.send(self._run, self._answer)
             return 0
         if self._flags & PREPARE_REPLY:
             self._answer.put(self._msg, self._by.retry_after)
@@ -259,7 +274,7 @@ cdef class Save:
 
     cdef Registration _registration(self):
         """What it says of all its contacts. Raises Refused."""
-        cdef SaveRules by = self._by
+        cdef Rules by = self._by
         cdef Message msg = self._msg
         cdef Registration registration
         cdef bytes agent = b""
@@ -356,7 +371,7 @@ cdef class Save:
 
     cdef object _given_q(self):
         """The q that the script wants for all contacts, in thousandths, or None. Raises Refused."""
-        if self._by.overrides_q:
+        if self._saver.overrides_q:
             override = self._msg.facets.get(Q_FACET)
             if isinstance(override, int):
                 return override
@@ -372,7 +387,7 @@ cdef class Save:
 
         `given` is what the contact's parameter says, `override` a number of seconds that the script wants instead.
         """
-        cdef SaveRules by = self._by
+        cdef Rules by = self._by
         cdef long spread = by.expires_range
         cdef long long seconds
         if override is not None:
@@ -520,7 +535,7 @@ cdef class Save:
     # What the answer says.
 
     cdef int _list(self, bytes aor) except -1:
-        cdef SaveRules by = self._by
+        cdef Rules by = self._by
         cdef list contacts = self._domain.get(aor)
         cdef Contact contact
         gruus = None
