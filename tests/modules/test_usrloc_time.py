@@ -78,7 +78,9 @@ def test_an_expired_contact_is_gone_before_the_timer() -> None:
             assert (await server.lookup())[0] == -1
             assert await server.call('out.append(KSR.registrar.registered_uri("location", "sip:bob@x"))') == [-1]
             assert "Contact:" not in (await server.save(None))[1]
-            server.node.module("registrar").use_expired_contacts = 1
+            registrar = server.node.module("registrar")
+            registrar.use_expired_contacts = 1
+            registrar.changed("use_expired_contacts")
             assert (await server.lookup())[0] == 1
 
     asyncio.run(check())
