@@ -29,7 +29,7 @@ cdef class ContactParams:
 
 cdef class AorRules:
     cdef readonly bint use_domain
-    cdef bint case_sensitive
+    cdef readonly bint case_sensitive
     cdef bytes realm_prefix
 
     cpdef bytes aor(self, Uri uri)
