@@ -6,8 +6,10 @@ import difflib
 import logging
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from kahea.modules.tm.success_ack import LocalInvite
+from kahea.routing.common import Processing
 from kahea.routing.headers import whole_lines
 from kahea.routing.module import Module, Param, Value, Variable, function, native, variable
 from kahea.routing.pv.table import Bound, named
@@ -25,6 +27,9 @@ from kahea.sip.message import M_ACK, M_CANCEL, Message
 from kahea.tm.forward import restore
 from kahea.tm.layer import TransactionLayer
 from kahea.tm.transaction import Branch, Transaction
+
+if TYPE_CHECKING:
+    from kahea.routing.node import Node
 
 log = logging.getLogger("kahea.tmx")
 
@@ -56,9 +61,17 @@ class Tmx(Module):
 
     precheck_trans = Param(1, "t_precheck_trans() looks for the request among those being processed.")
 
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        self._processing = Processing(node)
+
+    def compiled(self) -> dict[str, Callable[..., int]]:
+        """Many scripts ask it of every request."""
+        return {"t_precheck_trans": self._processing.t_precheck_trans}
+
     def start(self) -> None:
-        """Declare the statistics; nothing is being processed yet."""
-        self._processing: set[tuple[bytes, bytes, int, bytes]] = set()
+        """Hand the parameter on; declare the statistics."""
+        self._processing.looks = bool(self.precheck_trans)
         for name, read in STATISTICS.items():
             self.node.statistics.declare("tmx", name, partial(read, self.node.layer), resets=False)
 
@@ -68,19 +81,7 @@ class Tmx(Module):
     @function
     def t_precheck_trans(self, run: Run) -> int:
         """1 if this request repeats one that is known, be it that its script is still waiting; else -1."""
-        msg = run.msg
-        if not self.precheck_trans or not msg.is_request:
-            return -1
-        if msg.method_id == M_ACK:
-            return -1
-        if self.node.layer.lookup(msg) is not None:
-            return 1
-        key = (msg.callid, msg.via1.branch or b"", msg.cseq, msg.method)
-        if key in self._processing:
-            return 1
-        self._processing.add(key)
-        run.on_end = (*run.on_end, lambda _run: self._processing.discard(key))
-        return -1
+        return self._processing.t_precheck_trans(run)
 
     # ---- suspending
 

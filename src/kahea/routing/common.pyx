@@ -8,9 +8,10 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.string cimport memcpy, memset
 
 from kahea.routing.dispatch cimport Dispatcher, Run
-from kahea.sip.message cimport H_MAXFORWARDS, H_OTHER, Message, Slot, kind_of
+from kahea.sip.message cimport H_MAXFORWARDS, H_OTHER, M_ACK, Message, Slot, kind_of
 from kahea.sip.scan cimport chars, number, put_number
 from kahea.sip.uri cimport parse_uri
+from kahea.tm.layer cimport TransactionLayer
 
 from kahea.routing import headers
 from kahea.sip.errors import ParseError
@@ -184,3 +185,44 @@ cdef bytes right_aligned(int value, int width):
     memset(to, 32, width)
     memcpy(to + width, digits, size)
     return out
+
+
+cdef class Processing:
+    """The requests whose routes are still at work, be it that they wait. `looks` False knows of none."""
+
+    cdef TransactionLayer layer
+    cdef set keys
+    cdef public bint looks
+
+    def __init__(self, Dispatcher node not None):
+        self.layer = node.layer
+        self.keys = set()
+        self.looks = True
+
+    def t_precheck_trans(self, Run run not None):
+        cdef Message msg = run.msg
+        cdef tuple key
+        cdef Leaving leaving
+        if not self.looks or not msg.is_request or msg.method_id == M_ACK:
+            return -1
+        if self.layer.lookup(msg) is not None:
+            return 1
+        key = (msg.get_callid(), msg.branch_id(), msg.get_cseq(), msg.get_method())
+        if key in self.keys:
+            return 1
+        self.keys.add(key)
+        leaving = Leaving.__new__(Leaving)
+        leaving.keys = self.keys
+        leaving.key = key
+        run.on_end += (leaving,)
+        return -1
+
+
+cdef class Leaving:
+    """The end of a request's route: it is not being processed any more."""
+
+    cdef set keys
+    cdef tuple key
+
+    def __call__(self, Run run):
+        self.keys.discard(self.key)

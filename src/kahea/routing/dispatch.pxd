@@ -64,6 +64,9 @@ cdef class Routes:
     cdef public object reply
     cdef public object onsend
     cdef public object pre_routing
+    cdef dict _found
+
+    cdef object named(self, str kind, object name)
 
 
 cdef class Asked:
@@ -111,6 +114,8 @@ cdef class Dispatcher:
     cdef bint owns(self, Uri uri) except -1
     cdef bint owns_route(self, Uri uri) except -1
     cpdef bint is_myself(self, object host, int port=*, int proto=*) except -1
+    cdef bint run_named(self, str word, int kind, object name, Transaction t, Branch branch, Message msg,
+                        int status) except -1
     cpdef take_response(self, Message msg)
     cpdef int forward_to(self, Message msg, bytes next_hop) except? -99
 

@@ -48,7 +48,10 @@ cdef enum:
     M_ACK = 4
     SHORTEST = 16  # what a keep-alive on UDP stays below; nothing this short is SIP
     REQUEST_ROUTE = 1
+    ONREPLY_ROUTE = 4
+    BRANCH_ROUTE = 8
     CORE_ONREPLY_ROUTE = 128
+    MOST_NAMES = 10_000  # of routes that are remembered: a script may ask for any
 
 cdef object get_current = greenlet.getcurrent
 cdef tuple nothing = ()
@@ -368,7 +371,22 @@ cdef class Method:
 
 
 cdef class Routes:
-    """The fixed routes of a script; `None` where it has none."""
+    """The fixed routes of a script; `None` where it has none. `find(name, kind)` knows the named ones."""
+
+    cdef object named(self, str kind, object name):
+        """A route by name, remembered; None if there is none."""
+        cdef tuple key = (kind, name)
+        if self._found is None:
+            self._found = {}
+        found = self._found.get(key, self)
+        if found is self:
+            found = self.find(name, kind)
+            if len(self._found) < MOST_NAMES:
+                self._found[key] = found
+        return found
+
+    def find(self, name, kind):
+        raise NotImplementedError("the class of a script's routes finds them by name")
 
 
 # Counts what was ever true of `myself`, over all nodes: what a Uri says of another count is void.
@@ -607,6 +625,32 @@ cdef class Dispatcher:
             self.dropped_replies += 1
         else:
             self.take_response(run.msg)
+
+    # Of tm.hooks.Hooks, what every transaction with routes of its own passes.
+
+    def in_worker(self, work not None, *args):
+        """Run `work(*args)` where it may wait; False if there are too many runs."""
+        return self.pool.start(work, args)
+
+    def run_branch_route(self, name, Transaction t not None, Branch branch not None):
+        """False drops the branch. The message has the branch's target already."""
+        return self.run_named("branch", BRANCH_ROUTE, name, t, branch, t.request, 0)
+
+    def run_reply_route(self, name, Transaction t not None, Branch branch not None, Message reply not None):
+        """False drops the reply."""
+        reply.facets = t.request.get_facets()
+        return self.run_named("reply", ONREPLY_ROUTE, name, t, branch, reply, reply.status)
+
+    cdef bint run_named(self, str word, int kind, object name, Transaction t, Branch branch, Message msg,
+                        int status) except -1:
+        """Run a route that a transaction has armed; False if it drops the message."""
+        cdef Run run = Run.__new__(Run)
+        cdef Routes routes = self.routes if t.generation is None else <Routes?>t.generation
+        start_run(run, self, msg, kind, name, t, branch, status, routes)
+        route = routes.named(word, name)
+        if route is not None:
+            self.execute(run, route)
+        return not run.drop
 
     cpdef take_response(self, Message msg):
         """A response to the transaction it belongs to, else onward by its next Via."""

@@ -28,10 +28,8 @@ from kahea.routing.received import RECEIVED_EVENT, Received
 from kahea.routing.registry import Registry, explain
 from kahea.routing.run import (
     BRANCH_FAILURE_ROUTE,
-    BRANCH_ROUTE,
     EVENT_ROUTE,
     FAILURE_ROUTE,
-    ONREPLY_ROUTE,
     ONSEND_ROUTE,
     Run,
 )
@@ -382,32 +380,8 @@ class Node(Dispatcher):
 
     # ---- tm.hooks.Hooks
 
-    def in_worker(self, work: Callable[..., object], *args: Any) -> bool:
-        """Run `work` where it may wait; False if there are too many runs."""
-        return self.pool.run(work, *args)
-
     def _generation(self, t: Transaction) -> Generation:
         return t.generation if t.generation is not None else self.routes
-
-    def run_branch_route(self, name: str, t: Transaction, branch: Branch) -> bool:
-        """False drops the branch. The message has the branch's target already."""
-        msg = t.request
-        run = Run(self, msg, BRANCH_ROUTE, name, t, branch)
-        run.generation = self._generation(t)
-        route = run.generation.find(name, "branch")
-        if route is not None:
-            self.execute(run, route)
-        return not run.drop
-
-    def run_reply_route(self, name: str, t: Transaction, branch: Branch, reply: Message) -> bool:
-        """False drops the reply."""
-        reply.facets = t.request.facets
-        run = Run(self, reply, ONREPLY_ROUTE, name, t, branch, reply.status)
-        run.generation = self._generation(t)
-        route = run.generation.find(name, "reply")
-        if route is not None:
-            self.execute(run, route)
-        return not run.drop
 
     def run_failure_route(self, name: str, t: Transaction, branch: Branch) -> None:
         """The failure route, on the request as it was forwarded, with the failed branch's target."""

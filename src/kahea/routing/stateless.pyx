@@ -45,6 +45,8 @@ cpdef bytes sl_tag(Dispatcher node, Message msg):
 
 cpdef bint reply(Dispatcher node, Message msg, int status, bytes phrase) except -1:
     cdef TransactionLayer layer = node.layer
+    if msg.listener is None:
+        return False  # made up for an event: nobody waits for an answer
     cdef bytes data = msg.build_reply(status, phrase, sl_tag(node, msg), b"", b"", layer._signature(msg))
     cdef Listener listener = layer._reply_listener(msg)
     cdef Address address = layer._reply_address(msg, listener)

@@ -195,9 +195,12 @@ cdef class TransactionLayer(Owner):
         return t
 
     cpdef Transaction new_transaction(self, Message msg):
-        """A server transaction for a request that none exists for; None if the table is full."""
+        """A server transaction for a request that none exists for; None if the table is full, or if the request came
+        from nowhere (it was made up for an event)."""
         cdef Transaction t
         cdef Listener listener
+        if msg.listener is None:
+            return None
         if len(self.by_label) >= self.settings.max_transactions:
             self.refused += 1
             return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kahea.modules.tm.pending import pending
+from kahea.modules.tm.steering import Steering
 from kahea.routing.literals import whole
 from kahea.routing.module import Module, function, native
 from kahea.routing.regex import RegexError, compile_posix
@@ -23,7 +24,7 @@ from kahea.sip.status import reason as reason_phrase
 from kahea.tm.transaction import Branch, Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from kahea.routing.node import Node
 
@@ -48,51 +49,52 @@ class Control(Module):
 
     # ---- routes
 
-    def _set_route(self, run: Run, which: str, name: str) -> int:
-        value = name if name not in ("", "0") else None
-        t = run.transaction
-        if t is None:
-            setattr(pending(run), which, value)
-        elif run.kind == BRANCH_ROUTE and run.branch is not None and which in ("on_reply", "on_branch_failure"):
-            # Set in a branch route, it is that branch's own.
-            setattr(run.branch, "on_reply" if which == "on_reply" else "on_failure", value)
-        else:
-            setattr(t, which, value)
-        return 1
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        self.steering = Steering(node)
+
+    def compiled(self) -> Mapping[str, Callable[..., Any]]:
+        """Many scripts arm routes for every request."""
+        names = ("t_on_branch", "t_on_reply", "t_on_failure", "t_is_set")
+        return {**super().compiled(), **{name: getattr(self.steering, name) for name in names}}
 
     @native("route:branch", routes=REQUEST_ROUTE | FAILURE_ROUTE)
     @function
     def t_on_branch(self, run: Run, name: str) -> int:
         """The route for each new branch; an empty name disarms."""
-        return self._set_route(run, "on_branch", name)
+        return self.steering.t_on_branch(run, name)
 
     @native("route:reply", routes=_STEERING)
     @function
     def t_on_reply(self, run: Run, name: str) -> int:
         """The route for each response."""
-        return self._set_route(run, "on_reply", name)
+        return self.steering.t_on_reply(run, name)
 
     @native("route:failure", routes=_STEERING)
     @function
     def t_on_failure(self, run: Run, name: str) -> int:
         """The route for when every branch has failed; it must be armed again each time."""
-        return self._set_route(run, "on_failure", name)
+        return self.steering.t_on_failure(run, name)
 
     @native("text", routes=_STEERING)
     @function
     def t_on_branch_failure(self, run: Run, name: str) -> int:
         """The route for each branch that fails."""
-        return self._set_route(run, "on_branch_failure", name)
+        armed = name if name not in ("", "0") else None
+        t = run.transaction
+        if t is None:
+            pending(run).on_branch_failure = armed
+        elif run.kind == BRANCH_ROUTE and run.branch is not None:
+            run.branch.on_failure = armed  # that branch's own
+        else:
+            t.on_branch_failure = armed
+        return 1
 
     @native("text")
     @function
     def t_is_set(self, run: Run, target: str) -> int:
         """Whether a `branch_route`, `failure_route` or `onreply_route` is armed."""
-        which = {"branch_route": "on_branch", "failure_route": "on_failure", "onreply_route": "on_reply"}.get(target)
-        if which is None:
-            return -1
-        holder = run.transaction if run.transaction is not None else run.tm
-        return 1 if holder is not None and getattr(holder, which) is not None else -1
+        return self.steering.t_is_set(run, target)
 
     # ---- replies
 

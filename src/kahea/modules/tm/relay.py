@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kahea.modules.tm.relaying import Relaying
+from kahea.modules.tm.steering import Steering
 from kahea.net.address import PROTO_IDS
 from kahea.routing.module import Module, function, native
 from kahea.routing.run import BRANCH_ROUTE, CORE_ONREPLY_ROUTE, FAILURE_ROUTE, ONREPLY_ROUTE, REQUEST_ROUTE, Run
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 class Relay(Module):
     """Functions that make and forward transactions."""
 
+    steering: Steering
     unmatched_cancel: int
     e2e_cancel_reason: int
 
@@ -30,8 +32,8 @@ class Relay(Module):
         self.relaying = Relaying(node, self._cancel, self._stray_cancel)
 
     def compiled(self) -> Mapping[str, Callable[..., Any]]:
-        """Nearly every request is relayed."""
-        return {**super().compiled(), "t_relay": self.relaying.t_relay}
+        """Nearly every request is looked up and relayed."""
+        return {**super().compiled(), "t_relay": self.relaying.t_relay, "t_check_trans": self.steering.t_check_trans}
 
     # ---- making
 
@@ -74,27 +76,7 @@ class Relay(Module):
     @function
     def t_check_trans(self, run: Run) -> int:
         """1 for a CANCEL or a 2xx's ACK whose INVITE is known, 0 (end the route) for what was absorbed, else -1."""
-        msg, layer = run.msg, self.node.layer
-        if not msg.is_request:
-            return 1 if run.transaction is not None else -1
-        if msg.method_id == M_CANCEL:
-            existing = layer.lookup(msg)
-            if existing is not None:
-                layer.repeat_reply(existing)
-                return 0
-            return 1 if layer.lookup_invite(msg) is not None else -1
-        t = layer.lookup(msg)
-        if msg.method_id == M_ACK:
-            if t is not None and not 200 <= t.status < 300:
-                layer.take_ack(t)
-                return 0
-            return 1 if layer.lookup_answered(msg) is not None else -1
-        if t is None:
-            return -1
-        if t is run.transaction:
-            return 1
-        layer.repeat_reply(t)
-        return 0
+        return self.steering.t_check_trans(run)
 
     @native(routes=REQUEST_ROUTE)
     @function
