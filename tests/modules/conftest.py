@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from databases import mariadb, postgres, redis
 
 from kahea.net.address import P_UDP, Address, Listener
 from kahea.routing.node import Node
@@ -65,3 +66,6 @@ def bench() -> Iterator[Callable[..., Bench]]:
     """Makes a `Bench` with the modules named; leaves no run behind."""
     yield lambda *modules, **params: Bench(list(modules), params)
     current.run = None
+
+
+__all__ = ["mariadb", "postgres", "redis"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +17,7 @@ from kahea.routing.node import Node
 from kahea.routing.settings import Configuration
 from kahea.sip.message import parse
 
+LOAD = ("sl", "tm", "usrloc", "registrar")
 CALLER = Address.of("127.0.0.1", 16000)
 
 
@@ -25,8 +27,10 @@ class Server:
     After `crash()` nothing is flushed.
     """
 
-    def __init__(self, params: dict[str, dict[str, Any]], port: int = 15060, **settings: Any) -> None:
-        configuration = Configuration(load=["sl", "tm", "usrloc", "registrar"])
+    def __init__(
+        self, params: dict[str, dict[str, Any]], port: int = 15060, load: Sequence[str] = LOAD, **settings: Any
+    ) -> None:
+        configuration = Configuration(load=list(load))
         for name, value in settings.items():
             setattr(configuration.settings, name, value)
         for module, given in params.items():

@@ -49,5 +49,9 @@ class Moment(TypeDecorator[int]):
             value = datetime.fromisoformat(value)
         if isinstance(value, datetime):
             return int(value.timestamp())
-        # A number that is no Julian day is Unix time already.
-        return int((value - _JULIAN_EPOCH) * 86400) if value < 10_000_000 else int(value)
+        return unix_time(value)
+
+
+def unix_time(number: float) -> int:
+    """Unix seconds of a time in SQLite: of a Julian day, or of what is Unix time already."""
+    return int((number - _JULIAN_EPOCH) * 86400) if number < 10_000_000 else int(number)

@@ -31,10 +31,12 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncResult, create_async_engine
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from kahea.connectors.errors import BadUrl, DatabaseError, Refused, Unavailable
 from kahea.connectors.options import CONNECT, SLOW, SQLITE, SlowStatements
+from kahea.connectors.pools import POOLS
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -130,17 +132,24 @@ class State:
     statements: int = 0
     failures: int = 0
     retry_at: float = field(default=0.0, repr=False)
+    answered_at: float = field(default=0.0, repr=False)
 
 
 class Database:
     """One database: an engine with a bounded pool. Made without I/O; connects on first use.
 
-    `timeout` is the most seconds that one call may take, waiting for a connection included.
+    `timeout` is the most seconds that one call may take, waiting for a connection included; `waiting` the most calls
+    that are under way at a time. `further` are more options of SQLAlchemy's engine.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 4, timeout: float = 5.0) -> None:
+    def __init__(
+        self, url: str, *, pool_size: int = 4, timeout: float = 5.0, waiting: int = 10_000, **further: Any
+    ) -> None:
         self.url = database_url(url)
         self.timeout = timeout
+        self.pool_size = pool_size
+        self._most = waiting
+        self._under_way = 0
         self.state = State()
         self.dialect = self.url.get_backend_name()
         self._late: set[asyncio.Future[Any]] = set()  # took too long, and not ended yet
@@ -149,8 +158,9 @@ class Database:
             options |= {"pool_pre_ping": True, "pool_recycle": 1800, "connect_args": CONNECT.get(self.dialect, {})}
         elif self.url.database in (None, "", ":memory:"):
             options = {}
+        options["connect_args"] = options.get("connect_args", {}) | further.pop("connect_args", {})
         try:
-            self.engine = create_async_engine(self.url, **options)
+            self.engine = create_async_engine(self.url, **options, **further)
         except (ModuleNotFoundError, NoSuchModuleError) as error:
             raise BadUrl(f"the driver for {self.url.drivername} is not installed: {error}") from error
         except SQLAlchemyError as error:
@@ -160,6 +170,24 @@ class Database:
         if self.dialect == "sqlite":
             path = self.url.database or ""
             event.listen(self.engine.sync_engine, "connect", lambda connection, _: _prepare_sqlite(connection, path))
+        POOLS.add(self)
+
+    def describe(self) -> dict[str, Any]:
+        """See `pools.Pool`."""
+        state, pool = self.state, self.engine.sync_engine.pool
+        busy = pool.checkedout() if isinstance(pool, QueuePool) else 0
+        idle = pool.checkedin() if isinstance(pool, QueuePool) else 0
+        return {
+            "url": plain_url(self.url),
+            "state": "unused" if state.up is None else "up" if state.up else "down",
+            "size": self.pool_size,
+            "open": busy + idle,
+            "busy": busy,
+            "waiting": max(0, self._under_way - busy),
+            "calls": state.statements,
+            "failures": state.failures,
+            "error": state.error,
+        }
 
     def prepare(self, statement: ClauseElement, columns: Sequence[str] | None = None) -> Prepared:
         """Compile a statement for this database; see `Prepared`."""
@@ -219,6 +247,7 @@ class Database:
 
     async def close(self) -> None:
         """Release the connections."""
+        POOLS.discard(self)
         if self._late:
             await asyncio.wait(self._late, timeout=self.timeout)
         try:
@@ -234,25 +263,38 @@ class Database:
         if state.up is False and loop.time() < state.retry_at:
             work.close()
             raise Unavailable(state.error)
+        if self._under_way >= self._most:
+            work.close()
+            state.failures += 1
+            raise Unavailable(f"{plain_url(self.url)}: {self._most} calls are under way already")
         state.statements += 1
+        began = loop.time()
+        self._under_way += 1
         task = asyncio.ensure_future(work)
         try:
             await asyncio.wait({task}, timeout=self.timeout)
         except asyncio.CancelledError:
             task.cancel()
             raise
+        finally:
+            self._under_way -= 1
         if not task.done():
             self._late.add(task)
             task.add_done_callback(self._forget)
             # A thread of SQLite's can't be interrupted, but gives up by itself (busy_timeout).
             if self.dialect != "sqlite":
                 task.cancel()
+            if state.answered_at > began:
+                # Others were answered meanwhile: this statement is slow, not the database down.
+                state.failures += 1
+                raise Unavailable(f"{plain_url(self.url)}: timed out")
             raise self._unavailable(TimeoutError(), loop.time())
         error = task.exception()
         if error is None:
             if state.up is False:
                 log.warning("%s is back", plain_url(self.url))
             state.up = True
+            state.answered_at = loop.time()
             return task.result()
         if isinstance(error, (PoolTimeout, OperationalError, InterfaceError, OSError)) and _is_outage(error):
             raise self._unavailable(error, loop.time()) from error
@@ -290,11 +332,23 @@ async def _next(pages: AsyncIterator[Sequence[Any]]) -> Sequence[Any] | None:
     return None
 
 
+#: What MySQL answers when it can't take anybody, or us, on. Codes from 2000 on are the client's: a lost connection.
+_MYSQL_OUTAGES: Final = frozenset((1040, 1041, 1042, 1043, 1044, 1045, 1049, 1053, 1077, 1079, 1129, 1130, 1203, 1927))
+
+
 def _is_outage(error: BaseException) -> bool:
-    """Whether an error is about reaching the database; SQLite calls a missing table operational too."""
-    if not isinstance(error, OperationalError):
+    """Whether an error is about reaching the database: drivers call a missing table operational, too, or a statement
+    with too few values an error of the interface."""
+    if not isinstance(error, DBAPIError):
+        return True
+    if error.connection_invalidated:
         return True
     text = str(error.orig).lower()
+    if isinstance(error, InterfaceError):
+        return "connect" in text
+    code = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    if isinstance(code, int):
+        return code >= 2000 or code in _MYSQL_OUTAGES
     return not ("no such" in text or "has no column" in text or "syntax error" in text)
 
 

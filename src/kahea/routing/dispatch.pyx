@@ -143,7 +143,7 @@ cdef class Run:
     `rc` is the return code of the last function (`$rc`), `drop` what `set_drop()` said, `failed` whether the script
     raised. `reply` is the winning reply in a failure route (None if it was made here) and `status` its status.
     `generation` is the set of routes this run belongs to: a reload does not change them under it. `on_end` holds
-    functions that are called with the run when its request route is over, `tm` what the tm module keeps for the
+    functions that are called with the run when it is over, `tm` what the tm module keeps for the
     transaction to come.
     """
 
@@ -473,6 +473,14 @@ cdef class Dispatcher:
             return -1
         finally:
             _current.run = saved
+            if run.on_end and run.kind != REQUEST_ROUTE:
+                self.end_run(run)
+
+    cdef int end_run(self, Run run) except -1:
+        """Tell those that asked for it: of a request route when all is over, of others when the route is."""
+        for callback in run.on_end:
+            callback(run)
+        run.on_end = ()
 
     def in_batch(self, work):
         """See net.receiver: a batch of datagrams shares a worker, so that only scripts that wait need further ones."""
@@ -574,8 +582,10 @@ cdef class Dispatcher:
         if routes.pre_routing is not None:
             self.execute(run, routes.pre_routing)
             if run.drop or run.failed:
+                self.end_run(run)
                 return 0
         if routes.request is None:
+            self.end_run(run)
             return 0
         value = self.execute(run, routes.request)
         if self.close_failed and value < 0 and msg.connection_id:
@@ -588,8 +598,7 @@ cdef class Dispatcher:
                 self.reply(msg, 500, "Server Internal Error")
         if t is not None and t.status < 200 and not t.freed and not t.suspended and not t.pending():
             self.left_open(run)
-        for callback in run.on_end:
-            callback(run)
+        self.end_run(run)
 
     cdef int _response(self, Message msg) except -1:
         try:

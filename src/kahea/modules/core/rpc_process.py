@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any, Final
 
+from kahea.connectors.pools import describe_pools
 from kahea.routing.memory import MEMORY
 from kahea.routing.module import Module, RpcError, rpc
 from kahea.routing.rpc.calls import usage
@@ -164,6 +165,11 @@ class ProcessCommands(Module):
     def rpc_list_methods(self) -> list[str]:
         """Every command."""
         return sorted(self.node.registry.rpcs)
+
+    @rpc("kahea.pools")
+    def rpc_kahea_pools(self) -> list[dict[str, Any]]:
+        """The pools of connections to databases: their size, what is open, busy and waiting, and what failed last."""
+        return describe_pools()
 
     @rpc("kahea.commands")
     def rpc_commands(self) -> list[dict[str, str]]:
