@@ -14,6 +14,7 @@ from stored import Server
 
 from kahea.connectors.errors import Refused
 from kahea.connectors.statement import Statement, quote
+from kahea.routing.generation import Generation
 from kahea.routing.module import ConfigError
 
 #: What a sender may put into a header to get out of a literal, or to hurt otherwise.
@@ -322,3 +323,25 @@ def test_connect_mode_says_what_a_missing_database_means() -> None:
 def test_parameters_are_checked(given: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         Server({"sqlops": given}, load=("sqlops",)).node.start()
+
+
+def test_routes_of_events_end_their_transactions_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def check() -> None:
+        async with make(f"sqlite:///{tmp_path}/a.db", pool_size=1) as server:
+            await server.call(TABLE)
+            done = asyncio.Event()
+
+            def event(_run: object) -> int:
+                server.ksr.sqlops.sql_begin("c0")
+                server.ksr.sqlops.sql_query("c0", "insert into users values ('bob')", "r")
+                done.set()
+                return 1
+
+            server.node.use(Generation(lambda _name: None, events={"x": event}.get))
+            server.node.run_event("x")
+            await done.wait()
+            assert (await server.call("out.append(KSR.sqlops.sql_query('c0', 'select name from users', 'r'))")) == [0]
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(check())
+    assert "rolled back: its route ended without it" in caplog.text

@@ -109,6 +109,7 @@ cdef class Dispatcher:
     cdef int route_request(self, Message msg) except -1
     cdef int route_response(self, Message msg) except -1
     cpdef execute(self, Run run, object route)
+    cdef int end_run(self, Run run) except -1
     cdef bint has_own_tag(self, Message msg) except -1
     cdef int _ask(self, Uri uri) except -1
     cdef bint owns(self, Uri uri) except -1
