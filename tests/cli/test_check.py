@@ -43,6 +43,19 @@ def test_an_error_with_its_line_and_a_hint(tmp_path: Path) -> None:
     )
 
 
+def test_run_says_the_same_errors(tmp_path: Path) -> None:
+    """Those of each stage of reading at once, for the names that are defined."""
+    text = BROKEN.replace(");", ")\n#!ifdef MORE\n\tt_rely();\n#!endif").replace("load", "listen=1.2.3\nload", 1)
+    path = write(tmp_path, text)
+    for words, wanted in (((), 3), (("-A", "MORE"), 4)):
+        checked = kahea("check", str(path), *words)
+        ran = kahea("run", str(path), *words, "-l", "udp:127.0.0.1:0")
+        assert (checked.returncode, ran.returncode) == (1, 1)
+        assert checked.stdout.count(": error: ") == wanted, checked.stdout
+        said = checked.stdout.removesuffix(f"{path}: {wanted} errors\n")
+        assert ran.stderr == f"kahea: {said}"
+
+
 @pytest.mark.parametrize(("flag", "code"), [((), 0), (("--strict",), 1), (("--warnings-as-errors",), 1)])
 def test_a_warning_fails_only_if_strict(tmp_path: Path, flag: tuple[str, ...], code: int) -> None:
     result = kahea("check", *flag, str(write(tmp_path, WARNED)))

@@ -38,7 +38,6 @@ ACCEPTED_HERE: Final = frozenset(
         # Names that the resolver or an interface is asked for when the server starts.
         'listen="udp:127.0.0.1:5060"',
         'listen=udp:127.0.0.1:5060 vrf "x"',
-        "listen=udp:127.0.0.1:5060 workers 2",
         "listen=udp:my-host.com:5060",
         # Arguments of core functions: what has the right value will do.
         "$shv(x)=1;",

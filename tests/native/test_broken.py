@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kahea.cli.check import report
-from kahea.engines.native.diagnostics import NOTE, Diagnostic
+from kahea.cli.check import every_error, report
+from kahea.engines.native.diagnostics import ERROR, NOTE, CfgError, Diagnostic
+from kahea.testing import Simulation
 
 HERE = Path(__file__).parent / "broken"
 WANTED = re.compile(r"#= (error|warning) (\d+) (\d+) ([\w-]+): (.*?)(?: \| (.*))?")
@@ -21,7 +22,7 @@ def said(d: Diagnostic) -> str:
 
 @pytest.mark.parametrize("path", sorted(HERE.glob("*.cfg")), ids=lambda path: path.stem)
 def test_broken(path: Path) -> None:
-    wanted = [m for line in path.read_text().splitlines() if (m := WANTED.fullmatch(line))]
+    wanted = [m for line in path.read_text(errors="replace").splitlines() if (m := WANTED.fullmatch(line))]
     found = [d for d in report(path, {}).diagnostics if d.level != NOTE]
     shown = "\n".join(map(said, found))
     assert len(found) == len(wanted), shown
@@ -33,5 +34,21 @@ def test_broken(path: Path) -> None:
         assert (hint or "") in d.hint, shown
 
 
+@pytest.mark.parametrize("path", sorted(HERE.glob("*.cfg")), ids=lambda path: path.stem)
+def test_what_has_an_error_does_not_start(path: Path) -> None:
+    """And the rest does: what check says is what run would do, with the same errors."""
+    errors = [d for d in report(path, {}).diagnostics if d.level == ERROR]
+    sim = Simulation()
+    try:
+        if not errors:
+            sim.node(path)
+            return
+        with pytest.raises(CfgError) as raised, every_error(path, {}):
+            sim.node(path)
+        assert list(map(said, raised.value.diagnostics)) == list(map(said, errors))
+    finally:
+        sim.close(check=False)
+
+
 def test_there_are_enough() -> None:
-    assert len(list(HERE.glob("*.cfg"))) >= 30
+    assert len(list(HERE.glob("*.cfg"))) >= 50

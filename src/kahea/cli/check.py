@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -91,6 +92,19 @@ def report(script: Path, defines: Mapping[str, str], toml: Path | None = None) -
         return Report(script, [_somewhere("settings", str(error))])
     found = _settings(configuration) + _script(script, configuration.language or language_of(script))
     return Report(script, found, _lines([script]))
+
+
+@contextmanager
+def every_error(script: Path, defines: Mapping[str, str]) -> Iterator[None]:
+    """Of a cfg that is refused, raise all errors that `kahea check` finds, not only those that it was refused for."""
+    try:
+        yield
+    except CfgError as error:
+        found = report(script, defines)
+        errors = [d for d in found.diagnostics if d.level == ERROR]
+        if len(errors) < len(error.diagnostics):
+            raise  # it is the command line that makes the difference
+        raise CfgError(errors, dict(found.sources)) from error
 
 
 def _settings(configuration: Configuration) -> list[Diagnostic]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -96,6 +97,7 @@ def run(
     if file is not None and script is not None:
         raise typer.BadParameter("give the script as FILE or by -f, not both")
     from kahea.cli import logs, process, server
+    from kahea.cli.check import every_error
 
     path, toml = (each.resolve() if each is not None else None for each in (file or script, settings))
 
@@ -115,17 +117,18 @@ def run(
         config.settings.log_stderror |= to_stderr
         return config
 
-    config = read()
-    if config.settings.workdir:
-        os.chdir(config.settings.workdir)
-    if tuning:
-        config.notes.append(
-            "-m, -M, -n, -N, -x, -X and -L have no effect here: there is one process, with Python's memory"
-        )
-    if note := logs.set_up(config.settings):
-        config.notes.append(note)
-    with process.number_in(pid_file):
-        raise typer.Exit(server.run(config, announce, read, watch=watch, trace=tracing(config, trace)))
+    with every_error(path, _defines(define or ())) if path is not None else nullcontext():
+        config = read()
+        if config.settings.workdir:
+            os.chdir(config.settings.workdir)
+        if tuning:
+            config.notes.append(
+                "-m, -M, -n, -N, -x, -X and -L have no effect here: there is one process, with Python's memory"
+            )
+        if note := logs.set_up(config.settings):
+            config.notes.append(note)
+        with process.number_in(pid_file):
+            raise typer.Exit(server.run(config, announce, read, watch=watch, trace=tracing(config, trace)))
 
 
 @app.command()

@@ -34,6 +34,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kahea.net.address import is_ip
 from kahea.routing.global_parameters import Given, Settings, nearest
 from kahea.routing.module import ConfigError
 from kahea.routing.runtime import RuntimeSettings
@@ -321,6 +322,8 @@ def split_socket(text: str) -> tuple[str, str, int]:
     match = _HOST_PORT.fullmatch(rest)
     if match is None or int(match[2] or 0) > 65535:
         raise ConfigError(f"{text!r} is no address of the form [proto:]host[:port]")
+    if re.fullmatch(r"[\d.]+", match[1]) and not is_ip(match[1]):
+        raise ConfigError(f"{match[1]!r} is no IP address")
     return proto.lower(), match[1].strip("[]"), int(match[2] or 0)
 
 

@@ -31,6 +31,8 @@ class Cursor:
         self.at = 0
         self.token = tokens[0]
         self.diagnostics: list[Diagnostic] = []
+        #: Whether every declaration could be read, whatever is wrong with statements.
+        self.whole = True
 
     def advance(self) -> Token:
         """Take the next token."""
@@ -122,10 +124,14 @@ class Cursor:
         """What may have led to an error at the next token."""
         last = self.last()
         for token in (last, self.token):
-            lines = token.source.text.count("\n", token.start, token.end) if token.kind == STRING else 0
+            lines = token.written.count("\n") if token.kind == STRING else 0
             if lines:
                 line = token.source.position(token.start)[0]
                 return f"a string goes from line {line} to line {line + lines}: is its closing quote missing?"
+        if last.kind == STRING and self.token.kind == WORD and self.joined(0):
+            return 'a quote within a string is written \\"'
+        if self.token.kind == ".":
+            return "+ joins strings"
         via = self.token.via or last.via
         definition = self.definitions.get(via)
         if definition is not None:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kahea.engines.native.tree import Place
+from kahea.engines.native.tree import Place, Program
 from kahea.routing.module import ConfigError
 
 ERROR = "error"
@@ -54,15 +54,27 @@ def printable(text: str) -> str:
 
 
 class CfgError(ConfigError):
-    """One or more errors of a cfg; its text is all of them, rendered."""
+    """One or more errors of a cfg; its text is all of them, rendered.
 
-    def __init__(self, diagnostics: list[Diagnostic], sources: dict[str, list[str]]) -> None:
+    `readable` is what could be read of a program in which only statements are wrong, for whoever looks for more errors.
+    """
+
+    def __init__(
+        self, diagnostics: list[Diagnostic], sources: dict[str, list[str]], readable: Program | None = None
+    ) -> None:
         super().__init__("\n".join(d.render(sources) for d in diagnostics))
         self.diagnostics = diagnostics
         self.sources = sources
+        self.readable = readable
 
 
 def nearest(name: str, known: Iterable[str], before: str = "") -> str:
-    """`did you mean X?` for the closest of the known names, or ""."""
-    found = difflib.get_close_matches(name, list(known), 1)
-    return f"did you mean {before}{found[0]}?" if found else ""
+    """`did you mean X?` for the closest of the known names, or of two that are equally close, or ""."""
+    found = difflib.get_close_matches(name, list(known), 2)
+    if len(found) == 2 and _likeness(name, found[0]) > _likeness(name, found[1]):
+        found.pop()
+    return f"did you mean {' or '.join(before + each for each in sorted(found))}?" if found else ""
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, other, one).ratio()

@@ -196,11 +196,19 @@ class Expressions(Cursor):
         first = self.advance()
         target = Variable(text=first.text, place=first.place)
         if self.token.kind != "=":
-            hint = "== compares; a statement assigns, calls or branches" if self.token.kind == "==" else ""
-            self.missing("=", f"after {first.text}", hint)
+            self.missing("=", f"after {first.text}", self._instead_of_assigning(first.text))
         self.advance()
         value = self.expression()
         return Assign(target=target, value=value, place=self.since(first))
+
+    def _instead_of_assigning(self, name: str) -> str:
+        """A hint for what stands after a variable where `=` has to."""
+        sign, after = self.token.kind, self.peek().kind
+        if sign == "==":
+            return "== compares; a statement assigns, calls or branches"
+        if sign in ("+", "-", "*", "/", "|") and after in (sign, "="):
+            return f"write {name} = {name} {sign} {'1' if after == sign else '...'};"
+        return "= assigns" if sign == ":" and after == "=" else ""
 
     def close(self, opening: Token) -> None:
         """Take the parenthesis that closes one."""
@@ -211,6 +219,8 @@ class Expressions(Cursor):
             self.fail("= can't stand here", self.token.place, hint)
         line = opening.source.position(opening.start)[0]
         reason = self._reason() or f"the ( is on line {line}"
+        if self.token.kind == "!" and self.peek().kind == "~":
+            reason = "there is no !~: write !(... =~ ...)"
         self.missing(")", hint=reason)
 
     # ---- words and calls

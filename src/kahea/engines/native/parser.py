@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from kahea.engines.native.cursor import RouteInside, SyntaxStop
-from kahea.engines.native.diagnostics import ERROR, CfgError, nearest
+from kahea.engines.native.diagnostics import ERROR, CfgError, Diagnostic, nearest
 from kahea.engines.native.preprocess import Preprocessor
 from kahea.engines.native.reserved import NUMBERS, RESERVED, ROUTES
 from kahea.engines.native.sockets import Sockets
@@ -22,6 +23,7 @@ from kahea.engines.native.tree import (
     LoadPath,
     ModParam,
     Number,
+    Place,
     Program,
     Route,
 )
@@ -58,15 +60,19 @@ def parse_text(text: str, name: str, defines: Mapping[str, str] | None = None) -
     declarations = parser.program()
     sources = {source.name: source.lines for source in reader.sources.values()}
     found = reader.diagnostics + parser.diagnostics
+    if not declarations and not found:
+        found.append(Diagnostic(ERROR, "syntax", "there is nothing in this file", Place(name, 1, 1, 1, 1)))
     if reader.unclosed:  # what is missing at the end is in the string or comment
-        found = [d for d in found if not d.message.endswith(f"found {END}")]
+        found = [_from_its_beginning(d, reader.tokens) for d in found if not d.message.endswith(f"found {END}")]
     order = {name: at for at, name in enumerate(sources)}
     found.sort(key=lambda d: (order.get(d.place.file, 0), d.place.line, d.place.column))
     errors = [d for d in found if d.level == ERROR]
-    if errors:
-        raise CfgError(errors, sources)
     defined = {name: definition.value for name, definition in reader.definitions.items()}
-    return Program(declarations, sources, reader.comments, defined, found)
+    program = Program(declarations, sources, reader.comments, defined, found)
+    if errors:
+        whole = parser.whole and not any(d.level == ERROR for d in reader.diagnostics)
+        raise CfgError(errors, sources, program if whole else None)
+    return program
 
 
 class Parser(Sockets):
@@ -82,13 +88,22 @@ class Parser(Sockets):
             try:
                 self._declaration(out)
             except RouteInside:
-                self.depth = 0
-                self.calling = ""
+                self._give_up(harmless=False)
             except SyntaxStop:
-                self.depth = 0
-                self.calling = ""
+                self._give_up(harmless=self._sets_only(start))
                 self._resume(start)
         return _merged(out)
+
+    def _sets_only(self, start: int) -> bool:
+        """Whether the declaration that begins there gives a value to a parameter, and nothing a name."""
+        first, second = self.tokens[start], self.tokens[min(start + 1, len(self.tokens) - 1)]
+        return first.text in ("listen", "modparam", "modparamx") or second.kind == "="
+
+    def _give_up(self, *, harmless: bool) -> None:
+        """A declaration could not be read. Unless that is harmless, it may be why others seem to be wrong."""
+        self.whole = self.whole and harmless
+        self.depth = self.switches = 0
+        self.calling = ""
 
     def _resume(self, start: int) -> None:
         """To where the next declaration seems to begin: the first word of a line, outside of braces."""
@@ -140,6 +155,7 @@ class Parser(Sockets):
             self._no_route(text)
         place = self.since(token)
         opening = self.expect("{", f"after {text}[{name}]" if name else f"after {text}")
+        self.odd_block = ""
         kind = _KINDS[text]
         # A route that stays broken is still known, so that its calls are no errors.
         return Route(kind=kind, name="" if name == "0" else name, body=self.block(opening), place=place)
@@ -174,16 +190,31 @@ class Parser(Sockets):
         token = self.token
         if token.kind == STRING:
             return self.string().text
-        if token.kind != WORD or ":" not in token.text:
+        if token.kind != WORD:
             self.missing("an event, module:event,", "after [")
+        if ":" not in token.text:
+            self.note(self.expected("an event, module:event,", "after ["), token.place)
         return self.advance().text
 
     # ---- modules
 
     def _loadmodule(self, token: Token) -> Declaration:
         self.advance()
-        file = self._string("a module's name in quotes", f"after {token.text}")
+        if self.token.kind == WORD and not self.begins_line():
+            first = self.token
+            file = self._unquoted()
+            message = f"expected a module's name in quotes after {token.text}, found {file}"
+            self.note(message, self.since(first), f'{token.text} "{file}"')
+        else:
+            file = self._string("a module's name in quotes", f"after {token.text}")
         return LoadModule(file=file, place=self.since(token))
+
+    def _unquoted(self) -> str:
+        """What stands up to the end of the line."""
+        text = self.advance().written
+        while self.token.kind != END and not self.begins_line() and self.token.kind != ";":
+            text += self.advance().written
+        return text
 
     def _loadpath(self, token: Token) -> Declaration:
         self.advance()
@@ -302,6 +333,15 @@ class Parser(Sockets):
         if kind != IP:
             self.missing("a value", where)
         return self.address()
+
+
+def _from_its_beginning(d: Diagnostic, tokens: list[Token]) -> Diagnostic:
+    """An unclosed string, with a hint at the one before it whose closing quote is missing, if it looks so."""
+    odd = next((t for t in tokens if t.kind == STRING and t.source.name == d.place.file and "\n" in t.written), None)
+    if odd is None or d.hint or not d.message.startswith("the string that begins here"):
+        return d
+    first, last = odd.place.line, odd.place.end_line
+    return replace(d, hint=f"a string goes from line {first} to line {last}: is its closing quote missing?")
 
 
 def _merged(declarations: list[Declaration]) -> list[Declaration]:

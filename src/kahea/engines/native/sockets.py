@@ -112,6 +112,8 @@ class Sockets(Statements):
         """`proto:host:port` and all shorter forms, as written but without its spaces."""
         first = self.token
         text = ""
+        if self.begins_line() and self._begins_parameter():
+            self.missing("an address", f"after {self.last().text}")
         if protocol and first.kind == WORD and first.text.lower() in _PROTOCOLS and self.peek().kind == ":":
             text = first.text + ":"
             self.advance()

@@ -56,6 +56,11 @@ class Token:
         """Where it stands."""
         return self.source.place(self.start, self.end)
 
+    @property
+    def written(self) -> str:
+        """What stands in the file."""
+        return self.source.text[self.start : self.end]
+
     def __repr__(self) -> str:
         return f"{self.kind} {self.text!r}"
 

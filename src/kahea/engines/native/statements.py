@@ -33,32 +33,66 @@ from kahea.engines.native.tree import (
 _WITH_BLOCKS: Final = ("if", "switch", "while")
 #: What a statement may begin with.
 _WORDS: Final = (*_WITH_BLOCKS, "break", "drop", "else", "exit", "return", *BARE_CALLS)
+#: Words of other languages, and what they are here.
+_FOREIGN: Final = {
+    **dict.fromkeys(("elseif", "elsif", "elif"), "it is written else if (...) { ... }"),
+    **dict.fromkeys(("then", "begin"), "a block stands in { }"),
+    **dict.fromkeys(("end", "endif", "fi", "done", "endwhile"), "a block ends by }"),
+    "unless": "it is written if (!(...)) { ... }",
+    "until": "it is written while (!(...)) { ... }",
+    **dict.fromkeys(("for", "foreach", "do"), "loops are written while (...) { ... }"),
+    **dict.fromkeys(("set", "let", "var", "local", "int", "str"), "variables need no declaration: $var(x) = 1;"),
+    **dict.fromkeys(("goto", "call"), "a route is called by route(NAME);"),
+    "continue": "there is none; an if around the rest of the loop does the same",
+}
 _LEAVE: Final[dict[str, type[Return | Exit | Drop]]] = {"return": Return, "exit": Exit, "drop": Drop}
 
 
 class Statements(Expressions):
     """Reads statements; after an error, the next one."""
 
+    #: How many `switch` are around.
+    switches = 0
+    #: A hint at the first block of the route whose end is indented otherwise than its beginning.
+    odd_block = ""
+
     def block(self, opening: Token) -> tuple[Statement, ...]:
         """The statements up to the closing brace, which it takes."""
         out: list[Statement] = []
-        while not self.take("}"):
+        while self.token.kind != "}":
             if self.token.kind == END:
                 self._open_to_the_end(opening)
+            if self.switches and self._at_label():
+                line = opening.source.position(opening.start)[0]
+                message = f"{self.token.text} can't stand inside the block that begins on line {line}"
+                self.note(message, self.token.place, "is a } missing before it?")
+                return tuple(out)
             self._recovering(out)
+        self._compare_indents(opening)
+        self.advance()
         return tuple(out)
 
     def _open_to_the_end(self, opening: Token) -> None:
         line = opening.source.position(opening.start)[0]
-        self.fail(f"expected }} for the {{ on line {line}, found {END}", opening.place)
+        self.fail(f"expected }} for the {{ on line {line}, found {END}", opening.place, self.odd_block)
+
+    def _compare_indents(self, opening: Token) -> None:
+        """At the end of a block: remember it if it looks as if it closed another."""
+        closing = self.token
+        if self.odd_block or closing.source is not opening.source or not self.begins_line():
+            return
+        first, last = (each.source.position(each.start)[0] for each in (opening, closing))
+        lines = opening.source.lines
+        if _indent(lines[first - 1]) != _indent(lines[last - 1]):
+            self.odd_block = f"the {{ on line {first} is closed on line {last}, which is indented otherwise"
 
     def _recovering(self, out: list[Statement]) -> None:
         """One statement into the list; if it is wrong, past it."""
-        depth, start = self.depth, self.at
+        depth, switches, start = self.depth, self.switches, self.at
         try:
             self.statement(out)
         except SyntaxStop:
-            self.depth = depth
+            self.depth, self.switches = depth, switches
             self.calling = ""
             self._skip(start)
 
@@ -93,7 +127,8 @@ class Statements(Expressions):
             self.end("the assignment")
         elif token.kind == WORD:
             if token.text in ROUTES and self.peek().kind in ("[", "{"):
-                self.note("a route can't begin inside another", token.place, "is a } missing before it?")
+                hint = self.odd_block or "is a } missing before it?"
+                self.note("a route can't begin inside another", token.place, hint)
                 raise RouteInside
             out.append(self._worded(token))
         elif token.kind == "{":
@@ -117,6 +152,8 @@ class Statements(Expressions):
             return Break(place=token.place)
         if text in ("else", "case"):
             self.fail(f"{text} without {'if' if text == 'else' else 'switch'}", token.place)
+        if text in _FOREIGN and self.peek().kind != "=":
+            self.fail(f"{text} is no word of this language", token.place, _FOREIGN[text])
         value = self._operand()
         if not isinstance(value, Call | RouteCall):
             self._no_statement(token, value)
@@ -219,21 +256,23 @@ class Statements(Expressions):
         subject = self._condition("switch")
         opening = self.expect("{", "after the subject of switch")
         self.deeper(first)
+        self.switches += 1
         cases: list[Case] = []
         while not self.take("}"):
             if self.token.kind == END:
                 self._open_to_the_end(opening)
             self._case_recovering(cases)
+        self.switches -= 1
         self.depth -= 1
         return Switch(subject=subject, cases=tuple(cases), place=self.since(first))
 
     def _case_recovering(self, cases: list[Case]) -> None:
         """One case; after an error in its label, on to the next."""
-        depth = self.depth
+        depth, switches = self.depth, self.switches
         try:
             self._case(cases)
         except SyntaxStop:
-            self.depth = depth
+            self.depth, self.switches = depth, switches
             self.calling = ""
             inside = 0
             while self.token.kind != END and (inside or not (self.token.kind == "}" or self._at_label())):
@@ -273,6 +312,11 @@ class Statements(Expressions):
         if not constant(value):
             self.fail("a case must be a constant: a number, a string, or made of them", value.place)
         return value
+
+
+def _indent(line: str) -> str:
+    """The white space that a line begins with."""
+    return line[: len(line) - len(line.lstrip())]
 
 
 def constant(e: Expression) -> bool:

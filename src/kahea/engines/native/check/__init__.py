@@ -40,12 +40,22 @@ def check(script: Path, defines: Mapping[str, str]) -> Checked:
     try:
         program = parse_file(script, defines)
     except CfgError as error:
-        return Checked(error.diagnostics, error.sources, None)
+        found = error.diagnostics
+        if error.readable is not None:
+            # What is wrong with statements hides nothing else; but what they would do can't be judged.
+            configuration, more = read(error.readable, script)
+            more += _compiled(error.readable, configuration)
+            found = [*found, *(d for d in more if d.level == ERROR)]
+        return Checked(_in_order(found, error.sources), error.sources, None)
     configuration, found = read(program, script)
     found = [*program.warnings, *found, *_compiled(program, configuration)]
-    order = {name: at for at, name in enumerate(program.sources)}
-    found.sort(key=lambda d: (order.get(d.place.file, len(order)), d.place.line, d.place.column))
-    return Checked(found, program.sources, configuration)
+    return Checked(_in_order(found, program.sources), program.sources, configuration)
+
+
+def _in_order(found: list[Diagnostic], sources: dict[str, list[str]]) -> list[Diagnostic]:
+    """By file, as they were read, line and column."""
+    order = {name: at for at, name in enumerate(sources)}
+    return sorted(found, key=lambda d: (order.get(d.place.file, len(order)), d.place.line, d.place.column))
 
 
 def _compiled(program: Program, configuration: Configuration) -> list[Diagnostic]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from kahea.engines.native.diagnostics import ERROR, WARNING, Diagnostic
+from kahea.engines.native.diagnostics import WARNING, Diagnostic
 
 if TYPE_CHECKING:
     from kahea.engines.native.tree import Place, Program
@@ -24,10 +24,6 @@ class Findings:
     def warn(self, code: str, message: str, place: Place, hint: str = "") -> None:
         """Note something that is not wrong, but hardly meant."""
         self.diagnostics.append(Diagnostic(WARNING, code, message, place, hint))
-
-    def error(self, code: str, message: str, place: Place, hint: str = "") -> None:
-        """Note something that Kamailio refuses."""
-        self.diagnostics.append(Diagnostic(ERROR, code, message, place, hint))
 
     def written(self, place: Place) -> str:
         """The text at a place as it stands in its file."""

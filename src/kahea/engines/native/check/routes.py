@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kahea.engines.native.diagnostics import nearest
-from kahea.engines.native.tree import Call, LoadModule, ModParam, Program, Route, RouteCall, String
+from kahea.engines.native.tree import NOWHERE, Call, LoadModule, ModParam, Program, Route, RouteCall, String
 from kahea.engines.native.walk import expressions, inside, target_name, walk
 from kahea.routing.kamailio_exports import events
 
@@ -27,8 +27,8 @@ def check_routes(program: Program, findings: Findings) -> None:
     """Look at all routes together."""
     routes = program.routes()
     mains = [r for r in routes if not r.name and r.kind == "request"]
-    if routes and not mains:
-        first = routes[0].place
+    if not mains:
+        first = routes[0].place if routes else NOWHERE
         findings.warn("no-main-route", "there is no request_route: no request does anything", first)
     for route in routes:
         if route.kind == "event":

@@ -87,12 +87,9 @@ def _return(statement: Return, findings: Findings) -> None:
 
 def _switch(statement: Switch, findings: Findings) -> None:
     seen: dict[int | str, Case] = {}
-    texts: list[Case] = []
-    numbers: list[Case] = []
     for i, case in enumerate(statement.cases):
         value = None if case.value is None else fold(case.value)
         if value is not None:
-            (texts if isinstance(value, str) else numbers).append(case)
             if not case.regex and value in seen:
                 message = f"this case is never taken: line {seen[value].place.line} has the same value"
                 findings.warn("duplicate-case", message, case.place)
@@ -104,9 +101,6 @@ def _switch(statement: Switch, findings: Findings) -> None:
             findings.warn(
                 "falls-through", message, case.place, f"the next is on line {statement.cases[i + 1].place.line}"
             )
-    if texts and numbers:
-        later = max(texts[0], numbers[0], key=lambda case: (case.place.line, case.place.column))
-        findings.error("case-types", "the cases of a switch are all numbers or all strings", later.place)
 
 
 def _call(call: Call, findings: Findings) -> None:

@@ -28,6 +28,7 @@ from kahea.routing.regex import RegexError, compile_posix
 from kahea.routing.run import ROUTE_NAMES
 
 if TYPE_CHECKING:
+    from kahea.routing.pv.format import Format
     from kahea.routing.pv.table import Pv
 
 #: Modules whose functions leave `$rc` as it is: in Kamailio they are statements of the language.
@@ -155,6 +156,8 @@ class Calls(Operands):
         if not fitting:
             counts = sorted({n for f in forms for n in range(f.least, len(f.kinds) + 1)})
             takes = " or ".join(str(n) for n in counts)
+            if len(counts) > 2 and counts[-1] - counts[0] == len(counts) - 1:
+                takes = f"{counts[0]} to {counts[-1]}"
             plural = "" if counts == [1] else "s"
             scope.error("arguments", f"{e.name}() takes {takes} argument{plural}, not {given}", e.place)
             return None
@@ -207,15 +210,31 @@ class Calls(Operands):
     def _rendered(self, text: str, e: Expression) -> ast.expr:
         """Text with its variables in place."""
         scope = self.state.scope
-        try:
-            format_ = scope.node.variables.format(text)
-        except PvError as error:
-            scope.bad_variable(text, error, e.place)
+        format_ = self._format(text, e)
+        if format_ is None:
             return build.constant("")
         scope.used.update({part.text: part for part in format_.parts if not isinstance(part, str)})
         if format_.constant:
             return build.constant(format_.render(None))  # type: ignore[arg-type]
         return build.call(self._reader(scope.keep(format_.render, "text"), text), build.name(build.RUN))
+
+    def _format(self, text: str, e: Expression) -> Format | None:
+        """A text with its variables; None, and an error for each that there is not."""
+        variables = self.state.scope.node.variables
+        left, good = text, True
+        while True:
+            try:
+                made = variables.format(left)
+            except PvError as error:
+                good = False
+                self.state.scope.bad_variable(text, PvError(error.message, text, error.offset), e.place)
+                dollar = left.rfind("$", 0, error.offset + 1)
+                if dollar < 0:
+                    return None
+                # Look at the others, without this one.
+                left = f"{left[:dollar]} {left[dollar + 1 :]}"
+            else:
+                return made if good else None
 
     def _argument_int(self, e: Expression, of: Call) -> ast.expr:
         scope = self.state.scope
@@ -259,12 +278,8 @@ class Calls(Operands):
         if text is None:
             self.state.scope.error("arguments", f"{of.name}() needs text here", e.place)
             return build.constant(None)
-        try:
-            format_ = self.state.scope.node.variables.format(text)
-        except PvError as error:
-            self.state.scope.bad_variable(text, error, e.place)
-            return build.constant(None)
-        return build.name(self.state.scope.keep(format_, "format"))
+        format_ = self._format(text, e)
+        return build.constant(None) if format_ is None else build.name(self.state.scope.keep(format_, "format"))
 
     def _argument_regex(self, e: Expression, of: Call) -> ast.expr:
         text = literal(e)

@@ -6,6 +6,7 @@ import ast
 
 from kahea.engines.native.compiler import build
 from kahea.engines.native.compiler.statements import KEEP, NOTHING, RETURN, Statements
+from kahea.engines.native.constants import fold
 from kahea.engines.native.tree import Break, Case, Drop, Exit, If, Number, Return, Statement, String, Switch
 
 _ENDS = (Break, Return, Exit, Drop)
@@ -16,12 +17,25 @@ class Switches(Statements):
 
     def switch(self, statement: Switch, sink: int) -> list[ast.stmt]:
         """A switch; its subject is evaluated once."""
+        self._compare_types(statement)
         subject = self._subject(statement)
         tests = [self._test(case, subject) for case in statement.cases]
         groups = _groups(statement.cases)
         if groups is not None:
             return self._chain(tests, groups, sink)
         return self._row(statement, tests, sink)
+
+    def _compare_types(self, statement: Switch) -> None:
+        """The cases are all numbers or all strings."""
+        kinds: set[type] = set()
+        for case in statement.cases:
+            value = None if case.value is None else fold(case.value)
+            if value is not None:
+                kinds.add(type(value))
+            if len(kinds) > 1:
+                message = "the cases of a switch are all numbers or all strings"
+                self.state.scope.error("case-types", message, case.place)
+                return
 
     def _subject(self, statement: Switch) -> ast.expr:
         """The value under a name: as text if a case has text, else as a number."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from kahea.engines.native.diagnostics import nearest
@@ -37,7 +39,8 @@ def function(name: str, registry: Registry) -> tuple[str, str, str]:
             return "unsupported-function", f"{name}() of Kamailio's module {which} is not supported yet", ""
         message = f"{name}() belongs to Kamailio's module {which}, which is not supported yet"
         return "unsupported-function", message, ""
-    return "unknown-function", f"there is no function {name}()", nearest(name, registry.natives)
+    elsewhere = {n: m for m in available() if m not in registry.modules for n in _functions(module_class(m))}
+    return "unknown-function", f"there is no function {name}()", _likely(name, registry.natives, elsewhere)
 
 
 def variable(error: PvError, registry: Registry) -> tuple[str, str, str]:
@@ -52,10 +55,23 @@ def variable(error: PvError, registry: Registry) -> tuple[str, str, str]:
             return "not-loaded", f"${name} belongs to module {module}, which is not loaded", f'loadmodule "{module}.so"'
     owners = modules_with_variable(name)
     if not owners:
+        elsewhere = {n: m for m in available() if m not in registry.modules for n in _variables(module_class(m))}
+        known = hint.removeprefix("did you mean $").removesuffix("?")
+        hint = _likely(name, [known] if known else [], elsewhere, "$")
         return "unknown-variable", f"there is no variable ${name}", hint
     which = _owner(owners, registry)
     of = f"${name} of Kamailio's module {which}" if which != "core" else f"Kamailio's ${name}"
     return "unsupported-variable", f"{of} is not supported yet", hint
+
+
+def _likely(name: str, loaded: Iterable[str], elsewhere: Mapping[str, str], before: str = "") -> str:
+    """A hint at the names that come next to this one, and at the module if it is not loaded."""
+    loaded = set(loaded)
+    hint = nearest(name, {*loaded, *elsewhere}, before)
+    meant = [n for n in re.findall(r"[\w.]+", hint.removeprefix("did you mean ")) if n in elsewhere and n not in loaded]
+    if not meant:
+        return hint
+    return f"{hint} It belongs to module {elsewhere[meant[0]]}, which is not loaded"
 
 
 def word(name: str, node: Node) -> str:
@@ -93,6 +109,7 @@ def _owner(owners: tuple[str, ...], registry: Registry) -> str:
     return next((m for m in owners if m in registry.modules), next((m for m in owners if m in built), owners[0]))
 
 
+@cache
 def _functions(klass: type) -> set[str]:
     """The native functions that a class of module declares, or those it exports."""
     found: set[str] = set()
@@ -104,6 +121,7 @@ def _functions(klass: type) -> set[str]:
     return found
 
 
+@cache
 def _variables(klass: type) -> set[str]:
     """The variables that a class of module declares."""
     marks = (getattr(member, "__kahea_variable__", None) for _, member in inspect.getmembers(klass, inspect.isfunction))
