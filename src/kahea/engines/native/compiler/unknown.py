@@ -39,7 +39,7 @@ def function(name: str, registry: Registry) -> tuple[str, str, str]:
             return "unsupported-function", f"{name}() of Kamailio's module {which} is not supported yet", ""
         message = f"{name}() belongs to Kamailio's module {which}, which is not supported yet"
         return "unsupported-function", message, ""
-    elsewhere = {n: m for m in available() if m not in registry.modules for n in _functions(module_class(m))}
+    elsewhere = {n: m for n, m in _all_functions().items() if m not in registry.modules}
     return "unknown-function", f"there is no function {name}()", _likely(name, registry.natives, elsewhere)
 
 
@@ -55,7 +55,7 @@ def variable(error: PvError, registry: Registry) -> tuple[str, str, str]:
             return "not-loaded", f"${name} belongs to module {module}, which is not loaded", f'loadmodule "{module}.so"'
     owners = modules_with_variable(name)
     if not owners:
-        elsewhere = {n: m for m in available() if m not in registry.modules for n in _variables(module_class(m))}
+        elsewhere = {n: m for n, m in _all_variables().items() if m not in registry.modules}
         known = hint.removeprefix("did you mean $").removesuffix("?")
         hint = _likely(name, [known] if known else [], elsewhere, "$")
         return "unknown-variable", f"there is no variable ${name}", hint
@@ -110,6 +110,17 @@ def _owner(owners: tuple[str, ...], registry: Registry) -> str:
 
 
 @cache
+def _all_functions() -> dict[str, str]:
+    """Every native function that there is, with its module."""
+    return {name: module for module in available() for name in _functions(module_class(module))}
+
+
+@cache
+def _all_variables() -> dict[str, str]:
+    """Every variable that there is, with its module."""
+    return {name: module for module in available() for name in _variables(module_class(module))}
+
+
 def _functions(klass: type) -> set[str]:
     """The native functions that a class of module declares, or those it exports."""
     found: set[str] = set()
@@ -121,7 +132,6 @@ def _functions(klass: type) -> set[str]:
     return found
 
 
-@cache
 def _variables(klass: type) -> set[str]:
     """The variables that a class of module declares."""
     marks = (getattr(member, "__kahea_variable__", None) for _, member in inspect.getmembers(klass, inspect.isfunction))
