@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,7 +23,13 @@ def converted(file: Path, defines: Mapping[str, str]) -> Converted:
     program = parse_file(file, defines)
     configuration, _ = read(program, file)
     loaded = [name for name in configuration.load or [] if name in available()]
-    return convert(program, Node(Configuration(load=loaded)), file.name)
+    log = logging.getLogger("kahea")
+    told = log.disabled
+    log.disabled = True  # without their parameters, modules would tell of tables that are not there
+    try:
+        return convert(program, Node(Configuration(load=loaded)), file.name)
+    finally:
+        log.disabled = told
 
 
 def write(result: Converted, directory: Path, name: str) -> list[Path]:

@@ -8,7 +8,7 @@ The script does what the cfg does: the same functions by their KEMI names, condi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kahea.engines.native.convert.calls import Calls
 from kahea.engines.native.convert.expressions import Expressions
@@ -20,6 +20,18 @@ from kahea.engines.native.convert.statements import Statements
 if TYPE_CHECKING:
     from kahea.engines.native.tree import Program
     from kahea.routing.node import Node
+
+
+#: KEMI's text of a variable without value is "", which is another value.
+_COPY: Final = '''def copy(target, source):
+    """Give a variable the value of another, or none if that has none."""
+    value = KSR.pv.get(source)
+    if value is None:
+        KSR.pv.unset(target)
+    elif isinstance(value, int):
+        KSR.pv.seti(target, value)
+    else:
+        KSR.pv.sets(target, value)'''
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +55,7 @@ def convert(program: Program, node: Node, origin: str) -> Converted:
     head.append("import KSR")
     if names.constants:
         head += ["", *(f"{name} = {value}" for name, value in names.constants.items())]
-    blocks = ["\n".join(head), *("\n".join(lines) for lines in functions)]
+    blocks = ["\n".join(head), *("\n".join(lines) for lines in functions), *([_COPY] if expressions.copies else [])]
     return Converted("\n\n\n".join(blocks) + "\n", settings(program))
 
 

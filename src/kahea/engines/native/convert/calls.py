@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Final
 
+from kahea.engines.native.constants import fold
 from kahea.engines.native.convert.code import ANY, BOOL, INT, STR, Code, literal
-from kahea.engines.native.tree import Call, Expression, Number, Select, String, Variable, Word
-from kahea.routing.module import Function, Native
+from kahea.engines.native.tree import Binary, Call, Expression, Number, Select, String, Variable, Word
+from kahea.routing.literals import whole
+from kahea.routing.module import ConfigError, Function, Native
 from kahea.routing.pv import Format, Pv
 from kahea.routing.pv.errors import PvError
 
@@ -153,15 +155,12 @@ class Calls:
                     return None
                 return text if text.lower().startswith("0x") else str(number)
             case Word(text=text):
-                return str(self._flag(text)) if self._flag(text) is not None else None
+                return self._names.flag(text)
             case Variable(text=text):
                 return f"KSR.pv.geti({literal(text)})"
             case String(text=text) if self._is_variable(text):
                 return f"KSR.pv.geti({literal(text)})"
         return None
-
-    def _flag(self, name: str) -> int | None:
-        return self._names.flags.get(name)
 
     def _constant(self, node: Expression, value: str) -> str:
         macro = self._names.macro(node)
@@ -173,6 +172,8 @@ class Calls:
     def _text(self, argument: Expression, kind: object, function: str) -> str | None:
         match argument:
             case String(text=text):
+                if kind is whole and not self._is_variable(text):
+                    return self._constant(argument, literal(text))
                 if "$" in text and not self._by_itself(kind, function):
                     return self.format(text)
                 if isinstance(kind, str) and kind.startswith("route:"):
@@ -185,6 +186,9 @@ class Calls:
                 return literal(str(value))
             case Word(text=text) | Select(text=text):
                 return literal(text)
+            case Binary():
+                known = fold(argument)
+                return None if known is None else literal(str(known))
         return None
 
     @staticmethod
@@ -200,7 +204,10 @@ class Calls:
                 return str(value)
             case String(text=text) | Variable(text=text) | Select(text=text) | Word(text=text):
                 return literal(text)
-        raise TypeError(f"not an argument: {argument!r}")
+        known = fold(argument)
+        if known is None:
+            raise ConfigError(f"{argument.place}: an argument that is worked out at run time can't be converted")
+        return literal(str(known))
 
     def _is_variable(self, text: str) -> bool:
         try:
@@ -235,6 +242,8 @@ class Calls:
 
 def joined(parts: list[str], literals: list[bool]) -> str:
     """An f-string of literal pieces and expressions, or a sum where their quotes and backslashes don't allow one."""
+    if all(literals):
+        return literal("".join(parts))
     expressions = [p for p, is_text in zip(parts, literals, strict=True) if not is_text]
     texts = [p for p, is_text in zip(parts, literals, strict=True) if is_text]
     if not any("'" in e or "\\" in e for e in expressions) and '"' not in "".join(texts):

@@ -48,6 +48,7 @@ from kahea.engines.native.walk import target_name
 if TYPE_CHECKING:
     from kahea.engines.native.convert.flow import Flow
     from kahea.engines.native.convert.names import Names
+from kahea.engines.native.convert.variables import may_be_null
 
 #: The native operands that a variable stands for, and whether it is a number.
 OPERANDS: Final = {
@@ -80,14 +81,14 @@ _PROTOCOLS: Final = {"udp": "UDP", "tcp": "TCP", "tls": "TLS", "sctp": "SCTP", "
 _ARITHMETIC: Final = {
     "-": ("-", SUM),
     "*": ("*", PRODUCT),
-    "/": ("//", PRODUCT),
-    "mod": ("%", PRODUCT),
     "&": ("&", BIT_AND),
     "|": ("|", BIT_OR),
     "^": ("^", BIT_XOR),
     "<<": ("<<", SHIFT),
     ">>": (">>", SHIFT),
 }
+#: Variables that are never negative.
+_NATURAL: Final = frozenset(["$Ts", "$RANDOM", "$ml", "$bs", "$rs", "$rp", "$sp", "$Rp", "$dp", "$mi", "$pp"])
 _DECIMAL: Final = re.compile(r"[+-]?\d+")
 _EQUAL: Final = {"==": "==", "!=": "!=", "eq": "==", "ne": "!=", "ieq": "==", "ine": "!="}
 _METHODS: Final = frozenset(
@@ -116,6 +117,8 @@ class Expressions:
         self._flow = flow
         self._calls = calls
         self.imports: set[str] = set()
+        #: Whether `copy` is called, which the script then defines.
+        self.copies = False
         #: Whether the route at hand keeps the codes of calls in `rc`.
         self.keeps_code = False
 
@@ -292,6 +295,9 @@ class Expressions:
                 case String(text=text) if self._names.macro(one) is None:
                     parts.append(text)
                     literals.append(True)
+                case Number(value=value) if self._names.macro(one) is None:
+                    parts.append(str(value))
+                    literals.append(True)
                 case Variable(text=text):
                     parts.append(self._read(text, "gete").text)
                     literals.append(False)
@@ -324,6 +330,11 @@ class Expressions:
                 return Code(f"len({self.text(operand)})", type=INT)
             case Binary(operator="+", left=left, right=right):
                 return infix("+", SUM, self.number(left), self.number(right), INT)
+            case Binary(operator="/", left=left, right=right):
+                quotient = infix("/", PRODUCT, self.number(left), self.number(right), INT)
+                return Code(f"int({quotient})", type=INT)
+            case Binary(operator="mod", left=left, right=right):
+                return self._remainder(left, right)
             case Binary(operator=operator, left=left, right=right) if operator in _ARITHMETIC:
                 sign, binds = _ARITHMETIC[operator]
                 return infix(sign, binds, self.number(left), self.number(right), INT)
@@ -339,11 +350,21 @@ class Expressions:
                 return Code(f"({self.number(then)} if {test} else {self.number(otherwise)})", type=INT)
         return Code(f"int({self.truth(expression)})", type=INT)
 
+    def _remainder(self, left: Expression, right: Expression) -> Code:
+        """`mod`, whose sign is the left side's: Python's % where that is never negative."""
+        if (isinstance(left, Variable) and left.text in _NATURAL) or (isinstance(left, Number) and left.value >= 0):
+            return infix("%", PRODUCT, self.number(left), self.number(right), INT)
+        self.imports.add("math")
+        return Code(f"int(math.fmod({self.number(left)}, {self.number(right)}))", type=INT)
+
     def assign(self, statement: Assign) -> str:
         """A variable given a value, or unset by `$null`."""
         target, value = statement.target.text, statement.value
         if isinstance(value, Variable) and value.text == "$null":
             return f"KSR.pv.unset({literal(target)})"
+        if isinstance(value, Variable) and may_be_null(value.text):
+            self.copies = True
+            return f"copy({literal(target)}, {literal(value.text)})"
         kind = self._flow.static(value)
         code = self.value(value)
         if kind == INT or code.type in (INT, BOOL):

@@ -27,18 +27,26 @@ class Names:
                 name += "_"
             taken.add(name)
             self._routes[route.kind, route.name] = name
-        #: Declared flags by name; those without a number of their own take the free ones in order.
-        self.flags: dict[str, int] = {}
+        # Those without a number of their own take the free ones in order.
+        self._flags: dict[str, int] = {}
         declared = [pair for d in program.declarations if isinstance(d, Flags) and not d.avp for pair in d.names]
         free = (n for n in range(32) if n not in {number for _, number in declared})
         for flag, number in declared:
-            self.flags[flag] = next(free) if number is None else number
+            self._flags[flag] = next(free) if number is None else number
         #: Constants used so far, with their values as Python literals.
         self.constants: dict[str, str] = {}
 
     def route(self, kind: str, name: str) -> str | None:
         """The function of a route, None if the program has no such route."""
         return self._routes.get((kind, name))
+
+    def flag(self, name: str) -> str | None:
+        """A declared flag, as the constant of its name; None if none is declared so."""
+        number = self._flags.get(name)
+        if number is None or not name.isidentifier() or keyword.iskeyword(name):
+            return None if number is None else str(number)
+        self.constants.setdefault(name, str(number))
+        return name
 
     def macro(self, node: Node) -> str | None:
         """The name that stands in the cfg where the preprocessor put this node, if one does."""

@@ -28,6 +28,14 @@ _TEXT_CLASSES: Final = ("$hdr(", "$(hdr(", "$sel(", "$(sel(", "$hu", "$T_req($ru
 _COUNTING: Final = frozenset({"s.len", "s.int", "s.count", "s.numeric", "param.count", "uri.tosocket"})
 _TEXT_TRANSFORMATIONS: Final = ("s.", "uri.", "param.", "nameaddr.", "tobody.", "re.", "line.", "urialias.", "sql.")
 
+#: What every message has.
+_NEVER_NULL: Final = frozenset(
+    {
+        "$?", "$Ri", "$Rp", "$TS", "$T_branch_idx", "$Ts", "$cs", "$ci", "$fd", "$fu", "$mb", "$mi", "$ml", "$ou",
+        "$pp", "$pr", "$proto", "$rc", "$rd", "$retcode", "$rm", "$rs", "$ru", "$rv", "$si", "$sp", "$su", "$td", "$tu",
+    }
+)  # fmt: skip
+
 _LAST: Final = re.compile(r"\{([a-z]+\.[a-z0-9_.]+)[^{}]*\}\)?\Z")
 _OWN: Final = re.compile(r"\$\(?(?:var|avp|shv|dsv|xavp|xavu|xavi|sht)\(")
 
@@ -41,6 +49,11 @@ def known_type(variable: str) -> str | None:
     if variable in _NUMBERS:
         return INT
     return STR if variable in _TEXTS or variable.startswith(_TEXT_CLASSES) else None
+
+
+def may_be_null(variable: str) -> bool:
+    """Whether a variable may have no value, as a header or an AVP that is not there."""
+    return "{" in variable or not (variable in _NEVER_NULL or variable.startswith(("$var(", "$shv(")))
 
 
 def is_own(variable: str) -> bool:
