@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 import time
 from importlib.metadata import entry_points
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kahea.routing.module import ConfigError
+from kahea.routing.module import ConfigError, RpcError
 from kahea.testing import ScriptFailed, Simulation, Unexpected
 
 pytest_plugins = ["pytester"]
@@ -280,3 +281,49 @@ def test_a_failed_test_shows_its_messages(pytester: pytest.Pytester, monkeypatch
     result.stdout.fnmatch_lines(["*SIP messages*", "*alice*node1*", "*OPTIONS*", "*404 OPTIONS*"])
     result.stdout.fnmatch_lines(["*ScriptFailed: *the script failed in request_route*", "*NameError: *nosuch*"])
     assert result.stdout.str().count("- SIP messages -") == 1
+
+
+MANAGED = """#!KAMAILIO
+loadmodule "ctl.so"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "xhttp.so"
+loadmodule "jsonrpcs.so"
+rundir="FOLDER"
+MORE
+request_route {
+    sl_send_reply("200", "OK");
+}
+"""
+NAMED = """
+modparam("ctl", "binrpc", "unix:FOLDER/ctl")
+modparam("ctl", "binrpc", "tcp:127.0.0.1:22499")
+modparam("jsonrpcs", "transport", 0)
+modparam("jsonrpcs", "fifo_name", "FOLDER/fifo")
+modparam("jsonrpcs", "dgram_socket", "FOLDER/datagrams")
+modparam("jsonrpcs", "tcp_socket", "tcp:127.0.0.1:22498")
+"""
+
+
+@pytest.mark.parametrize("more", ["", NAMED], ids=["default", "named"])
+def test_no_socket_of_the_host_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str) -> None:
+    def refused(*_: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    with Simulation() as sim:
+        monkeypatch.setattr(socket, "socket", refused)
+        node = sim.node(MANAGED.replace("MORE", more).replace("FOLDER", str(tmp_path)))
+        assert sim.ua("alice").request("OPTIONS", "sip:10.0.0.9").wait().status == 200
+        assert node.rpc("ctl.listen") == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_management_commands(tmp_path: Path) -> None:
+    with Simulation() as sim:
+        node = sim.node(MANAGED.replace("MORE", "").replace("FOLDER", str(tmp_path)))
+        assert node.rpc("core.version").startswith("kahea")
+        assert node.rpc("jsonrpc.echo", 1, "two") == ["1", "two"]
+        for command, code in (("core.vers", 500), ("kahea.rollback", 400)):
+            with pytest.raises(RpcError) as raised:
+                node.rpc(command, "x")
+            assert raised.value.code == code

@@ -14,8 +14,10 @@ from typing import Any
 from kahea.engines import configure, engine_for
 from kahea.net.resolver import Resolver
 from kahea.routing.changes import Changes
+from kahea.routing.module import RpcError
 from kahea.routing.node import Node
 from kahea.routing.reload import Reloader
+from kahea.routing.rpc.calls import start
 from kahea.routing.settings import Configuration, parse_listen
 from kahea.routing.tracing import Tracer
 from kahea.testing.clock import Planned, VirtualLoop
@@ -134,6 +136,24 @@ class VirtualNode:
         """Go back to a generation that is kept, or to the one before. Raises ConfigError."""
         assert self.node.reloader is not None
         return self.node.reloader.rollback(generation)
+
+    def rpc(self, command: str, *parameters: int | float | str) -> Any:
+        """What a management command answers, as `kahea ctl` would get it; time passes while it waits. Raises RpcError.
+
+        A node of a simulation opens no sockets of the host for management, whatever its script asks for.
+        """
+        known = self.node.registry.rpcs.get(command)
+        if known is None:
+            raise RpcError(500, f"command {command} not found")
+        answers: list[tuple[Any, RpcError | None]] = []
+        start(self.node, known, parameters, lambda result, fault: answers.append((result, fault)))
+        self.simulation.run_until(lambda: answers)
+        if not answers:
+            raise RpcError(408, f"command {command} did not end")
+        result, fault = answers[0]
+        if fault is not None:
+            raise fault
+        return result
 
     def down(self) -> None:
         """Take it off the network, as if its host died: nothing is flushed."""
