@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.cases import register_callee
+from bench.cases import LANGUAGES, register_callee
 from bench.load import Load, Outcome
 from bench.process import memory_kib
 from bench.servers import HERE, HOST, BenchError, Kind, Server, answer, free_port
@@ -56,7 +56,7 @@ def _script(suffix: str, syntax: Breakage, fails: tuple[str, str]) -> Subject:
     first = next(line for line in (HERE / name).read_text().splitlines() if line)
     if first.startswith('"""'):
         first = "import KSR"
-    language = {"py": "Python", "lua": "Lua", "js": "JavaScript"}[suffix]
+    language = "Python" if suffix == "py" else LANGUAGES[suffix][0]
     return Subject(
         language,
         name,
@@ -92,6 +92,11 @@ SUBJECTS = {
         "js",
         Breakage("syntax error", "function ksr_request_route()", "function ksr_request_route(", "typical.js:"),
         ('throw new Error("not today");', "not today"),
+    ),
+    "squirrel": _script(
+        "sq",
+        Breakage("syntax error", "function ksr_request_route()", "function ksr_request_route(", "typical.sq:"),
+        ('throw "not today";', "not today"),
     ),
 }
 
