@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from command import free_address
 from test_cfg import CFG, answer, running
+
+from kahea.cli.server import Server
+from kahea.engines import configure
+from kahea.routing.settings import Configuration
 
 WAIT = 100  # lines of the log that may come before the one waited for
 
@@ -49,3 +55,30 @@ def test_a_changed_cfg_is_taken_up(tmp_path: Path, watch: bool) -> None:
         assert answer(address) == "SIP/2.0 200 Two"
         change(text.replace('"Unasked"', '"Three"'), "runs in place of")
         assert answer(address) == "SIP/2.0 200 Three"
+
+
+def test_messages_pass_while_a_cfg_is_read(tmp_path: Path) -> None:
+    """The reading of the cfg ends only when the loop has done something else meanwhile."""
+    cfg = tmp_path / "kamailio.cfg"
+    cfg.write_text("debug=-1\nauto_aliases=no\n" + CFG)
+    turned = threading.Event()
+
+    def read() -> Configuration:
+        assert turned.wait(10)
+        return configure(cfg, None, [free_address()])
+
+    async def main() -> int:
+        server = Server(configure(cfg, None, [free_address()]), read)
+        await server.start()
+        assert server.node.reloader is not None
+        first = server.node.reloader.running.generation.number
+        asyncio.get_running_loop().call_later(0.05, turned.set)
+        server.reload()
+        assert server.node.reloader.busy
+        async with asyncio.timeout(10):
+            while server.node.reloader.busy:
+                await asyncio.sleep(0.01)
+        await server.stop()
+        return server.node.reloader.running.generation.number - first
+
+    assert asyncio.run(main()) == 1

@@ -39,7 +39,7 @@ from kahea.net.tcp_limits import TcpLimits
 from kahea.net.udp import UdpListener
 from kahea.routing.node import Node
 from kahea.routing.reload import Reloader
-from kahea.routing.run import wait
+from kahea.routing.run import can_wait, wait
 from kahea.routing.settings import ConfigError, Configuration, Settings
 from kahea.routing.tracing import Tracer
 
@@ -148,7 +148,7 @@ class Server:
             for name in await self._reverse_names(wanted):
                 self.node.myself.add_alias(name)
         self.node.start()
-        self.node.reloader = Reloader(self.node, engine, self._read)
+        self.node.reloader = Reloader(self.node, engine, self._read_aside if self._read is not None else None)
         self.node.reloader.start()
         process.become(self.settings)
         await self.node.open()
@@ -165,6 +165,14 @@ class Server:
             self._admin.append(one)
         if self._watcher is not None:
             self._watcher.start(self.node)
+
+    def _read_aside(self) -> Configuration:
+        """Read the configuration in a thread: a cfg of some thousand lines takes longer than messages should wait."""
+        assert self._read is not None
+        if not can_wait():
+            return self._read()
+        configuration: Configuration = wait(self._loop.run_in_executor(None, self._read))
+        return configuration
 
     def reload(self) -> None:
         """Read script and settings anew, where that may wait; a failure is in the log, and changes nothing."""
