@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import dis
 import traceback
+from pathlib import Path
 
 import pytest
 
+from kahea.engines.native.compiler import compile_program
 from kahea.engines.native.diagnostics import CfgError
+from kahea.engines.native.load import load
+from kahea.engines.native.parser import parse_text
+from kahea.routing.node import Node
 
 from .both import Ours, Program, cfg, lines, request
 
@@ -91,3 +96,10 @@ def test_only_codes_that_are_read_are_kept() -> None:
     assert stores('while (is_method("BYE")) { OUT($rc); is_method("ACK"); }') == 1
     assert stores('is_method("BYE"); route(READS);', "route[READS] { OUT($rc); }") == 1
     assert stores('is_method("BYE"); route(READS);', 'route[READS] { is_method("ACK"); OUT($rc); }') == 0
+
+
+def test_compiling_pauses_in_the_midst_of_a_long_route() -> None:
+    program = parse_text(cfg([Program("\n".join(['xlog("x");'] * 500))]), "long.cfg")
+    pauses: list[None] = []
+    compile_program(program, Node(load(program, Path("long.cfg"))), lambda: pauses.append(None))
+    assert len(pauses) > 500

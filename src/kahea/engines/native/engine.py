@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kahea.engines.native.compiler import compile_program
 from kahea.engines.native.parser import parse_file
@@ -32,12 +33,21 @@ class NativeEngine:
         program, configuration.program = configuration.program, None
         if not isinstance(program, Program):
             program = parse_file(self.script, self.defines)
-        return compile_program(program, self.node, _pause if can_wait() else _go_on)
+        return compile_program(program, self.node, _Pauses() if can_wait() else _go_on)
 
 
-def _pause() -> None:
-    """Let the messages through that came meanwhile."""
-    wait(asyncio.sleep(0))
+class _Pauses:
+    """Called in the course of long work: lets messages through once every `SLICE` seconds."""
+
+    SLICE: Final = 0.005
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + self.SLICE
+
+    def __call__(self) -> None:
+        if time.monotonic() >= self._end:
+            wait(asyncio.sleep(0))
+            self._end = time.monotonic() + self.SLICE
 
 
 def _go_on() -> None:

@@ -46,20 +46,20 @@ _EVENTS: Final = {"tm:local-request": kinds.LOCAL_ROUTE, "tm:branch-failure": ki
 def compile_program(program: Program, node: Node, pause: Callable[[], object] = lambda: None) -> Generation:
     """The routes of a program, for a node whose modules are loaded. Raises CfgError with every error.
 
-    `pause` is called between routes, where others may do their work.
+    `pause` is called after each statement and route, where others may do their work.
     """
-    scope = Scope(program, node)
+    scope = Scope(program, node, pause)
     routes = program.routes()
     for route in routes:
         if scope.route_names[route.kind, route.name]:
             scope.error("duplicate-route", f"there is a {title(route)} already", route.place)
         scope.route_names[route.kind, route.name] = title(route)
-    trees = _functions(scope, routes, pause)
+    trees = _functions(scope, routes)
     _stop_at_errors(scope)
     if scope.wants_return_code and scope.tracer is None and not scope.parameters_ask_for_code():
         with _deep(scope, routes[0]):
             scope.live = live_calls(trees, scope.readers, scope.stores)
-        trees = _functions(scope, routes, pause)
+        trees = _functions(scope, routes)
     functions: dict[tuple[str, str], Function] = {}
     for route, tree in zip(routes, trees, strict=True):
         module = ast.Module([tree], [])
@@ -106,12 +106,12 @@ def title(route: Route) -> str:
     return f"{route.kind}_route[{route.name}]" if route.name else f"{route.kind}_route"
 
 
-def _functions(scope: Scope, routes: list[Route], pause: Callable[[], object]) -> list[ast.FunctionDef]:
+def _functions(scope: Scope, routes: list[Route]) -> list[ast.FunctionDef]:
     out = []
     for route in routes:
         with _deep(scope, route):
             out.append(_function(scope, route))
-        pause()
+        scope.pause()
     return out
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from kahea.engines.native.compiler import runtime, unknown
@@ -23,9 +23,10 @@ _RETURN_CODE = re.compile(r"\$\(?\s*(rc|retcode|\?|_s\()")
 class Scope:
     """See the module's docstring."""
 
-    def __init__(self, program: Program, node: Node) -> None:
+    def __init__(self, program: Program, node: Node, pause: Callable[[], object] = lambda: None) -> None:
         self.program = program
         self.node = node
+        self.pause = pause
         self.diagnostics: list[Diagnostic] = []
         #: What generated code finds in its globals.
         self.names: dict[str, Any] = {f: getattr(runtime, f) for f in runtime.EXPORTED}

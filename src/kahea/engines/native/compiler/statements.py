@@ -51,6 +51,7 @@ class Statements(Expressions):
         ended = False
         for i, statement in enumerate(statements):
             made = self.statement(statement, sink if i == len(statements) - 1 else NOTHING)
+            self.state.scope.pause()
             if not ended:
                 out += made
             # What comes after an end is compiled for its errors only.
