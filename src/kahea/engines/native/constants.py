@@ -24,8 +24,8 @@ _COMPUTE: Final[dict[str, Callable[[int, int], int]]] = {
 
 
 def wrapped(value: int) -> int:
-    """A number as 32 bits hold it."""
-    return (value + 2**31) % 2**32 - 2**31
+    """A number as 32 bits hold it; as written, it is read with 64 bits first, and stays at the largest there is."""
+    return (min(value, 2**63 - 1) + 2**31) % 2**32 - 2**31
 
 
 def fold(e: Expression) -> int | str | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
+from kahea.engines.native.constants import wrapped
 from kahea.engines.native.diagnostics import ERROR, NOTE, CfgError, Diagnostic, nearest
 from kahea.engines.native.kinds import ANY, HOSTS, NO, PROTOCOLS, SIGNED, STRINGS, WORDS, YES
 from kahea.engines.native.tree import (
@@ -367,11 +368,11 @@ def _module_of(node: LoadModule) -> str:
 
 
 def _number(value: Expression) -> int | None:
-    """The value of a number, or of a word that is one."""
+    """The value of a number in 32 bits, or of a word that is one."""
     if isinstance(value, Number):
-        return value.value
+        return wrapped(value.value)
     if isinstance(value, Unary) and value.operator == "-" and isinstance(value.operand, Number):
-        return -value.operand.value
+        return wrapped(-value.operand.value)
     if isinstance(value, Word):
         return 1 if value.text in YES else 0 if value.text in NO else None
     return None

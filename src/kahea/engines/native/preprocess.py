@@ -57,6 +57,10 @@ _DEEPEST_DEFINITION: Final = 30
 _MOST_EXPANSIONS: Final = 200_000
 
 
+#: What a word processor makes of quotes.
+_ROUND_QUOTES: Final = "“”„‟«»‘’‚"
+
+
 class TooMuch(Exception):
     """More definitions to put in place than any cfg needs."""
 
@@ -172,7 +176,8 @@ class Preprocessor:
         if (source.name, raw.text) not in self._strays:
             self._strays.add((source.name, raw.text))
             message = f"{raw.text!r} means nothing here, and is passed over"
-            self._say(source, raw.start, raw.end, message, level=WARNING, code="stray-character")
+            hint = 'a straight " is meant?' if raw.text in _ROUND_QUOTES else ""
+            self._say(source, raw.start, raw.end, message, hint, WARNING, "stray-character")
 
     def _comment(self, source: Source, raw: Raw) -> None:
         self.comments.append(Comment(text=raw.text, place=source.place(raw.start, raw.end)))

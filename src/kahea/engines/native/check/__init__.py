@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from kahea.engines.native.check.conditions import check_conditions
+from kahea.engines.native.check.conditions import check_conditions, check_numbers
 from kahea.engines.native.check.findings import Findings
 from kahea.engines.native.check.relay import check_relay
 from kahea.engines.native.check.routes import check_routes
@@ -70,6 +70,7 @@ def _compiled(program: Program, configuration: Configuration) -> list[Diagnostic
     if any(d.level == ERROR for d in found):
         found = [d for d in found if d.code != "log"]  # it may follow from the errors
     findings = Findings(program)
+    check_numbers(program, findings)
     for route in program.routes():
         check_statements(route, findings)
         check_conditions(route.body, findings)

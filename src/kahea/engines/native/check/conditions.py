@@ -13,8 +13,11 @@ from kahea.engines.native.tree import (
     Drop,
     Exit,
     Expression,
+    GlobalParameter,
     If,
+    ModParam,
     Number,
+    Program,
     Return,
     Statement,
     String,
@@ -96,11 +99,25 @@ def _operands(e: Expression) -> list[Expression]:
     return out
 
 
-def _expression(e: Expression, findings: Findings) -> None:
+def check_numbers(program: Program, findings: Findings) -> None:
+    """Look at the numbers that parameters are given."""
+    for declaration in program.declarations:
+        if isinstance(declaration, GlobalParameter):
+            for value in declaration.values:
+                _number(value, findings)
+        elif isinstance(declaration, ModParam):
+            _number(declaration.value, findings)
+
+
+def _number(e: Expression, findings: Findings) -> None:
     if isinstance(e, Number) and wrapped(e.value) != e.value:
         message = f"{e.value} does not fit into 32 bits: it becomes {wrapped(e.value)}"
         findings.warn("number-range", message, e.place)
-    elif isinstance(e, Binary):
+
+
+def _expression(e: Expression, findings: Findings) -> None:
+    _number(e, findings)
+    if isinstance(e, Binary):
         if e.operator in _COMPARISONS:
             _comparison(e, findings)
         elif e.operator in ("&&", "||"):
