@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kahea.cli.check import report
-from kahea.routing.global_inert import INERT, NOT_YET
+from kahea.routing.global_inert import INERT, REFUSED
 from kahea.routing.global_parameters import Settings, _names
 
 REFERENCE = Path(__file__).parents[3] / "shared/reference/core_keywords.json"
@@ -72,9 +72,9 @@ def test_each_is_honoured_explained_or_refused(tmp_path: Path, parameter: dict[s
         elif real in INERT:
             assert [d.code for d in found] == ["no-effect"], found
             assert INERT[real] in found[0].message
-        elif real in NOT_YET or name == "coreparam":
+        elif real in REFUSED or name == "coreparam":
             assert len(errors) == 1, found
-            assert name == "coreparam" or NOT_YET[str(real)][1] in errors[0].message
+            assert name == "coreparam" or REFUSED[str(real)][1] in errors[0].message
         else:
             assert real in {f.name for f in fields(Settings)}, one
             assert found == [], found

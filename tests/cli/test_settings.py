@@ -10,7 +10,7 @@ import pytest
 
 from kahea.net.dns_settings import DnsSettings
 from kahea.net.tcp_limits import TcpLimits
-from kahea.routing.global_inert import INERT, NOT_YET
+from kahea.routing.global_inert import INERT, REFUSED
 from kahea.routing.settings import ConfigError, Settings, load, parse_listen
 
 
@@ -117,9 +117,9 @@ def test_no_such_settings_file(tmp_path: Path) -> None:
         load(tmp_path / "route.py", tmp_path / "other.toml")
 
 
-@pytest.mark.parametrize("name", sorted(NOT_YET))
+@pytest.mark.parametrize("name", sorted(REFUSED))
 def test_what_asks_for_nothing_is_accepted(name: str) -> None:
-    wanted, why = NOT_YET[name]
+    wanted, why = REFUSED[name]
     settings = Settings()
     assert settings.set(name, wanted) == ""
     other = "other" if isinstance(wanted, str) else wanted + 1
@@ -134,7 +134,7 @@ def test_explanations() -> None:
     assert Settings.explain("shm_mem_size") == Settings.explain("shm")
     assert "Via" in Settings.explain("reply_to_via")
     assert all(Settings.explain(name) for name in Settings.names())
-    assert not set(INERT) & set(NOT_YET)
+    assert not set(INERT) & set(REFUSED)
     with pytest.raises(ConfigError, match="unknown"):
         Settings.explain("nothing_of_the_kind")
 

@@ -1,7 +1,7 @@
 """Global parameters that change nothing here, each with its reason; and those that are refused, with theirs.
 
 Apart from the settings themselves, so that a reader of those meets only what has an effect. A name in `INERT`
-is accepted with any value and explained to the operator; a name in `NOT_YET` is refused unless it is given
+is accepted with any value and explained to the operator; a name in `REFUSED` is refused unless it is given
 the value in the table, which asks for what happens anyway.
 """
 
@@ -124,7 +124,7 @@ _LATER = "it came with a later Kamailio than 5.6, the version that this server f
 _MULTICAST = "multicast is not supported yet"
 
 #: Refused: the one value that asks for nothing else than what happens, and what is missing.
-NOT_YET: Final[dict[str, tuple[int | str, str]]] = {
+REFUSED: Final[dict[str, tuple[int | str, str]]] = {
     "async_tkv_evcb": ("", _LATER),
     "async_tkv_gname": ("", _LATER),
     "auto_domains": (0, f"{_LATER}; list the names in `alias`"),

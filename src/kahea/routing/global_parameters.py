@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, Final, TypeVar
 
 from kahea.routing.facilities import facility
-from kahea.routing.global_inert import INERT, NOT_YET
+from kahea.routing.global_inert import INERT, REFUSED
 from kahea.routing.module import ConfigError
 from kahea.version import __version__
 
@@ -253,8 +253,8 @@ class Settings:
             raise ConfigError(f"unknown global parameter {name!r}{nearest(name, _names())}")
         if real in INERT:
             return INERT[real]
-        if real in NOT_YET:
-            wanted, why = NOT_YET[real]
+        if real in REFUSED:
+            wanted, why = REFUSED[real]
             if _plain(value) != wanted:
                 raise ConfigError(f"global parameter {name} = {value!r}: {why}")
             return ""
@@ -291,8 +291,8 @@ class Settings:
             raise ConfigError(f"unknown global parameter {name!r}{nearest(name, _names())}")
         if real in INERT:
             return f"no effect: {INERT[real]}"
-        if real in NOT_YET:
-            return NOT_YET[real][1]
+        if real in REFUSED:
+            return REFUSED[real][1]
         doc: str = next(f for f in fields(Settings) if f.name == real).metadata["doc"]
         return doc
 
@@ -345,7 +345,7 @@ _INERT_ALIASES: Final = {
 @cache
 def _names() -> dict[str, str]:
     """Every accepted name and the name under which the table or the attribute stands."""
-    found = {name: name for name in (*INERT, *NOT_YET)} | dict(_INERT_ALIASES)
+    found = {name: name for name in (*INERT, *REFUSED)} | dict(_INERT_ALIASES)
     for f in fields(Settings):
         found[_outer(f)] = f.name
         found.update(dict.fromkeys(f.metadata["aliases"], f.name))
