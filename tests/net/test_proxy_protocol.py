@@ -59,6 +59,7 @@ BAD = [
     version_2(0x21, 0x00, b""),
     version_2(0x21, 0x31, bytes(216)),
     version_2(0x21, 0x11, V4[:8]),
+    version_2(0x21, 0x11, V4, length=5000),
 ]
 
 

@@ -16,6 +16,7 @@ from kahea.net.address import Address
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 _FIRST: Final = b"PROXY "
 _LONGEST_LINE: Final = 107  # of version 1, line end included
+_LONGEST: Final = 4096  # of what follows the head of version 2; addresses take 216, the rest is optional
 _HEAD: Final = struct.Struct("!BBH")  # version and command, family and transport, bytes that follow
 _LOCAL, _PROXY = 0x20, 0x21
 #: By family and transport, the bytes of an address.
@@ -75,6 +76,8 @@ def _version_2(data: bytes) -> Header | None:
     command, kind, length = _HEAD.unpack_from(data, len(SIGNATURE))
     if command not in (_LOCAL, _PROXY):
         raise ProxyError(f"bad PROXY header: version and command {command:#04x}")
+    if length > _LONGEST:
+        raise ProxyError(f"a PROXY header of {length} bytes")
     size = _STREAMS.get(kind, 0)
     if command == _PROXY and (not size or length < 2 * size + 4):
         raise ProxyError(f"bad PROXY header: {length} bytes of family and transport {kind:#04x}")
