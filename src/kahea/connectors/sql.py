@@ -40,7 +40,7 @@ from kahea.connectors.pools import POOLS
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
-    from sqlalchemy.engine import Dialect, Engine
+    from sqlalchemy.engine import Dialect, Engine, ExceptionContext
     from sqlalchemy.sql import ClauseElement, Executable
 
 log = logging.getLogger("kahea.sql")
@@ -170,6 +170,8 @@ class Database:
         if self.dialect == "sqlite":
             path = self.url.database or ""
             event.listen(self.engine.sync_engine, "connect", lambda connection, _: _prepare_sqlite(connection, path))
+        if self.dialect == "postgresql":
+            event.listen(self.engine.sync_engine, "handle_error", _see_lost)
         POOLS.add(self)
 
     def describe(self) -> dict[str, Any]:
@@ -320,6 +322,12 @@ class Database:
             state.up = False
             log.error("database down: %s", state.error)
         return Unavailable(state.error)
+
+
+def _see_lost(context: ExceptionContext) -> None:
+    """asyncpg says of a connection that was lost in the middle of something that it is busy: it is of no use either."""
+    if "another operation" in str(context.original_exception):
+        context.is_disconnect = True
 
 
 async def _stream(connection: AsyncConnection, statement: Executable) -> AsyncResult[Any]:
