@@ -111,6 +111,7 @@ OTHER = (
     *(
         f'sql_query("{c}", "update touched set a = 6 where a = 5"); $var(o) = "" + $sqlrows({c});'
         f'sql_query("{c}", "update touched set a = 6 where a = 99"); $var(o) = $var(o) + $sqlrows({c});'
+        f'sql_query("{c}", "update touched set a = 6 where a = 6"); $var(o) = $var(o) + $sqlrows({c});'
         f'sql_query("{c}", "select a from touched", "r"); $var(o) = $var(o) + $sqlrows({c});'
         for c in "pm"
     ),

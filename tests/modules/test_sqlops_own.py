@@ -13,6 +13,7 @@ from databases import Engine
 from stored import Server
 
 from kahea.connectors.errors import Refused
+from kahea.connectors.options import MYSQL
 from kahea.connectors.statement import Statement, quote
 from kahea.routing.generation import Generation
 from kahea.routing.module import ConfigError
@@ -345,3 +346,16 @@ def test_routes_of_events_end_their_transactions_too(tmp_path: Path, caplog: pyt
     with caplog.at_level(logging.ERROR):
         asyncio.run(check())
     assert "rolled back: its route ended without it" in caplog.text
+
+
+def test_mysql_counts_found_rows_if_told_so(mariadb: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check(found_rows: int) -> list[Any]:
+        given = {"sqlops": {"sqlcon": f"c0=>{mariadb.url}"}, "db_mysql": {"update_affected_found": found_rows}}
+        async with Server(given, load=("sl", "tm", "pv", "db_mysql", "sqlops")) as server:
+            return await server.call(
+                f"{TABLE}KSR.sqlops.sql_query('c0', \"update users set name = 'alice'\", 'r')\n"
+                "out.append(KSR.pv.get('$sqlrows(c0)'))"
+            )
+
+    monkeypatch.setattr(MYSQL, "found_rows", False)
+    assert [asyncio.run(check(0)), asyncio.run(check(1))] == [[0], [1]]

@@ -21,6 +21,13 @@ class SqliteOptions:
 
 
 @dataclass(slots=True)
+class MysqlOptions:
+    """Whether scripts are told of an UPDATE how many rows it found, rather than changed."""
+
+    found_rows: bool = False
+
+
+@dataclass(slots=True)
 class SlowStatements:
     """When a statement counts as slow (microseconds, 0 for never), and the level of `logging` to tell of it."""
 
@@ -30,5 +37,6 @@ class SlowStatements:
 
 SLOW: Final = SlowStatements()
 SQLITE: Final = SqliteOptions()
+MYSQL: Final = MysqlOptions()
 #: Keyword arguments of the drivers' `connect`, by SQLAlchemy's name of the database.
 CONNECT: Final[dict[str, dict[str, Any]]] = {"mysql": {}, "postgresql": {}}

@@ -17,11 +17,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kahea.connectors.errors import DatabaseError, Refused, Unavailable
+from kahea.connectors.options import MYSQL
 from kahea.connectors.sql import Database, database_url
 from kahea.connectors.statement import Statement
 from kahea.connectors.values import CONVERTERS, Scalar, prepare_postgresql, sqlite_options
 
 log = logging.getLogger("kahea.sql")
+
+#: The flag of MySQL's protocol (CLIENT_FOUND_ROWS).
+_FOUND_ROWS: Final = 2
 
 _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     # A statement with its values written out is not the same one again: there is nothing to keep prepared.
@@ -58,6 +62,8 @@ class RawDatabase(Database):
         self._convert = CONVERTERS[dialect]
         if dialect == "postgresql":
             event.listen(self.engine.sync_engine, "connect", prepare_postgresql)
+        elif dialect == "mysql":
+            event.listen(self.engine.sync_engine, "do_connect", _count_changed)
 
     async def query(self, text: str, parameters: Sequence[Scalar] | None = None) -> Result:
         """The result of one statement; `parameters` are the values for its placeholders, `?`. Raises DatabaseError."""
@@ -105,6 +111,12 @@ class RawDatabase(Database):
         ]
         count = done.rowcount
         return Result(tuple(done.keys()), rows, len(rows) if count < 0 else count)
+
+
+def _count_changed(_dialect: object, _record: object, _arguments: object, options: dict[str, Any]) -> None:
+    """Have MySQL count the rows that an UPDATE changed, or found if it was told so: SQLAlchemy asks for those found."""
+    flags = options.get("client_flag", 0)
+    options["client_flag"] = flags | _FOUND_ROWS if MYSQL.found_rows else flags & ~_FOUND_ROWS
 
 
 class Transaction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from kahea.connectors.options import CONNECT
+from kahea.connectors.options import CONNECT, MYSQL
 from kahea.routing.checks import unless
 from kahea.routing.module import Module, Param
 
@@ -26,7 +26,7 @@ class DbMysql(Module):
     insert_delayed = Param(0, "No effect: rows that wait together are written in one commit.")
     unsigned_type = Param(0, "No effect: numbers have any size.")
     server_timezone = Param(0, "No effect: the time zone of a session is the server's.")
-    update_affected_found = Param(0, "", check=unless(0, "an update counts the rows that it changed"))
+    update_affected_found = Param(0, "1 has `$sqlrows` count the rows that an update found, not those it changed.")
     opt_ssl_mode = Param(0, "", check=unless(0, "TLS to the database"))
     opt_ssl_ca = Param("", "", check=unless("", "TLS to the database"))
 
@@ -38,6 +38,7 @@ class DbMysql(Module):
     def start(self) -> None:
         """Tell the connector, before anything connects."""
         CONNECT["mysql"]["connect_timeout"] = self.connect_timeout
+        MYSQL.found_rows = bool(self.update_affected_found)
 
 
 MODULE = DbMysql
