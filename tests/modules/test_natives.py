@@ -42,6 +42,7 @@ UNDOCUMENTED = "newer than 5.6, and nothing says what it does"
 EXCEPTIONS = {
     "bind_app_lua": BINDING,
     "bind_htable": BINDING,
+    "bind_json": BINDING,
     "bind_mq": BINDING,
     "bind_tmx": BINDING,
     "bind_textopsx": BINDING,

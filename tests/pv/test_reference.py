@@ -39,12 +39,21 @@ def test_every_variable() -> None:
     assert count >= 229
 
 
+#: Not here, each with the reason.
+NO_TRANSFORMATIONS = {
+    "json.encode": "Kamailio's own parser never takes it",
+    "json.parsex": "newer than 5.6, and nothing says what it does",
+}
+
+
 def test_every_transformation() -> None:
     found = Node(Configuration()).variables.transformations
     wrong, count = [], 0
     for module, name, least, most in rows("transformations.txt"):
         count += 1
         each = found.get(name)
+        if name in NO_TRANSFORMATIONS:
+            continue
         if each is None:
             wrong.append(f"{module}: {name} is missing")
             continue
