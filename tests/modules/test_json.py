@@ -45,7 +45,8 @@ def test_jansson_reads_as_kamailio(tmp_path: Path) -> None:
     bodies += [READ.format(f"jansson_get_field('$var(j)', '{p}'") for p in ("s", "o.a", "nosuch")]
     bodies += [
         "$var(j) = $hdr(X-J); jansson_xdecode($var(j), 'js'); $var(o) = $rc;",
-        "$var(j) = $hdr(X-J); $var(r) = ''; jansson_xdecode('$var(j)', 'js'); $var(x) = $rc; jansson_xencode('js', '$var(r)'); "
+        "$var(j) = $hdr(X-J); $var(r) = ''; jansson_xdecode('$var(j)', 'js'); $var(x) = $rc; "
+        "jansson_xencode('js', '$var(r)'); "
         "$var(o) = '' + $var(x) + $rc + $var(r) + $cnt($xavp(js)) + $xavp(js[0]=>s) + $xavp(js[1]=>s);",
     ]
     documents = [

@@ -85,6 +85,8 @@ def read(text: str) -> Any:
     """A document, as libjansson takes it: an object or an array, nothing behind it, no name twice. Raises JsonError."""
     check_bounds(text)
     try:
+        if not text.isascii():
+            text.encode()  # raises for bytes that are no UTF-8
         value = _STRICT.decode(text)
         if not isinstance(value, dict | list):
             raise JsonError("neither an object nor an array")
