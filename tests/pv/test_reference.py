@@ -23,11 +23,17 @@ def rows(name: str) -> Iterator[list[str]]:
             yield words
 
 
+#: Not here, since they are newer than 5.6 and nothing says what they hold.
+NO_VARIABLES = {"$http_time", "$http_xdata"}
+
+
 def test_every_variable() -> None:
     found = Node(Configuration()).variables.variables()
     wrong, count = [], 0
     for module, name, *traits in rows("variables.txt"):
         count += 1
+        if name in NO_VARIABLES:
+            continue
         variable = found.get(name[1:])
         if variable is None:
             wrong.append(f"{module}: {name} is missing")

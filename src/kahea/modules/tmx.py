@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from kahea.routing.text import text, wire
 from kahea.sip.message import M_ACK, M_CANCEL, Message
 from kahea.tm.forward import restore
 from kahea.tm.layer import TransactionLayer
-from kahea.tm.transaction import Branch, Transaction
+from kahea.tm.transaction import Transaction
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
@@ -118,25 +118,35 @@ class Tmx(Module):
         t = self.node.layer.lookup_ident(index, label)
         return 1 if t is not None and self.resume(t, route) else -1
 
-    def resume(self, t: Transaction, route: str) -> bool:
-        """As t_continue, for other modules; False if it can't be continued."""
+    def resume(self, t: Transaction, route: str, state: Mapping[str, object] | None = None) -> bool:
+        """As t_continue, for other modules, with what the run is to hold in its `state`; False if it can't go on."""
         blind = next((b for b in t.branches if b.blind and not b.answered), None)
         found = (t.generation or self.node.routes).find(route)
         if found is None:
             log.error("t_continue: the script has no route %s", route)
         if blind is None or not t.suspended or found is None:
             return False
-        return self.node.pool.run(self._resumed, t, blind, route)
+        return self.node.pool.run(self._resumed, t, route, state or {})
 
-    def _resumed(self, t: Transaction, blind: Branch, name: str) -> None:
-        t.suspended = False
-        blind.answered = True
-        blind.cancel()
-        msg = t.request
+    def take_up(self, t: Transaction) -> bool:
+        """Let a suspended transaction go on in the run that calls this; False if it ended meanwhile."""
+        waiting = [b for b in t.branches if b.blind and not b.answered]
+        if not waiting or not t.suspended or t.freed or t.status >= 200:
+            return False
+        # Others that it was suspended for may still come.
+        t.suspended = len(waiting) > 1
+        waiting[0].answered = True
+        waiting[0].cancel()
         if t.saved is not None:
-            restore(msg, t.saved)
-        msg.uri_fresh = True
-        run = Run(self.node, msg, REQUEST_ROUTE, name, t)
+            restore(t.request, t.saved)
+        t.request.uri_fresh = True
+        return True
+
+    def _resumed(self, t: Transaction, name: str, state: Mapping[str, object]) -> None:
+        if not self.take_up(t):
+            return
+        run = Run(self.node, t.request, REQUEST_ROUTE, name, t)
+        run.state.update(state)
         run.generation = t.generation or self.node.routes
         route = run.generation.find(name)
         if route is None or t.freed:
