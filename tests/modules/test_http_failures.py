@@ -205,3 +205,29 @@ def test_too_few_connections_make_a_script_wait_no_longer_than_its_timeout(api: 
     assert len(found) == 3
     assert all("X-Out: 28:" in each for each in found)
     assert len(api.take()) < 3
+
+
+def test_a_message_adds_nothing_to_a_request(api: ApiServer) -> None:
+    """What a header holds is refused in a URL unless it is escaped, and begins no header of its own."""
+    hostile = "x HTTP/1.1\r\n X-Evil: 1\r\n &admin=1#"
+    url = f"http://127.0.0.1:{api.port}/ok"
+    bodies = [
+        ask(f"{url}?q=$hdr(X-Quote)"),
+        ask(f"{url}?q=$(hdr(X-Quote){{s.escape.param}})&n=1"),
+        f'http_client_query("{url}", "", "X-A: $hdr(X-Quote)", "$var(r)"); $var(o) = $rc;',
+        'http_connect("c", "/ok", "a/b", "$hdr(X-Quote)", "$var(r)"); $var(o) = $rc;',
+    ]
+    extra = f'modparam("http_client", "httpcon", "c=>http://127.0.0.1:{api.port}")'
+    message = cfgs.MESSAGE.replace("Subject: hello world", f"X-Quote: {hostile}")
+
+    async def work(script: Script) -> list[str | None]:
+        return [(await script.node.wait(cfgs.request(n, message))).out for n in range(len(bodies))]
+
+    out = run(lambda: Script(bodies, extra), work)
+    assert out == ["3:", "200:first", "200", "200"]
+    escaped, header, posted = api.take()
+    assert " " not in escaped.target
+    assert escaped.target.endswith("&n=1")
+    assert "admin=1" not in escaped.target
+    assert all(asked.header("x-evil") is None for asked in (escaped, header, posted))
+    assert (posted.method, posted.body.decode()) == ("POST", hostile)

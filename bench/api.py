@@ -1,4 +1,4 @@
-"""`python -m bench.ask`: how many calls a second a server carries whose script waits for an API that takes 100 ms.
+"""`python -m bench.api`: how many calls a second a server carries whose script waits for an API that takes 100 ms.
 
 A call is INVITE to BYE, as in the other measurements. For each server the rate goes up until calls fail or take longer
 than they must; the last that went well is what it carries. Kahea is held to one core. The table goes into
@@ -41,11 +41,13 @@ class Contender:
 
 KAHEA_RATES = (500, 1000, 1200, 1400, 1600, 1800, 2000, 2500, 3000)
 CONTENDERS = (
-    Contender(Kind("Kamailio, native, 8 children", "kamailio", "api/script.cfg"), (40, 70, 80, 90), ("-n", "8")),
-    Contender(Kind("Kamailio, native, 64 children", "kamailio", "api/script.cfg"), (300, 500, 600, 700), ("-n", "64")),
-    Contender(Kind("Kahea, native", "kahea", "api/script.cfg"), KAHEA_RATES, pinned=True),
-    Contender(Kind("Kahea, Python", "kahea", "api/script.py"), KAHEA_RATES, pinned=True),
-    Contender(Kind("Kahea, Lua", "kahea", "api/script.lua"), KAHEA_RATES, pinned=True),
+    Contender(Kind("Kamailio, native, 8 children", "kamailio", "asking/script.cfg"), (40, 70, 80, 90), ("-n", "8")),
+    Contender(
+        Kind("Kamailio, native, 64 children", "kamailio", "asking/script.cfg"), (300, 500, 600, 700), ("-n", "64")
+    ),
+    Contender(Kind("Kahea, native", "kahea", "asking/script.cfg"), KAHEA_RATES, pinned=True),
+    Contender(Kind("Kahea, Python", "kahea", "asking/script.py"), KAHEA_RATES, pinned=True),
+    Contender(Kind("Kahea, Lua", "kahea", "asking/script.lua"), KAHEA_RATES, pinned=True),
 )
 
 
@@ -61,7 +63,7 @@ class Carried:
 @contextmanager
 def api() -> Iterator[None]:
     """The API, in a process of its own."""
-    process = subprocess.Popen([sys.executable, str(HERE / "api/server.py"), str(API_PORT), str(API_SECONDS)])
+    process = subprocess.Popen([sys.executable, str(HERE / "asking/server.py"), str(API_PORT), str(API_SECONDS)])
     try:
         time.sleep(0.5)
         yield
@@ -112,7 +114,7 @@ def write_page(text: str) -> None:
 
 def main() -> int:
     """Measure; 0, or 1 where something could not be measured."""
-    parser = argparse.ArgumentParser(prog="bench.ask", description=__doc__)
+    parser = argparse.ArgumentParser(prog="bench.api", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0, help="how long each rate is kept up")
     parser.add_argument("--only", default="", help="servers whose name has this in it")
     parser.add_argument("--no-page", action="store_true", help="print only")
@@ -125,7 +127,7 @@ def main() -> int:
             try:
                 results.append((contender, carried(contender, given.seconds)))
             except BenchError as error:
-                print(f"bench.ask: {error}", file=sys.stderr)
+                print(f"bench.api: {error}", file=sys.stderr)
                 return 1
     print(table(results))
     if not given.no_page and not given.only:
