@@ -89,7 +89,8 @@ PAGES = ["/ok", "/status/404", "/status/500", "/status/302", "/status/204", "/em
          "/longheader"]  # fmt: skip
 URLS = [f"http://127.0.0.1:{REFUSING}/", "http://nosuch.invalid/", "ftp://127.0.0.1/", "nonsense.invalid", "", "http://",
         f"127.0.0.1:{API_PORT}/ok", f"HTTP://127.0.0.1:{API_PORT}/ok", API, API + "/a b", API + "/a?b=c#d",
-        f"http://joe:secret@127.0.0.1:{API_PORT}/basic", API + "/café", API + "/%61?x=%2f+%20"]  # fmt: skip
+        f"http://joe:secret@127.0.0.1:{API_PORT}/basic", API + "/café", API + "/%61?x=%2f+%20",
+        API + "/a/./b/../c?x=/../y", API + "/..", API + "/a/.", API + "/.hidden/..x"]  # fmt: skip
 
 
 def test_queries(tmp_path: Path, api: ApiServer) -> None:
@@ -143,3 +144,73 @@ def test_connections(tmp_path: Path, api: ApiServer) -> None:
         '$var(r) = "old"; http_get_redirect("nope", "$var(r)"); $var(o) = $rc + $var(r);',
     ]  # fmt: skip
     assert_same(compare(tmp_path, api, bodies, extra))
+
+
+def test_a_file_of_connections(tmp_path: Path, api: ApiServer) -> None:
+    path = tmp_path / "connections.cfg"
+    path.write_text(
+        f'[first]\nurl = {API}/file\nusername = joe\npassword = secret\nauthmethod = 1\nuseragent = "My agent"\n'
+        f"maxdatasize = 4\nhttpredirect = yes\ntlsversion = TLSv1.2\nfailover = second\n\n[second]\nurl = {API}/two\n"
+    )
+    extra = f'{ALIKE}\nmodparam("http_client", "config_file", "{path}")'
+    bodies = [connect("first", "/x"), connect("second", ""), connect("first", "/../status/500"), connect("third", "")]
+    assert_same(compare(tmp_path, api, bodies, extra))
+
+
+def test_a_proxy(tmp_path: Path, api: ApiServer) -> None:
+    """It is asked for the whole URL, whose name it resolves."""
+    extra = (
+        f'{ALIKE}\nmodparam("http_client", "httpproxy", "http://127.0.0.1")'
+        f'\nmodparam("http_client", "httpproxyport", {API_PORT})'
+        '\nmodparam("http_client", "httpcon", "c=>http://nosuch.invalid/base")'
+    )
+    bodies = [query("http://nosuch.invalid/ok?a=1"), connect("c", "/echo", "a/b", "data")]
+    outcomes = compare(tmp_path, api, bodies, extra)
+    for _, theirs, ours in outcomes:
+        assert theirs.out == ours.out
+        assert [a[:2] for a in theirs.asked] == [a[:2] for a in ours.asked]
+    assert outcomes[0][2].asked[0][1] == "http://nosuch.invalid/ok?a=1"
+
+
+def test_what_only_later_kamailios_have(api: ApiServer) -> None:
+    """Any method, and headers of answers."""
+    bodies = [
+        f'http_client_request("put", "{API}/echo", "x", "X-A: 1", "$var(r)"); $var(o) = $rc + $var(r);',
+        f'http_client_response_headers_set("1"); http_client_query("{API}/json", "$var(r)"); '
+        '$var(o) = $httprhdr(content-type) + $httprhdr(nosuch); http_client_response_headers_set("0"); '
+        "$var(o) = $var(o) + $httprhdr(content-type);",
+        f'http_client_query("{API}/json", "$var(r)"); $var(o) = "none" + $httprhdr(content-type);',
+    ]
+
+    async def run() -> list[str | None]:
+        node = cfgs.Ours(cfgs.cfg_text(bodies, "", ("http_client",)))
+        return [(await node.wait(cfgs.request(number))).out for number in range(len(bodies))]
+
+    assert asyncio.run(run()) == ["200", "application/json", "none"]
+    assert (api.asked[0].method, api.asked[0].body, api.asked[0].header("x-a")) == ("PUT", b"x", "1")
+
+
+def test_management_sees_connections_and_no_password(api: ApiServer) -> None:
+    extra = f'modparam("http_client", "httpcon", "c=>http://joe:secret@127.0.0.1:{API_PORT}/x;timeout=2;failover=d")'
+    bodies = [query(API + "/ok"), query(f"http://127.0.0.1:{REFUSING}/")]
+
+    async def run() -> tuple[list[dict[str, object]], dict[str, object]]:
+        node = cfgs.Ours(cfgs.cfg_text(bodies, extra, ("http_client",)))
+        module = node.node.module("http_client")
+        assert module.rpc_state() == {"requests": 0}
+        for number in range(2):
+            await node.wait(cfgs.request(number))
+        assert node.node.statistics.value("httpclient", "connok") == 1
+        assert node.node.statistics.value("httpclient", "connfail") == 1
+        return module.rpc_list(), module.rpc_state()
+
+    listed, state = asyncio.run(run())
+    assert "secret" not in str(listed)
+    assert listed[0] | {"PASSWORD": ""} == {
+        "NAME": "c", "SCHEMA": "http", "URI": f"127.0.0.1:{API_PORT}/x", "USERNAME": "joe", "PASSWORD": "",
+        "FAILOVER": "d", "TIMEOUT": 2,
+    }  # fmt: skip
+    assert state == {
+        "pools": 1, "in_use": 0, "idle": 1, "waiting": 0, "under_way": 0, "requests": 2, "failed": 1,
+        "errors": {"Couldn't connect to server": 1},
+    }  # fmt: skip

@@ -112,6 +112,8 @@ def target(text: str) -> Target:
         url = URL(text, encoded=True)
         if not url.host or not 0 < (url.port or 0) < 65536:
             raise HttpError(BAD_URL)
+        if "/." in url.raw_path:
+            url = url.with_path(_without_dots(url.raw_path), encoded=True, keep_query=True)
         if url.raw_user is None and url.raw_password is None:
             return Target(url)
         pair = [
@@ -120,6 +122,20 @@ def target(text: str) -> Target:
         return Target(url.with_user(None), basic(*pair))
     except ValueError as error:
         raise HttpError(BAD_URL, str(error)) from None
+
+
+def _without_dots(path: str) -> str:
+    """A path without its segments `.` and `..` (RFC 3986 §5.2.4)."""
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)
 
 
 def _escape(found: re.Match[str]) -> str:
