@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from kahea.routing.json_text import JsonError, Real, read, write
 from kahea.routing.lists import Xavps, lists_of
 from kahea.routing.module import Module, Value, function, native
-from kahea.routing.pv.errors import PvError
 
 if TYPE_CHECKING:
     from kahea.routing.pv.table import Pv
@@ -136,13 +135,6 @@ class Jansson(Module):
 
     name = "jansson"
 
-    def _variable(self, name: str) -> Pv | None:
-        try:
-            return self.node.variables.compile(name)
-        except PvError as error:
-            self.node.log.error("jansson: the result can't be stored: %s", error)
-            return None
-
     def _find(self, path: str, document: str) -> Any:
         """The value at a path. Raises JsonError, NoSuchPath."""
         try:
@@ -184,8 +176,7 @@ class Jansson(Module):
     @function
     def get(self, run: Run, path: str, document: str, destination: str) -> int:
         """Store the value at a path in the variable named `destination`; -1 if there is none."""
-        found = self._variable(destination)
-        return -1 if found is None else self.native_get(run, path, document, found)
+        return self.native_get(run, path, document, self.node.variables.compile(destination))
 
     @function
     def get_field(self, run: Run, document: str, name: str, destination: str) -> int:
@@ -195,14 +186,13 @@ class Jansson(Module):
     @function
     def pv_get(self, run: Run, path: str, source: str, destination: str) -> int:
         """As `get`, from the variable named `source`."""
-        found, to = self._variable(source), self._variable(destination)
-        return -1 if found is None or to is None else self.native_pv_get(run, path, found, to)
+        compile_ = self.node.variables.compile
+        return self.native_pv_get(run, path, compile_(source), compile_(destination))
 
     @function
     def array_size(self, run: Run, path: str, document: str, destination: str) -> int:
         """Store the length of the array at a path in the variable named `destination`; -1 if there is none."""
-        found = self._variable(destination)
-        return -1 if found is None else self.native_array_size(run, path, document, found)
+        return self.native_array_size(run, path, document, self.node.variables.compile(destination))
 
     # ---- changing
 
@@ -222,14 +212,12 @@ class Jansson(Module):
     @function(name="set")
     def set_value(self, run: Run, kind: str, path: str, value: str, result: str) -> int:
         """Set the value at a path of the document in the variable named `result`; see jansson_set()."""
-        found = self._variable(result)
-        return -1 if found is None else self.native_set(run, kind, path, value, found)
+        return self.native_set(run, kind, path, value, self.node.variables.compile(result))
 
     @function(name="append")
     def append_value(self, run: Run, kind: str, path: str, value: str, result: str) -> int:
         """As `set`, at the end of an array, or the fields of an object into another."""
-        found = self._variable(result)
-        return -1 if found is None else self.native_append(run, kind, path, value, found)
+        return self.native_append(run, kind, path, value, self.node.variables.compile(result))
 
     def _change(self, how: Any, run: Run, kind: str, path: str, value: str, result: Pv) -> int:
         held = result.get(run)
@@ -274,8 +262,7 @@ class Jansson(Module):
     @function
     def xencode(self, run: Run, xavp: str, result: str) -> int:
         """Store the fields of an XAVP as an object in the variable named `result`; -1 if there is none."""
-        found = self._variable(result)
-        return -1 if found is None else self.native_xencode(run, xavp, found)
+        return self.native_xencode(run, xavp, self.node.variables.compile(result))
 
 
 MODULE = Jansson

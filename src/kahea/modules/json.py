@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from kahea.routing.json_text import JsonError, read_lenient, write_spaced
 from kahea.routing.module import Module, Param, Value, function, native
 from kahea.routing.pv.chain import Transformation, narrow, widen
-from kahea.routing.pv.errors import PvError
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
@@ -75,21 +74,12 @@ class Json(Module):
     @function
     def get_field(self, run: Run, document: str, name: str, destination: str) -> int:
         """Store a field of an object, as JSON, in the variable named `destination`; -1 if there is no such field."""
-        found = self._variable(destination)
-        return -1 if found is None else self.native_field(run, document, name, found)
+        return self.native_field(run, document, name, self.node.variables.compile(destination))
 
     @function
     def get_string(self, run: Run, document: str, name: str, destination: str) -> int:
         """As `get_field`, a string without its quotes."""
-        found = self._variable(destination)
-        return -1 if found is None else self.native_string(run, document, name, found)
-
-    def _variable(self, name: str) -> Pv | None:
-        try:
-            return self.node.variables.compile(name)
-        except PvError as error:
-            self.node.log.error("json: the result can't be stored: %s", error)
-            return None
+        return self.native_string(run, document, name, self.node.variables.compile(destination))
 
     def _field(self, document: str, name: str) -> Any:
         try:

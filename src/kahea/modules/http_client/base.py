@@ -12,7 +12,6 @@ from kahea.connectors.http_options import Options, Tls, auth_methods, header_lin
 from kahea.connectors.http_tls import client_context
 from kahea.modules.http_client.connections import Connection, from_definition, from_file, proxy_url
 from kahea.routing.module import ConfigError, Module, Param, Value
-from kahea.routing.pv.errors import PvError
 from kahea.routing.run import can_wait, wait
 from kahea.routing.text import text, wire
 
@@ -151,12 +150,8 @@ class HttpBase(Module):
     # ---- requests
 
     def writable(self, name: str) -> Pv | None:
-        """The variable of that name, None (and a line in the log) if nothing can be stored there."""
-        try:
-            found = self.node.variables.compile(name)
-        except PvError as error:
-            self.node.log.error("%s: the result can't be stored: %s", self.name, error)
-            return None
+        """The variable of that name, None (and a line in the log) if nothing can be stored there. Raises PvError."""
+        found = self.node.variables.compile(name)
         if not found.writable:
             self.node.log.error("%s: the result can't be stored: %s is read-only", self.name, name)
             return None
