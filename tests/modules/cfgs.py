@@ -152,6 +152,15 @@ class Kamailio:
                 (outcome.sink if ready is self._sink else outcome.caller).append(blank(got))
         raise RuntimeError("Kamailio ended: " + self.log()[-2000:])
 
+    def later(self, within: float) -> Outcome:
+        """What came to the caller until a message reaches the sink, and that."""
+        outcome = Outcome()
+        if select.select([self._sink], [], [], within)[0]:
+            outcome.sink.append(blank(self._sink.recv(65535)))
+        while select.select([self._caller], [], [], 0)[0]:
+            outcome.caller.append(blank(self._caller.recv(65535)))
+        return outcome
+
     def stop(self) -> None:
         """End the process that was started."""
         self._process.terminate()

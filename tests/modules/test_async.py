@@ -1,7 +1,10 @@
-"""The module async on the virtual clock: when what goes on, and what of it reaches the caller."""
+"""The module async: when what goes on, on the virtual clock, and what of it reaches others, beside Kamailio's."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import cfgs
 import pytest
 
 from kahea.testing import Simulation
@@ -126,3 +129,48 @@ def ksr_request_route(msg):
         simulation.run_until(lambda: call.status >= 200)
         assert call.status == 480
         assert simulation.elapsed == pytest.approx(0.1, abs=0.05)
+
+
+def seen(outcome: cfgs.Outcome) -> tuple[list[str], bool]:
+    """What reached the far end, and whether the caller was told at once that it may take a while."""
+    return outcome.sink, any(message.startswith("SIP/2.0 100 ") for message in outcome.caller)
+
+
+BODIES = [
+    '$avp(k) = "kept"; append_hf("X-Before: 1\\r\\n"); async_ms_route("R", "50");',
+    '$avp(k) = "kept"; $ru = "sip:new@example.com"; async_route("R", "1");',
+    'async_task_route("R");',
+    'async_task_group_route("R", "default");',
+    'async_ms_sleep("50"); $var(o) = "slept " + $rU; route(END);',
+    'async_ms_route("R", "0"); $var(o) = "rc " + $rc;',
+    'async_ms_route("R", "30001"); $var(o) = "rc " + $rc;',
+    'async_route("R", "101"); $var(o) = "rc " + $rc;',
+    'async_route("NOSUCH", "1"); $var(o) = "rc " + $rc;',
+    'async_ms_sleep("30001"); $var(o) = "rc " + $rc;',
+    'async_task_data("R", "x"); $var(o) = "rc " + $rc;',
+]
+ROUTES = 'route[R] { if ($async(data) != $null) exit; $var(o) = "R " + $avp(k) + $ru; route(END); }'
+
+
+@pytest.mark.skipif(cfgs.KAMAILIO is None, reason="needs a real Kamailio to compare with")
+def test_as_in_kamailio(tmp_path: Path) -> None:
+    """What reaches the far end, and what the caller is told at once."""
+    extra = 'async_workers=1\nmodparam("async", "ms_timer", 10)'
+    text = cfgs.cfg_text(BODIES, extra, ("async",), ROUTES)
+    requests = [
+        cfgs.request(n).replace(b"z9hG4bKcaller", b"z9hG4bKcaller%d" % n).replace(b"call@x", b"call%d@x" % n)
+        for n in range(len(BODIES))
+    ]
+    theirs, here = [], []
+    with cfgs.kamailio(tmp_path, text) as kamailio:
+        for data in requests:
+            kamailio.send(data)
+            theirs.append(kamailio.later(3))
+    node = cfgs.Ours(text)
+    for data in requests:
+        node.run(data)
+        for _ in range(12):
+            node.now += 0.1
+            node.node.advance(node.now)
+        here.append(node._outcome())
+    assert [x for x in zip(BODIES, theirs, here, strict=True) if seen(x[1]) != seen(x[2])] == []
