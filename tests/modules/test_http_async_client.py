@@ -115,8 +115,9 @@ def answered(msg):
         KSR.tm.t_reply(480, "Both")
     return 1
 """
-    with Simulation() as simulation:
-        simulation.node(script, "udp:10.0.0.9:5060")
+    with Simulation(grace=5) as simulation:  # the API is slower than virtual time
+        patient = {"http_async_client": {"connection_timeout": 20_000}}
+        simulation.node(script, "udp:10.0.0.9:5060", modules=patient)
         call = simulation.ua("alice").invite("sip:bob@10.0.0.9")
         simulation.run_until(lambda: call.status >= 200)
         assert call.status == 480

@@ -8,7 +8,8 @@ Rules of this room:
    redirects and the whole body. No more than `max_body` of an answer is ever held.
 3. Requests whose connections are made alike share one pool (`Pool`), so that connections are used again.
 
-aiohttp takes 0.2 s to import, so modules import this file when they make their first request.
+aiohttp takes 0.2 s to import, so modules import this file when they open, if they are asked for, else with their first
+request.
 """
 
 from __future__ import annotations
@@ -79,8 +80,6 @@ class Answer:
     headers: list[tuple[bytes, bytes]]
     body: bytes
     url: str
-    #: The answer was larger than `max_size`.
-    cut: bool = False
 
 
 @dataclass(slots=True)
@@ -170,11 +169,12 @@ class Pool:
     """The connections that are made alike, with aiohttp's session over them. Made in the loop. Raises HttpError."""
 
     def __init__(self, options: Options, limit: int, per_host: int) -> None:
+        self._resolver = AsyncResolver()
         self.connector = _Connector(
             limit=limit,
             limit_per_host=per_host,
             ssl=client_context(options.tls),
-            resolver=AsyncResolver(),
+            resolver=self._resolver,
             ttl_dns_cache=30,
             local_addr=local_address(options.interface) if options.interface else None,
             **({"keepalive_timeout": IDLE} if options.keep else {"force_close": True}),
@@ -193,6 +193,7 @@ class Pool:
     async def close(self) -> None:
         """Close what is open."""
         await self.session.close()
+        await self._resolver.close()
 
 
 class HttpClient:
@@ -333,7 +334,7 @@ async def _once(
         response.close()
     else:
         response.release()
-    return Answer(response.status, response.reason or "", list(response.raw_headers), data, str(at.url), cut)
+    return Answer(response.status, response.reason or "", list(response.raw_headers), data, str(at.url))
 
 
 async def _read(response: aiohttp.ClientResponse, max_size: int) -> tuple[bytes, bool]:

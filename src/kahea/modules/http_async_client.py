@@ -88,7 +88,7 @@ class HttpAsyncClient(Module):
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)
-        #: Made with the first query.
+        #: Made when the module opens, or with the first query.
         self.client: HttpClient | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._ids = count(1)
@@ -113,6 +113,17 @@ class HttpAsyncClient(Module):
         )
         for name in ("requests", "replies", "errors", "timeouts"):
             self.node.statistics.declare("http_async_client", name)
+
+    def _made(self) -> HttpClient:
+        from kahea.connectors.http import HttpClient
+
+        self.client = HttpClient(self.max_queries)
+        return self.client
+
+    async def open(self) -> None:
+        """Be ready before the first call, if anybody will ask."""
+        if self.node.asked_for(self.name):
+            self._made()
 
     async def stop(self) -> None:
         """Give up what is under way."""
@@ -170,12 +181,8 @@ class HttpAsyncClient(Module):
         """Ask, and hand what came of it to the route."""
         transaction, generation = run.transaction, run.generation
         del run  # it is over, or goes on by itself
-        if self.client is None:
-            from kahea.connectors.http import HttpClient
-
-            self.client = HttpClient(self.max_queries)
         try:
-            reply.answer = await self._ask(self.client, url, given, headers)
+            reply.answer = await self._ask(self.client or self._made(), url, given, headers)
             self.node.count("http_async_client", "replies")
         except HttpError as error:
             reply.error = error_text(error.code)

@@ -83,7 +83,7 @@ class HttpBase(Module):
     def __init__(self, node: Node) -> None:
         super().__init__(node)
         self.connections: dict[str, Connection] = {}
-        #: Made with the first request.
+        #: Made when the module opens, or with the first request.
         self.client: HttpClient | None = None
         self._options = Options()
 
@@ -142,6 +142,17 @@ class HttpBase(Module):
         for name in ("connok", "connfail"):
             statistics.declare("httpclient", name)
 
+    def _made(self) -> HttpClient:
+        from kahea.connectors.http import HttpClient
+
+        self.client = HttpClient(self.max_connections, self.max_host_connections)
+        return self.client
+
+    async def open(self) -> None:
+        """Be ready before the first call, if anybody will ask."""
+        if self.node.asked_for(self.name):
+            self._made()
+
     async def stop(self) -> None:
         """Close the connections."""
         if self.client is not None:
@@ -161,11 +172,7 @@ class HttpBase(Module):
         self, run: Run, method: str, url: str, options: Options, headers: list[tuple[str, str]], body: str
     ) -> Answer:
         """One request, for which the run waits. Raises HttpError."""
-        client = self.client
-        if client is None:
-            from kahea.connectors.http import HttpClient
-
-            client = self.client = HttpClient(self.max_connections, self.max_host_connections)
+        client = self.client or self._made()
         given = {name.lower() for name, _ in headers}
         lines = [
             (name, value)
