@@ -18,12 +18,14 @@ from kahea.connectors.http_options import Options, Tls, auth_methods, header_lin
 from kahea.routing.generation import event_message
 from kahea.routing.module import Module, Param, Value, function, native, variable, variable_setter
 from kahea.routing.pv.values import as_int
-from kahea.routing.run import REQUEST_ROUTE, Run
+from kahea.routing.run import REQUEST_ROUTE, Run, wait
 from kahea.routing.text import text, wire
 
 if TYPE_CHECKING:
     from kahea.connectors.http import Answer, HttpClient
+    from kahea.routing.generation import Generation
     from kahea.routing.node import Node
+    from kahea.tm.transaction import Transaction
 
 _REQUEST: Final = "http_async_client.request"
 _REPLY: Final = "http_async_client.reply"
@@ -90,7 +92,7 @@ class HttpAsyncClient(Module):
         super().__init__(node)
         #: Made when the module opens, or with the first query.
         self.client: HttpClient | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way = 0
         self._ids = count(1)
         self._defaults = Options()
 
@@ -126,9 +128,7 @@ class HttpAsyncClient(Module):
             self._made()
 
     async def stop(self) -> None:
-        """Give up what is under way."""
-        for task in list(self._tasks):
-            task.cancel()
+        """Close the connections: what is under way fails."""
         if self.client is not None:
             await self.client.close()
 
@@ -154,7 +154,7 @@ class HttpAsyncClient(Module):
         if run.generation.find(route) is None:
             self.node.log.error("http_async_query: the script has no route %s", route)
             return -1
-        if not url or len(self._tasks) >= self.max_queries:
+        if not url or self._under_way >= self.max_queries:
             self.node.log.error("http_async_query: %s", "no URL" if not url else "too many queries are under way")
             return -1
         suspends = run.transaction is not None and given.get("suspend", 1) != 0
@@ -163,33 +163,32 @@ class HttpAsyncClient(Module):
             return -1
         wanted.id = str(next(self._ids))
         self.node.count("http_async_client", "requests")
-        task = asyncio.ensure_future(self._query(run, url, route, given, headers, Reply(wanted.id), suspends))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._under_way += 1
+        asked = (url, given, headers, Reply(wanted.id))
+        target = (run.transaction if suspends else None, run.generation, route)
+        # In a worker of its own, once this run is over or waits.
+        asyncio.get_running_loop().call_soon(self._begin, asked, target)
         return 0 if suspends else 1
 
-    async def _query(
-        self,
-        run: Run,
-        url: str,
-        route: str,
-        given: dict[str, Any],
-        headers: list[tuple[str, str]],
-        reply: Reply,
-        suspends: bool,
-    ) -> None:
-        """Ask, and hand what came of it to the route."""
-        transaction, generation = run.transaction, run.generation
-        del run  # it is over, or goes on by itself
+    def _begin(self, asked: tuple[Any, ...], target: tuple[Transaction | None, Generation, str]) -> None:
+        if not self.node.in_worker(self._query, asked, target):
+            self._under_way -= 1
+            self.node.log.error("http_async_query: too many runs are under way")
+
+    def _query(self, asked: tuple[Any, ...], target: tuple[Transaction | None, Generation, str]) -> None:
+        """Ask, wait, and hand what came of it to the route."""
+        url, given, headers, reply = asked
+        transaction, generation, route = target
         try:
-            reply.answer = await self._ask(self.client or self._made(), url, given, headers)
+            reply.answer = wait(self._ask(self.client or self._made(), url, given, headers))
             self.node.count("http_async_client", "replies")
         except HttpError as error:
             reply.error = error_text(error.code)
             self.node.count("http_async_client", "timeouts" if error.code == TIMEOUT else "errors")
             self.node.log.error("http_async_query: %.200r failed: %s (%d)", url, error, error.code)
-        if suspends:
-            assert transaction is not None
+        finally:
+            self._under_way -= 1
+        if transaction is not None:
             self.node.module("tmx").resume(transaction, route, {_REPLY: reply})
             return
         found = generation.find(route)
@@ -197,7 +196,7 @@ class HttpAsyncClient(Module):
             callback = Run(self.node, event_message(), REQUEST_ROUTE, route)
             callback.generation = generation
             callback.state[_REPLY] = reply
-            self.node.pool.run(self.node.execute, callback, found)
+            self.node.execute(callback, found)
 
     async def _ask(self, client: HttpClient, url: str, given: dict[str, Any], headers: list[tuple[str, str]]) -> Answer:
         defaults = self._defaults
