@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kahea.modules.app_lua import AppLua
 from kahea.routing.foreign import Foreign, TooFewArguments
 from kahea.routing.generation import Generation, Route, event_message
-from kahea.routing.libraries import ScriptExit
+from kahea.routing.libraries import MOST_FILES, ScriptExit, read_all
 from kahea.routing.module import ConfigError
 from kahea.routing.run import (
     EVENT_ROUTE,
@@ -116,7 +116,7 @@ class LuaEngine:
             received=state.optional(settings.kemi_received_route_callback),
             events=lambda name: state.event(event, name),
             source=state.source,
-            files=state.files,
+            files=lambda: state.files,
             language="lua",
             libraries={"lua": state},
         )
@@ -128,7 +128,7 @@ class LuaState:
     def __init__(self, node: Node, scripts: Sequence[Path]) -> None:
         """Raises ConfigError."""
         self.node = node
-        self.files = tuple(scripts)
+        self.files = list(scripts)
         options = node.module("app_lua") or AppLua(node)
         self._time_limit = options.time_limit / 1000
         memory = options.memory_limit * 1024 * 1024
@@ -151,7 +151,7 @@ class LuaState:
             self._functions.append(Foreign(function, True, to_int, to_str, False))
             rows.append((wire(group), wire(name), len(self._functions)))
         # Kept here too: lupa may drop its own reference to an object that Lua collected and was given again.
-        self._callbacks = (self._direct, self._held)
+        self._callbacks = (self._direct, self._held, self._loads)
         prelude = (files("kahea.engines") / "prelude.lua").read_bytes()
         self._work, self._has = self._lua.execute(
             prelude,
@@ -174,6 +174,13 @@ class LuaState:
             self.source += source
             self._add_path(script.parent)
             self._execute(source, script)
+        self.source += read_all(self.files[len(scripts) :])
+
+    def _loads(self, path: bytes) -> None:
+        """The scripts load a file besides themselves."""
+        file = Path(text(path))
+        if file not in self.files and len(self.files) < MOST_FILES:
+            self.files.append(file)
 
     def _add_sr(self, modules: list[str]) -> None:
         """Give the scripts the table that was there before KSR. Raises ConfigError."""

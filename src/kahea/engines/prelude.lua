@@ -6,15 +6,15 @@
 -- string.gsub, a comparison of table.sort) the function is called directly, and may not wait.
 --
 -- exports: rows {group, name, number}; direct(number, ...): value, error; held(): an error text once the script has had
--- the node for too long, else nil; memory_limit in kB, 0 for none; ticks: steps of the hook between questions of time,
--- 0 for no limit of time.
-local exports, direct, held, memory_limit, ticks = ...
+-- the node for too long, else nil; loads(path): told of each file that the script loads; memory_limit in kB, 0 for none;
+-- ticks: steps of the hook between questions of time, 0 for no limit of time.
+local exports, direct, held, loads, memory_limit, ticks = ...
 
 local EXIT = "~~ksr~exit~~" -- what KSR.x.exit() raises, also in Kamailio
 local STEP = 1000 -- instructions between two calls of the hook
 local CALL = {} -- marks a yield of a KSR function in a coroutine of the script
 
-direct, held = python.as_function(direct), python.as_function(held)
+direct, held, loads = python.as_function(direct), python.as_function(held), python.as_function(loads)
 local G = _G
 local yield, create, resume = coroutine.yield, coroutine.create, coroutine.resume
 local yieldable, running = coroutine.isyieldable, coroutine.running
@@ -152,6 +152,27 @@ function coroutine.wrap(f)
 	return function(...)
 		return finish(coroutine.resume(co, ...))
 	end
+end
+
+-- Files that the script loads, which are watched as it is
+
+local searchpath, loadfile, dofile = package.searchpath, loadfile, dofile
+local searchers = package.searchers or package.loaders
+searchers[2] = function(name)
+	local path, why = searchpath(name, package.path)
+	if not path then return why end
+	loads(path)
+	local chunk, wrong = loadfile(path)
+	if not chunk then error("error loading module '" .. name .. "' from file '" .. path .. "':\n\t" .. wrong, 0) end
+	return chunk, path
+end
+function G.loadfile(path, ...)
+	if type(path) == "string" then loads(path) end
+	return loadfile(path, ...)
+end
+function G.dofile(path)
+	if type(path) == "string" then loads(path) end
+	return dofile(path)
 end
 
 -- What would end the node

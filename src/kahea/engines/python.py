@@ -22,7 +22,7 @@ from weakref import WeakKeyDictionary
 
 from kahea.routing.dispatch import Method, View
 from kahea.routing.generation import Generation, Route, event_message
-from kahea.routing.libraries import ScriptExit
+from kahea.routing.libraries import ScriptExit, read_all
 from kahea.routing.module import ConfigError
 from kahea.routing.registry import explain
 from kahea.routing.run import EVENT_ROUTE, Run, ScriptError, current
@@ -123,7 +123,7 @@ class PythonScript:
         sys.modules[self.module.__name__] = self.module
         run = Run(node, event_message(), EVENT_ROUTE, "mod_init")
         saved, current.run = current.run, run
-        with _fresh_imports(directories) as imported:
+        with _fresh_imports(directories):
             try:
                 self.handler = self._start(code, options)
             except ConfigError:
@@ -132,7 +132,12 @@ class PythonScript:
                 raise ConfigError(_trace(path, error)) from error
             finally:
                 current.run = saved
-        self.files = (path, *imported)
+        self.source += read_all(self.files[1:])
+
+    @property
+    def files(self) -> list[Path]:
+        """The script, and what it has imported so far."""
+        return [self.path, *(Path(str(module.__file__)) for module in _imported().values())]
 
     def _start(self, code: Any, options: Options) -> object:
         exec(code, vars(self.module))
@@ -184,35 +189,34 @@ def ksr_of(node: Node) -> ModuleType:
 _roots: set[str] = set()
 
 
-@contextlib.contextmanager
-def _fresh_imports(directories: list[str]) -> Iterator[list[Path]]:
-    """Within, modules from scripts' directories are imported anew, those of other scripts with the same names included;
-    after an error, they are as before. Gives the list of their files, complete when it is left."""
-    _roots.update(f"{path}/" for d in directories for path in (Path(d), Path(d).resolve()))
+def _imported() -> dict[str, ModuleType]:
+    """The modules that came from scripts' directories."""
     roots = tuple(_roots)
-    files: list[Path] = []
+    found = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is None or not file.startswith(roots) or "/site-packages/" in file:
+            continue
+        if not name.startswith(("kahea_script_", "kahea.", "__main__")):
+            found[name] = module
+    return found
 
-    def own() -> dict[str, ModuleType]:
-        found = {}
-        for name, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)
-            if file is None or not file.startswith(roots) or "/site-packages/" in file:
-                continue
-            if not name.startswith(("kahea_script_", "kahea.", "__main__")):
-                found[name] = module
-        return found
 
-    before = own()
+@contextlib.contextmanager
+def _fresh_imports(directories: list[str]) -> Iterator[None]:
+    """Within, modules from scripts' directories are imported anew, those of other scripts with the same names included;
+    after an error, they are as before."""
+    _roots.update(f"{path}/" for d in directories for path in (Path(d), Path(d).resolve()))
+    before = _imported()
     for name in before:
         del sys.modules[name]
     try:
-        yield files
+        yield
     except BaseException:
-        for name in own():
+        for name in _imported():
             del sys.modules[name]
         sys.modules.update(before)
         raise
-    files += [Path(str(module.__file__)) for module in own().values()]
 
 
 class PythonLibrary:
@@ -226,7 +230,11 @@ class PythonLibrary:
         self._texts = ModuleType("kahea_texts")
         vars(self._texts)["KSR"] = ksr_of(node)
         self.source = b"".join(script.source for script in self._scripts)
-        self.files = tuple(file for script in self._scripts for file in script.files)
+
+    @property
+    def files(self) -> list[Path]:
+        """What the scripts were read from so far."""
+        return [file for script in self._scripts for file in script.files]
 
     def call(self, run: Run, name: str, *args: str) -> object:
         """Call a function or method; what it returned. Raises ScriptExit, EndRoute, ScriptError."""
@@ -277,7 +285,7 @@ class PythonEngine:
             received=self._optional(handler, settings.kemi_received_route_callback),
             events=lambda name: self._event(handler, name),
             source=script.source,
-            files=script.files,
+            files=lambda: script.files,
             close=script.close,
             language="python",
             libraries={"python": library},

@@ -37,7 +37,7 @@ class Generation(Routes):
         events: Callable[[str], Route | None] = lambda _name: None,
         of_kind: Callable[[str, str], Route | None] | None = None,
         source: bytes = b"",
-        files: Sequence[Path] = (),
+        files: Callable[[], Sequence[Path]] = tuple,
         variables: Sequence[Pv] = (),
         close: Callable[[], object] | None = None,
         language: str = "",
@@ -46,7 +46,8 @@ class Generation(Routes):
         """`of_kind(kind, name)` is for a language whose routes of each kind have names of their own. `language` is the
         routes', `libraries` are functions called by name, by their language: this one, where it has them, and others.
 
-        `files` are what it was read from; `close` is called when it is no longer kept, while runs may still be in it.
+        `files()` are what it was read from so far, since its routes may load more; `close` is called when it is no longer
+        kept, while runs may still be in it.
         """
         self.number = next(_numbers)
         self.hash = hashlib.sha256(source).hexdigest()[:12]
@@ -58,7 +59,8 @@ class Generation(Routes):
         self._find = find
         self._events = events
         self._of_kind = of_kind
-        self.files = tuple(files)
+        #: By language; those of the routes under "".
+        self._files = {"": files}
         #: The variables that the script uses, as far as its language can tell.
         self.variables = tuple(variables)
         self._close = close
@@ -75,7 +77,7 @@ class Generation(Routes):
         """Give it the library of a language, before it is used."""
         self.libraries[language] = library
         self.hash = hashlib.sha256(f"{self.hash} {language}".encode() + library.source).hexdigest()[:12]
-        self.files += library.files
+        self._files[language] = lambda: library.files
 
     def with_library(self, language: str, library: Library) -> Generation:
         """A new generation with these routes, and another library of a language."""
@@ -85,16 +87,22 @@ class Generation(Routes):
             reply=self.reply,
             onsend=self.onsend,
             pre_routing=self.pre_routing,
+            received=self.received,
             events=self._events,
             of_kind=self._of_kind,
-            files=self.files,
+            variables=self.variables,
             language=self.language,
             libraries=self.libraries,
         )
         made.hash = self.hash
+        made._files = dict(self._files)
         made.add(language, library)
-        made.files = tuple(dict.fromkeys(made.files))
         return made
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that it was read from so far."""
+        return tuple(dict.fromkeys(path for files in self._files.values() for path in files()))
 
     def close(self) -> None:
         """It is not kept any more; runs and transactions that began with it go on."""

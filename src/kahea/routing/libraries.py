@@ -8,9 +8,10 @@ keeps the functions that it began with; the engine that runs the routes is its l
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from kahea.routing.module import ConfigError, Module, RpcError
 from kahea.routing.run import EndRoute, ScriptError
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("kahea.script")
 
 
+#: Files of one script that are watched and kept in mind.
+MOST_FILES: Final = 1000
+
+
+def read_all(files: Iterable[Path]) -> bytes:
+    """What files that a script loaded say, for the hash of its generation; nothing for those that are gone."""
+    found = b""
+    for file in files:
+        with suppress(OSError):
+            found += file.read_bytes()
+    return found
+
+
 class ScriptExit(EndRoute):
     """A script ended itself (`KSR.x.exit()`): where it was called by name, its caller goes on."""
 
@@ -30,7 +44,10 @@ class Library(Protocol):
     """The functions of one language's scripts."""
 
     source: bytes
-    files: tuple[Path, ...]
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """What it was read from so far: its functions may load more."""
 
     def call(self, run: Run, name: str, *args: str) -> object:
         """Call a function; what it returned. Raises ScriptExit, ScriptError, and EndRoute where something that it
@@ -142,4 +159,4 @@ def returned_number(module: ScriptModule, run: Run, name: str, *args: str) -> in
     return int(value) or -1 if isinstance(value, int) else -1
 
 
-__all__ = ["Library", "LibraryFactory", "ScriptExit", "ScriptModule", "returned_number"]
+__all__ = ["MOST_FILES", "Library", "LibraryFactory", "ScriptExit", "ScriptModule", "read_all", "returned_number"]

@@ -17,6 +17,7 @@ from kahea.engines.javascript.quickjs import UNDEFINED, Context, JsError
 from kahea.modules.app_jsdt import AppJsdt
 from kahea.routing.foreign import Foreign, TooFewArguments
 from kahea.routing.generation import Generation, Route, event_message
+from kahea.routing.libraries import MOST_FILES, read_all
 from kahea.routing.module import ConfigError
 from kahea.routing.run import EVENT_ROUTE, REQUEST_ROUTE, EndRoute, Run, ScriptError, begin, current
 from kahea.routing.text import wire
@@ -92,7 +93,7 @@ class JavaScriptEngine:
             received=contexts.optional(settings.kemi_received_route_callback),
             events=lambda name: contexts.event(event, name),
             source=contexts.source,
-            files=contexts.files,
+            files=lambda: contexts.files,
             language="jsdt",
             libraries={"jsdt": contexts},
         )
@@ -104,11 +105,14 @@ class Contexts:
     def __init__(self, node: Node, scripts: Sequence[Path]) -> None:
         """Raises ConfigError."""
         self.node = node
-        self.files = tuple(scripts)
+        self.files = list(scripts)
         options = node.module("app_jsdt") or AppJsdt(node)
         self._time_limit = options.time_limit / 1000
         self._memory_limit = options.memory_limit * 1024 * 1024
-        self._exports: list[Foreign | Modf | Sources] = [Sources(scripts[-1].parent if scripts else Path()), Modf(node)]
+        self._exports: list[Foreign | Modf | Sources] = [
+            Sources(scripts[-1].parent if scripts else Path(), self.files),
+            Modf(node),
+        ]
         self._groups: dict[bytes, list[tuple[int, bytes, int]]] = {b"__hidden": [(0, b"resolve", 2)]}
         self._groups[b"x"] = [(1, b"modf", 1)]
         for (group, name), function in sorted(node.registry.functions.items()):
@@ -129,6 +133,7 @@ class Contexts:
             raise ConfigError(f"{error.filename}: {error.strerror}") from error
         except (JsError, ScriptError) as error:
             raise ConfigError(str(error)) from error.__cause__
+        self.source += read_all(self.files[len(scripts) :])
         self._idle = [first]
         self._functions: dict[str, bool] = {}
 
@@ -204,8 +209,10 @@ class Contexts:
 class Sources:
     """The files that `require` reads: each once for all contexts of a generation."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, files: list[Path]) -> None:
+        """`files` is the list that they are added to."""
         self._directory = directory
+        self._files = files
         self._read: dict[Path, str] = {}
 
     def call(self, values: tuple[Any, ...]) -> str:
@@ -217,6 +224,8 @@ class Sources:
             if path in self._read or path.is_file():
                 if path not in self._read:
                     self._read[path] = path.read_text(encoding="utf-8", errors="surrogateescape")
+                    if len(self._files) < MOST_FILES:
+                        self._files.append(path)
                 return f"{path}\0{self._read[path]}"
         raise LookupError(f"require: there is no {identifier} in {base}")
 

@@ -138,6 +138,7 @@ def _bits(route: Route) -> int:
 
 def _generation(program: Program, functions: dict[tuple[str, str], Function], variables: list[Pv]) -> Generation:
     source = "\n".join("".join(lines) for lines in program.sources.values())
+    files = [Path(name) for name in program.sources]
     return Generation(
         lambda name: functions.get(("request", name)),
         request=functions.get(("request", "")),
@@ -148,6 +149,6 @@ def _generation(program: Program, functions: dict[tuple[str, str], Function], va
         events=lambda name: functions.get(("event", name)),
         of_kind=lambda kind, name: functions.get((kind, name)),
         source=source.encode("utf-8", "surrogateescape"),
-        files=[Path(name) for name in program.sources],
+        files=lambda: files,
         variables=variables,
     )
