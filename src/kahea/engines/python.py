@@ -14,9 +14,17 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.abc import PathEntryFinder
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+)
 from itertools import count
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -202,11 +210,35 @@ def _imported() -> dict[str, ModuleType]:
     return found
 
 
+class _Source(SourceFileLoader):
+    """Compiles each time: what Python caches of a module is told from its source by size and whole seconds alone, and an
+    edit may leave both the same."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The module's code. Raises ImportError."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+_find = FileFinder.path_hook((ExtensionFileLoader, EXTENSION_SUFFIXES), (_Source, SOURCE_SUFFIXES))
+
+
+def _finder(directory: str) -> PathEntryFinder:
+    """Finds modules in a script's directory."""
+    if not f"{directory}/".startswith(tuple(_roots)) or "/site-packages" in directory:
+        raise ImportError("it is not a script's")
+    return _find(directory)
+
+
 @contextlib.contextmanager
 def _fresh_imports(directories: list[str]) -> Iterator[None]:
     """Within, modules from scripts' directories are imported anew, those of other scripts with the same names included;
     after an error, they are as before."""
     _roots.update(f"{path}/" for d in directories for path in (Path(d), Path(d).resolve()))
+    if _finder not in sys.path_hooks:
+        sys.path_hooks.insert(0, _finder)
+    for directory in [d for d in sys.path_importer_cache if f"{d}/".startswith(tuple(_roots))]:
+        del sys.path_importer_cache[directory]
     before = _imported()
     for name in before:
         del sys.modules[name]

@@ -46,7 +46,7 @@ class Generation(Routes):
         """`of_kind(kind, name)` is for a language whose routes of each kind have names of their own. `language` is the
         routes', `libraries` are functions called by name, by their language: this one, where it has them, and others.
 
-        `files()` are what it was read from so far, since its routes may load more; `close` is called when it is no longer
+        `files()` are what it was read from so far: routes may load more. `close` is called when it is no longer
         kept, while runs may still be in it.
         """
         self.number = next(_numbers)

@@ -23,7 +23,7 @@ from kahea.engines.squirrel.runtime.values import Fixed, type_name
 from kahea.modules.app_sqlang import AppSqlang
 from kahea.routing.foreign import Foreign
 from kahea.routing.generation import Generation, Route, event_message
-from kahea.routing.libraries import ScriptExit
+from kahea.routing.libraries import ScriptExit, read_all
 from kahea.routing.module import ConfigError
 from kahea.routing.run import EVENT_ROUTE, EndRoute, Run, ScriptError, Ticks, begin, current
 from kahea.routing.text import text
@@ -91,7 +91,7 @@ class SquirrelEngine:
             received=squirrel.optional(settings.kemi_received_route_callback),
             events=lambda name: squirrel.event(event, name),
             source=squirrel.source,
-            files=squirrel.files,
+            files=lambda: squirrel.files,
             language="sqlang",
             libraries={"sqlang": squirrel},
         )
@@ -111,6 +111,7 @@ class Squirrel:
         self._root = self._machine.root
         self._root["KSR"] = _tables(functions)
         self.source = b""
+        self._scripts = list(scripts)
         for script in scripts:
             try:
                 source = script.read_bytes()
@@ -118,7 +119,12 @@ class Squirrel:
                 raise ConfigError(f"{script}: {error.strerror}") from error
             self.source += source
             self._execute(self._machine.load(source, str(script)))
-        self.files = tuple(dict.fromkeys([*scripts, *self._machine.files]))
+        self.source += read_all(self._machine.files)
+
+    @property
+    def files(self) -> list[Path]:
+        """The scripts, and what they have loaded so far."""
+        return [*self._scripts, *self._machine.files]
 
     def _execute(self, program: Callable[[], Any]) -> None:
         """Run a script's own level. Raises ConfigError."""

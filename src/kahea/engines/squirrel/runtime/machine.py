@@ -20,6 +20,7 @@ from kahea.engines.squirrel.runtime.parameters import checked, refused
 from kahea.engines.squirrel.runtime.strings import string_library
 from kahea.engines.squirrel.runtime.threads import Thread, suspend
 from kahea.engines.squirrel.runtime.values import Array, Based, Bound, Generating, Table, key_of, type_name
+from kahea.routing.libraries import MOST_FILES
 from kahea.routing.text import text
 
 log = logging.getLogger("kahea.script")
@@ -224,7 +225,8 @@ class Machine:
             source = path.read_bytes()
         except (OSError, ValueError) as error:
             raise Thrown(latin(f"cannot open the file {path}: {getattr(error, 'strerror', None) or error}")) from error
-        self.files.append(path)
+        if path not in self.files and len(self.files) < MOST_FILES:
+            self.files.append(path)
         try:
             return self._compiled(source.decode("latin-1"), str(path))
         except SyntaxFault as error:
