@@ -211,8 +211,8 @@ def _imported() -> dict[str, ModuleType]:
 
 
 class _Source(SourceFileLoader):
-    """Compiles each time: what Python caches of a module is told from its source by size and whole seconds alone, and an
-    edit may leave both the same."""
+    """Compiles each time: Python tells what it cached of a module from the source by size and whole seconds alone, and
+    an edit may leave both the same."""
 
     def get_code(self, fullname: str) -> CodeType:
         """The module's code. Raises ImportError."""
