@@ -97,6 +97,16 @@ def test_errors_that_help(kahea: Kahea, words: tuple[str, ...], code: int, text:
     assert text in " ".join(done.stderr.replace("│", " ").split())
 
 
+def test_commands_without_a_dot_are_our_own(kahea: Kahea) -> None:
+    before = json.loads(answer(kahea, "generations", "--format", "json"))
+    done = json.loads(answer(kahea, "reload", "--format", "json"))
+    after = json.loads(answer(kahea, "kahea.generations", "--format", "json"))
+    assert [each["running"] for each in after] == [*(0 for _ in after[1:]), 1]
+    assert (done["generation"], done["hash"]) == (after[-1]["generation"], before[-1]["hash"])
+    back = json.loads(answer(kahea, "rollback", "--format", "json"))
+    assert back["generation"] == before[-1]["generation"]
+
+
 def test_no_node(tmp_path: Path, kahea: Kahea) -> None:
     done = ctl(tmp_path, "-s", str(tmp_path / "none"), "core.ps")
     assert done.returncode == 3

@@ -106,6 +106,11 @@ class Request:
     as_json: bool = False
     timeout: float = 10.0
 
+    @property
+    def full(self) -> str:
+        """The command's name: one without a dot is Kahea's own, `reload` being `kahea.reload`."""
+        return self.command if "." in self.command else f"kahea.{self.command}"
+
 
 def find(timeout: float) -> str:
     """The control socket of the only node that runs here. Raises NoNodeError, which lists them if there are several."""
@@ -137,7 +142,7 @@ def run(request: Request) -> tuple[int, str, str]:
         where = request.where or find(request.timeout)
         with Client(where, request.timeout) as client:
             try:
-                result = client.call(request.command, *map(value_of, request.words))
+                result = client.call(request.full, *map(value_of, request.words))
             except FaultError as fault:
                 return FAULT, *_fault(client, request, fault)
     except NoNodeError as error:
@@ -155,7 +160,7 @@ def _fault(client: Client, request: Request, fault: FaultError) -> tuple[str, st
     else:
         text = f"{fault.code} {fault}"
         if fault.code == 400:
-            text += _usage(client, request.command)
+            text += _usage(client, request.full)
     error = {"error": {"code": fault.code, "message": str(fault)}}
     return json.dumps(error, indent=2, ensure_ascii=False) if request.as_json else "", f"kahea ctl: {text}"
 
