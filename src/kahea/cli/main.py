@@ -193,6 +193,20 @@ def stubs(
 
 
 @app.command()
+def new(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write it; new or empty.")],
+    lang: Annotated[
+        str, typer.Option("--lang", metavar="LANGUAGE", help="python, lua, javascript, squirrel or native.")
+    ],
+) -> None:
+    """Write a starting project: a script, its settings, tests that pass."""
+    from kahea.cli import new as project
+
+    for path in project.create(directory, lang):
+        typer.echo(f"wrote {path}", err=True)
+
+
+@app.command()
 def reference(
     output: Annotated[Path, typer.Option("-o", metavar="DIR", help="Where to write them.")] = Path("reference"),
 ) -> None:
