@@ -196,7 +196,8 @@ def _default(param: Param[Any]) -> str:
     default = param.default
     if default in (None, "", []):
         return ""
-    return f"`{_cell(str(int(default) if isinstance(default, bool) else default))}`"
+    shown = str(int(default) if isinstance(default, bool) else default)
+    return "`" + _cell(shown.replace("\r", "\\r").replace("\n", "\\n")) + "`"
 
 
 def _meaning(param: Param[Any]) -> str:

@@ -81,7 +81,7 @@ def _credentials(value: str) -> str:
 
 
 class AuthDb(Module):
-    """Kamailio's module auth_db."""
+    """Digest authentication against a table of subscribers."""
 
     name = "auth_db"
     needs = ("auth",)

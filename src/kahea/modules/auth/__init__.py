@@ -101,7 +101,7 @@ class Asked(NamedTuple):
 
 
 class Auth(Module):
-    """Kamailio's module auth."""
+    """Digest authentication: challenges, and credentials checked against a known password."""
 
     name = "auth"
     needs = ("sl",)
@@ -130,7 +130,7 @@ class Auth(Module):
     challenge_attr = Param("$digest_challenge", "The AVP that a challenge is left in.")
     proxy_challenge_header = Param("Proxy-Authenticate", "The header of a proxy's challenge.", check=_header_name)
     www_challenge_header = Param("WWW-Authenticate", "The header of a server's challenge.", check=_header_name)
-    protect_contacts = Param(0, "", check=lambda v: _refuse(v))
+    protect_contacts = Param(0, "Nonces bound to contacts: not supported.", check=lambda v: _refuse(v))
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)

@@ -58,7 +58,7 @@ def _line(value: str) -> str:
 
 
 class Nathelper(Module):
-    """Kamailio's module nathelper."""
+    """User agents behind a NAT: finding them, mending their addresses, keeping their ways open."""
 
     name = "nathelper"
 

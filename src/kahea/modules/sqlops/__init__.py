@@ -9,7 +9,7 @@ from kahea.modules.sqlops.functions import SqlFunctions
 
 
 class SqlOps(SqlFunctions):
-    """Kamailio's module sqlops."""
+    """SQL in scripts: any statement, its result by variables."""
 
     name = "sqlops"
 

@@ -12,14 +12,17 @@ Not built yet: registering with other servers (`uac_reg_...`), answering challen
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from kahea.modules.uac.requests import Requests
 from kahea.modules.uac.rewriting import Rewriting
 
 
 class Uac(Rewriting, Requests):
-    """Kamailio's module uac."""
+    """Acting as a user agent: requests of the script, From and To rewritten."""
 
     name = "uac"
+    events: ClassVar = {"uac:reply": "The reply to a request of `uac_req_send()` has come, or none will."}
     needs = ("tm", "rr")
 
     def start(self) -> None:
