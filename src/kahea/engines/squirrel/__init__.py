@@ -141,8 +141,22 @@ class Squirrel:
             current.run = saved
 
     def route(self, name: str) -> Route | None:
-        """The route that a function of the root table is, or None."""
-        return SquirrelRoute(self, name) if self._has(name) else None
+        """The route that a function of the root table is, or None. The function is looked up anew at each call, as
+        Kamailio does."""
+        root = self._root
+        if type_name(root.get(name)) != "function":
+            return None
+
+        def route(run: Run) -> object:
+            try:
+                if run.kind == EVENT_ROUTE:
+                    return root[name](root, latin(run.name))
+                return root[name](root)
+            except (Exception, Stopped) as error:  # noqa: BLE001 - told with the script's own trace
+                failed, cause = _failure(error)
+                raise failed from cause
+
+        return route
 
     def optional(self, name: str) -> Route | None:
         return None if name in ("", "none") else self.route(name)
@@ -154,9 +168,6 @@ class Squirrel:
         if own is not None or not callback:
             return own
         return self.route(callback)
-
-    def _has(self, name: str) -> bool:
-        return type_name(self._root.get(name)) == "function"
 
     def call(self, run: Run, name: str, *args: str) -> Any:  # noqa: ARG002 - the run is the one in progress
         """Call a function; what it returned. Raises ScriptExit, EndRoute, ScriptError."""
@@ -178,31 +189,9 @@ class Squirrel:
         ScriptError for an error."""
         try:
             return work(*args)
-        except Thrown as error:
-            if error.value == EXIT:
-                raise ScriptExit from None
-            raise ScriptError(_trace(error)) from None
         except (Exception, Stopped) as error:  # noqa: BLE001 - told with the script's own trace
-            cause = error if not isinstance(error, Stopped | TypeError | RecursionError) else None
-            raise ScriptError(_trace(error)) from cause
-
-
-class SquirrelRoute:
-    """A route: a function of the script, looked up anew at each call, as Kamailio does."""
-
-    __slots__ = ("_guarded", "_name", "_root")
-
-    def __init__(self, squirrel: Squirrel, name: str) -> None:
-        self._guarded = squirrel.guarded
-        self._root = squirrel._root
-        self._name = name
-
-    def __call__(self, run: Run) -> object:
-        """Run it; what it returned. Raises EndRoute, ScriptError."""
-        function = self._root[self._name]
-        if run.kind == EVENT_ROUTE:
-            return self._guarded(function, self._root, latin(run.name))
-        return self._guarded(function, self._root)
+            failed, cause = _failure(error)
+            raise failed from cause
 
 
 # ---- KSR
@@ -219,11 +208,11 @@ def ksr_of(node: Node) -> tuple[dict[str, Callable[..., Any]], dict[str, str]]:
     drop = functions["set_drop"]
 
     def leave(*_args: Any) -> Any:
-        raise Thrown(EXIT)
+        raise ScriptExit
 
     def dropped(*_args: Any) -> Any:
         drop()
-        raise Thrown(EXIT)
+        raise ScriptExit
 
     functions |= {"x.exit": leave, "x.drop": dropped, "x.modf": _modf(node)}
     kinds |= {"x.exit": "any", "x.drop": "any", "x.modf": "integer"}
@@ -265,6 +254,14 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # ---- errors
+
+
+def _failure(error: BaseException) -> tuple[BaseException, BaseException | None]:
+    """What is raised for what a script raised, and its cause."""
+    if isinstance(error, Thrown):
+        return (ScriptExit() if error.value == EXIT else ScriptError(_trace(error))), None
+    cause = error if not isinstance(error, Stopped | TypeError | RecursionError) else None
+    return ScriptError(_trace(error)), cause
 
 
 def _trace(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from kahea.engines.squirrel import tree
 from kahea.engines.squirrel.compiler import build
-from kahea.engines.squirrel.compiler.kinds import BOOL, INTEGER, NULL, NUMBERS, PLAIN, STRING, Kinds, ksr_path
+from kahea.engines.squirrel.compiler.kinds import BOOL, INTEGER, NULL, NUMBERS, PLAIN, STRING, TABLE, Kinds, ksr_path
 from kahea.engines.squirrel.compiler.variables import RESERVED, FunctionScope, Variable
 from kahea.engines.squirrel.runtime.numbers import MAX, MIN
 
@@ -163,6 +163,8 @@ class Expressions:
             found = ast.Subscript(build.helper("root"), name, ast.Load())
             otherwise = build.use("named", build.name(THIS), build.constant(node.name), build.helper("root"))
             return ast.IfExp(build.is_(build.name(THIS), build.helper("root")), found, otherwise)
+        if self.kinds.of(node.object) == TABLE:
+            return ast.Subscript(self.value(node.object), name, ast.Load())
         if isinstance(node.object, tree.Name) and node.object.variable and not node.object.variable.boxed:
             python = node.object.variable.python
             found = ast.Subscript(build.name(python), name, ast.Load())

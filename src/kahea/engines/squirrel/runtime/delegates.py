@@ -94,7 +94,7 @@ def _string_slice(this: str, start: Any = 0, end: Any = MISSING) -> str:
 
 
 def _string_find(this: str, what: str, start: Any = 0) -> int | None:
-    begin = numbers.to_integer(start)
+    begin = start if type(start) is int else numbers.to_integer(start)
     if not 0 <= begin < len(this):
         return None
     found = this.find(what, begin)

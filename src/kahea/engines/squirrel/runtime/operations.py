@@ -285,18 +285,23 @@ def _missing(key: Any) -> Thrown:
 def member(value: Any, name: str) -> Any:
     """`value.name`. Raises Thrown."""
     kind = type(value)
-    if kind is Table or kind is Fixed or kind is Class:
+    if kind is str or kind is Array:
+        found = DEFAULTS["string" if kind is str else "array"].get(name, MISSING)
+        if found is not MISSING:
+            return found
+    elif kind is Table or kind is Fixed or kind is Class:
         found = value.get(name, MISSING)
+        if found is not MISSING:
+            return found
     elif kind is Instance:
         found = value.get(name, MISSING)
         if found is MISSING:
             found = value.of.get(name, MISSING)
-    else:
-        found = MISSING
+        if found is not MISSING:
+            return found
+    found = _inherited(value, name)
     if found is MISSING:
-        found = _inherited(value, name)
-        if found is MISSING:
-            raise _missing(name)
+        raise _missing(name)
     return found
 
 
@@ -368,9 +373,12 @@ def inherited_slot(table: Table, key: Any) -> Any:
 
 def named(this: Any, name: str, root: Table) -> Any:
     """A slot of `this`, or of the root table. Raises Thrown."""
-    found = _raw(this, name)
+    kind = type(this)
+    found = this.get(name, MISSING) if kind is Instance or kind is Table else MISSING
     if found is MISSING:
-        found = _inherited(this, name)
+        found = _raw(this, name)
+        if found is MISSING:
+            found = _inherited(this, name)
         if found is MISSING:
             found = root.get(name, MISSING)
             if found is MISSING:
@@ -380,7 +388,9 @@ def named(this: Any, name: str, root: Table) -> Any:
 
 def set_member(value: Any, key: Any, to: Any) -> Any:
     """`value[key] = to`; gives `to`. Raises Thrown."""
-    if not _set(value, key, to):
+    if type(value) is Table and type(key) is str and key in value:
+        value[key] = to
+    elif not _set(value, key, to):
         raise _missing(key)
     return to
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from kahea.engines.squirrel.runtime.errors import Thrown
-from kahea.engines.squirrel.runtime.values import type_name
+from kahea.engines.squirrel.runtime.values import type_name, types_of
 
 #: What may be given for a letter, in the words of the error.
 _KINDS: Final = {
@@ -23,17 +23,26 @@ _KINDS: Final = {
 
 def checked(kinds: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """A function whose parameters after `this` are of kinds: a letter for each, `.` for any."""
-    wanted = [_KINDS.get(letter, ()) for letter in kinds]
+    wanted = [types_of(_KINDS.get(letter, ())) for letter in kinds]
+    first, more = wanted[0], wanted[1:]
 
     def check(this: Any, *args: Any) -> Any:
-        for number, (value, allowed) in enumerate(zip(args, wanted, strict=False), 1):
-            if allowed and (found := type_name(value)) not in allowed:
-                raise Thrown(f"parameter {number} has an invalid type '{found}' ; expected: '{'|'.join(allowed)}'")
+        if args:
+            if first and type(args[0]) not in first:
+                raise _wrong(1, args[0], kinds)
+            if len(args) > 1:
+                for number, (value, allowed) in enumerate(zip(args[1:], more, strict=False), 2):
+                    if allowed and type(value) not in allowed:
+                        raise _wrong(number, value, kinds)
         return function(this, *args)
 
     check.__name__ = function.__name__.strip("_")
-    check.__wrapped__ = function  # type: ignore[attr-defined]
     return check
+
+
+def _wrong(number: int, value: Any, kinds: str) -> Thrown:
+    allowed = "|".join(_KINDS[kinds[number - 1]])
+    return Thrown(f"parameter {number} has an invalid type '{type_name(value)}' ; expected: '{allowed}'")
 
 
 def refused(name: str, why: str) -> Callable[..., Any]:

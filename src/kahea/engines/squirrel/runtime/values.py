@@ -13,7 +13,7 @@ integers that they equal: `key_of` sets them apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final
 
@@ -236,6 +236,11 @@ _NAMES: Final[dict[type, str]] = {
     Bound: "function",
     Based: "function",
 }
+
+
+def types_of(names: Iterable[str]) -> frozenset[type]:
+    """The types in Python that have the names of types."""
+    return frozenset(kind for kind, name in _NAMES.items() if name in names)
 
 
 def type_name(value: Any) -> str:
