@@ -139,3 +139,15 @@ def test_a_cfg_that_hands_over_to_python(tmp_path: Path) -> None:
 def test_notes_are_no_warnings(tmp_path: Path) -> None:
     found = report(write(tmp_path, "children=4\n" + FINE), {})
     assert (found.count(NOTE), found.count(WARNING), found.failed(strict=True)) == (1, 0, False)
+
+
+def test_a_script_in_squirrel(tmp_path: Path) -> None:
+    path = write(tmp_path, "function ksr_request_route() {\n\tKSR.tm.t_relayy()\n\tKSR.tm.t_relay()\n}\n", "router.sq")
+    found = report(path, {})
+    assert [(d.level, d.code, d.place.line, d.hint) for d in found.diagnostics] == [
+        (ERROR, "unknown-function", 2, "did you mean KSR.tm.t_relay?")
+    ]
+    path = write(tmp_path, "function ksr_request_route() {\n\tlocal x = ;\n}\n", "router.nut")
+    assert report(path, {}).text().startswith(f"{path}:2:12: error: expression expected, not ';'\n    \tlocal x = ;\n")
+    path = write(tmp_path, "function ksr_request_route() { local KSR = {}; KSR.x.y() }\n", "own.sq")
+    assert report(path, {}).diagnostics == []

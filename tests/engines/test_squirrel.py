@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from kahea.routing.module import ConfigError
@@ -131,7 +133,20 @@ def test_ksr_is_a_table_that_can_be_read(answer):
 
 
 @pytest.mark.parametrize(
-    "change", ["KSR.tm.t_relay <- @() 1", "KSR.tm.t_relay = @() 1", "delete KSR.tm", "KSR.clear()", "KSR.rawset(1, 2)"]
+    "change",
+    [
+        "KSR.tm.t_relay <- @() 1",
+        "KSR.tm.t_relay = @() 1",
+        "delete KSR.tm",
+        "KSR.clear()",
+        "KSR.rawset(1, 2)",
+        "KSR <- 1",
+        "::KSR = 1",
+        "delete ::KSR",
+        'this["KSR"] = 1',
+        '::rawset("KSR", 1)',
+        "::clear()",
+    ],
 )
 def test_ksr_cannot_be_changed(answer, change):
     assert "can't be changed" in answer(f"try {{ {change} }} catch (e) {{ say(e) }}")
@@ -197,6 +212,43 @@ def test_an_error_names_file_and_line(sq, kahea):
     kahea.errors.clear()
 
 
+def test_debuggers_and_coverage_see_the_script(sq, kahea):
+    node = sq("""
+function ksr_request_route() {
+  local n = 0;
+  foreach (x in [1, 2]) {
+    n += x;
+  }
+  if (n > 5) {
+    n = helper(n);
+  }
+  local twice = @(v)
+    v * 2;
+  KSR.sl.sl_send_reply(200, "" + twice(n));
+}
+function helper(n) { return n }
+""")
+    script = str(node.node.configuration.script)
+    seen = set()
+
+    def trace(frame, event, _argument):
+        if frame.f_code.co_filename != script:
+            return None
+        if event == "line":
+            seen.add((frame.f_code.co_name, frame.f_lineno))
+        return trace
+
+    sys.settrace(trace)
+    try:
+        reply = kahea.ua("alice").options("sip:10.0.0.9")
+    finally:
+        sys.settrace(None)
+    assert reply.reason == "6"
+    routes = {line for name, line in seen if name == "ksr_request_route"}
+    assert routes == {2, 3, 4, 5, 7, 10, 12}
+    assert ("function", 11) in seen
+
+
 def test_an_error_of_a_function_keeps_its_exception(sq, kahea):
     sq('function ksr_request_route() {\n  KSR.waiting.fail("deep")\n}')
     assert kahea.ua("alice").options("sip:10.0.0.9").status == 500
@@ -233,6 +285,12 @@ def test_wrong_calls_are_told_as_squirrel_does(sq, kahea):
         "local g = (function() { while (true) yield 1 })(); foreach (x in g) { }",
         "newthread(function() { while (true) { } }).call()",
         "while (true) { try { KSR.x.exit() } catch (e) { } }",
+        "array(1000000).sort()",
+        "array(1000000, 1).map(@(x) x)",
+        "array(1000000, 1).filter(@(i, x) x)",
+        "array(1000000, 1).reduce(@(a, b) b)",
+        "array(1000000, 1).find(2)",
+        'local s = "ab"; for (local i = 0; i < 19; i++) s += s; regexp("a.*c").search(s)',
     ],
 )
 def test_a_script_that_never_ends_is_stopped(sq, kahea, loop):

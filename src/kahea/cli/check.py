@@ -82,7 +82,7 @@ def report(script: Path, defines: Mapping[str, str], toml: Path | None = None) -
         made = Report(script, found, sources)
         if configuration is not None and configuration.script not in (None, script):
             assert configuration.script is not None
-            made.diagnostics += _script(configuration.script, configuration.language)
+            made.diagnostics += _script(configuration.script, configuration)
         return made
     try:
         configuration = configure(script, toml, (), defines)
@@ -90,7 +90,7 @@ def report(script: Path, defines: Mapping[str, str], toml: Path | None = None) -
         return Report(script, error.diagnostics, error.sources)
     except ConfigError as error:
         return Report(script, [_somewhere("settings", str(error))])
-    found = _settings(configuration) + _script(script, configuration.language or language_of(script))
+    found = _settings(configuration) + _script(script, configuration)
     return Report(script, found, _lines([script]))
 
 
@@ -119,8 +119,11 @@ def _settings(configuration: Configuration) -> list[Diagnostic]:
     return found
 
 
-def _script(script: Path, language: str) -> list[Diagnostic]:
-    """The syntax of a script in another language; only Python's can be told without running it."""
+def _script(script: Path, configuration: Configuration) -> list[Diagnostic]:
+    """What can be told of a script in another language without running it: the syntax of Python and Squirrel."""
+    language = configuration.language or language_of(script)
+    if language == "sqlang":
+        return _squirrel(script, configuration)
     if language != "python":
         return []
     try:
@@ -133,6 +136,24 @@ def _script(script: Path, language: str) -> list[Diagnostic]:
     except (OSError, ValueError) as error:
         return [_somewhere("syntax", f"can't read {script}: {error}")]
     return []
+
+
+def _squirrel(script: Path, configuration: Configuration) -> list[Diagnostic]:
+    from kahea.engines.squirrel import ksr_of
+    from kahea.engines.squirrel.check import check
+    from kahea.routing.node import Node
+
+    try:
+        functions, _ = ksr_of(Node(configuration))
+        found = check(script.read_bytes(), str(script), functions)
+    except ConfigError:
+        return []  # the settings are told of
+    except OSError as error:
+        return [_somewhere("syntax", f"can't read {script}: {error}")]
+    return [
+        Diagnostic(ERROR, f.code, f.message, Place(str(script), f.line, f.column, f.line, f.column + 1), f.hint)
+        for f in found
+    ]
 
 
 def _somewhere(code: str, message: str) -> Diagnostic:

@@ -154,7 +154,7 @@ return r;
 
 @pytest.mark.filterwarnings("ignore")
 @settings(
-    max_examples=400,
+    max_examples=200,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kahea.engines.squirrel.runtime.errors import EXIT, Stopped, Thrown, caught, latin
-from kahea.engines.squirrel.runtime.limits import Limits
+from kahea.engines.squirrel.runtime.limits import Limits, Running
 from kahea.engines.squirrel.runtime.machine import Machine, frames_of
 from kahea.engines.squirrel.runtime.numbers import number_in, to_integer
 from kahea.engines.squirrel.runtime.operations import text_of
@@ -107,7 +107,8 @@ class Squirrel:
         limits = Limits(options.time_limit / 1000, options.memory_limit << 20)
         functions, kinds = ksr_of(node)
         directories = list(dict.fromkeys(script.parent for script in scripts))
-        self._machine = Machine(Ticks(limits.look), node.wall, functions, kinds, directories)
+        self._tick = Ticks(limits.look)
+        self._machine = Machine(self._tick, node.wall, functions, kinds, directories)
         self._root = self._machine.root
         self._root["KSR"] = _tables(functions)
         self.source = b""
@@ -147,7 +148,10 @@ class Squirrel:
         if type_name(root.get(name)) != "function":
             return None
 
+        tick = self._tick
+
         def route(run: Run) -> object:
+            Running.tick = tick
             try:
                 if run.kind == EVENT_ROUTE:
                     return root[name](root, latin(run.name))
@@ -187,6 +191,7 @@ class Squirrel:
     def guarded(self, work: Callable[..., Any], *args: Any) -> Any:
         """Call something of the script. Raises ScriptExit for `KSR.x.exit()`, EndRoute where a function of KSR did,
         ScriptError for an error."""
+        Running.tick = self._tick
         try:
             return work(*args)
         except (Exception, Stopped) as error:  # noqa: BLE001 - told with the script's own trace

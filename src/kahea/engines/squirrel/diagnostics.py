@@ -16,6 +16,8 @@ class SyntaxFault(ConfigError):
         """`source` has a character for each byte; `line` and `column` count from 1."""
         super().__init__("\n".join([f"{file}:{line}:{column}: {message}", *_excerpt(source, line, column)]))
         self.message = message
+        self.line = line
+        self.column = column
 
 
 def _excerpt(source: str, line: int, column: int) -> list[str]:

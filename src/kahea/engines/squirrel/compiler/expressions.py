@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from kahea.engines.squirrel import tree
 from kahea.engines.squirrel.compiler import build
 from kahea.engines.squirrel.compiler.kinds import BOOL, INTEGER, NULL, NUMBERS, PLAIN, STRING, TABLE, Kinds, ksr_path
 from kahea.engines.squirrel.compiler.variables import RESERVED, FunctionScope, Variable
+from kahea.engines.squirrel.compiler.within import changes, register_of
 from kahea.engines.squirrel.runtime.numbers import MAX, MIN
 
 if TYPE_CHECKING:
@@ -377,36 +377,3 @@ class Expressions:
         if own:
             return build.use("change_named", of, key, operation, by, build.helper("root"))
         return build.use("change", of, key, operation, by)
-
-
-def register_of(node: tree.Expression) -> Variable | None:
-    """The variable whose own place the machine takes an expression's value from, or None."""
-    if isinstance(node, tree.Name):
-        return node.variable
-    if isinstance(node, tree.Assign) or (isinstance(node, tree.Increment) and not node.postfix):
-        return node.target.variable if isinstance(node.target, tree.Name) else None
-    return None
-
-
-def changes(node: tree.Expression, variable: Variable) -> bool:
-    """Whether evaluating an expression may assign a variable."""
-    for found in within(node):
-        if isinstance(found, tree.Assign | tree.Increment):
-            if isinstance(found.target, tree.Name) and found.target.variable is variable:
-                return True
-        elif isinstance(found, tree.Call | tree.RawCall) and variable.captured and len(variable.values) > 1:
-            return True
-    return False
-
-
-def within(node: object) -> Iterator[tree.Node]:
-    """A node and those in it, but not the bodies of functions."""
-    if isinstance(node, list | tuple):
-        for one in node:
-            yield from within(one)
-    elif isinstance(node, tree.Node):
-        yield node
-        if not isinstance(node, tree.Function):
-            for field in dataclasses.fields(node):
-                if field.name not in ("variable", "variables"):
-                    yield from within(getattr(node, field.name))

@@ -7,12 +7,14 @@ from typing import Any
 
 from kahea.engines.squirrel.runtime import numbers
 from kahea.engines.squirrel.runtime.errors import Thrown
-from kahea.engines.squirrel.runtime.limits import checked_size
+from kahea.engines.squirrel.runtime.limits import Running, checked_size
 from kahea.engines.squirrel.runtime.operations import (
     DEFAULTS,
+    FIXED,
     delete,
     each,
     equal,
+    keep_ksr,
     order,
     text_of,
     truth,
@@ -125,6 +127,7 @@ def _rawget(this: Any, key: Any) -> Any:
 
 
 def _rawset(this: Any, key: Any, value: Any) -> Any:
+    keep_ksr(this, key)
     if type(this) is Class:
         this.add(key, value)
     elif type(this) is Table:
@@ -136,7 +139,7 @@ def _rawset(this: Any, key: Any, value: Any) -> Any:
             raise Thrown("the index doesn't exist")
         this[key_of(key)] = value
     else:
-        raise Thrown("KSR and what it has can't be changed")
+        raise Thrown(FIXED)
     return this
 
 
@@ -145,6 +148,7 @@ def _rawin(this: Any, key: Any) -> bool:
 
 
 def _rawdelete(this: Any, key: Any) -> Any:
+    keep_ksr(this, key)
     if type(this) is not Table:
         return delete(this, key)
     return this.pop(key_of(key), None)
@@ -155,7 +159,7 @@ def _setdelegate(this: Any, delegate: Any) -> Any:
         kind = type_name(delegate)
         raise Thrown(f"parameter 1 has an invalid type '{kind}' ; expected: 'null|table'")
     if type(this) is not Table:
-        raise Thrown("KSR and what it has can't be changed")
+        raise Thrown(FIXED)
     above = delegate
     while above is not None:
         if above is this:
@@ -170,8 +174,9 @@ def _getdelegate(this: Any) -> Any:
 
 
 def _clear(this: Any) -> Any:
+    keep_ksr(this, "KSR")
     if type(this) not in (Table, Array):
-        raise Thrown("KSR and what it has can't be changed")
+        raise Thrown(FIXED)
     this.clear()
     return this
 
@@ -179,6 +184,7 @@ def _clear(this: Any) -> Any:
 def _table_filter(this: Any, function: Any) -> Table:
     made = Table()
     for key, value in each(this):
+        Running.tick()
         if truth(function(this, key, value)):
             made[key_of(key)] = value
     return made
@@ -278,6 +284,7 @@ def _comparing(function: Any) -> Callable[[Any, Any], int]:
 
 def _sift(array: Array, root: int, bottom: int, compare: Callable[[Any, Any], int]) -> None:
     while (child := root * 2) <= bottom:
+        Running.tick()
         if child < bottom and compare(_at(array, child), _at(array, child + 1)) <= 0:
             child += 1
         if compare(_at(array, root), _at(array, child)) >= 0:
@@ -304,7 +311,11 @@ def _count_of(function: Any) -> int:
 
 def _each_of(this: Array, function: Any) -> list[Any]:
     count = _count_of(function)
-    return [function(this, *(value, at, this)[:count]) for at, value in enumerate(list(this))]
+    made = []
+    for at, value in enumerate(list(this)):
+        Running.tick()
+        made.append(function(this, *(value, at, this)[:count]))
+    return made
 
 
 def _map(this: Array, function: Any) -> Array:
@@ -323,16 +334,26 @@ def _reduce(this: Array, function: Any, first: Any = MISSING) -> Any:
             return None
         first, *values = values
     for value in values:
+        Running.tick()
         first = function(this, first, value)
     return first
 
 
 def _array_filter(this: Array, function: Any) -> Array:
-    return Array(value for at, value in enumerate(list(this)) if truth(function(this, at, value)))
+    made = Array()
+    for at, value in enumerate(list(this)):
+        Running.tick()
+        if truth(function(this, at, value)):
+            made.append(value)
+    return made
 
 
 def _array_find(this: Array, wanted: Any) -> int | None:
-    return next((at for at, value in enumerate(this) if equal(value, wanted)), None)
+    for at, value in enumerate(this):
+        Running.tick()
+        if equal(value, wanted):
+            return at
+    return None
 
 
 # ---- functions

@@ -10,7 +10,7 @@ from kahea.engines.squirrel.runtime.errors import Stopped, Thrown
 from kahea.routing.run import held
 
 #: The longest text or array that a script may make at once, in bytes or values.
-LONGEST: Final = 16 << 20
+LONGEST: Final = 8 << 20
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 Text = TypeVar("Text", str, bytes)
@@ -63,3 +63,10 @@ def _resident() -> int:
 
 #: What a script calls in each turn of a loop.
 Tick = Callable[[], None]
+
+
+class Running:
+    """The tick of the machine that a script was last begun in: for loops of the run-time's own. All machines of a node
+    have the same limits, so it does not matter which of them goes on after a wait."""
+
+    tick: Tick = staticmethod(lambda: None)

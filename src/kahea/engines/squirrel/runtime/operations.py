@@ -274,6 +274,7 @@ shift_right_unsigned: Final = _bits(lambda left, right: wrapped((left & 0xFFFFFF
 
 # ---- slots
 
+FIXED: Final = "KSR and what it has can't be changed"
 #: The functions that values have by their type, such as `len`; `delegates` fills them in.
 DEFAULTS: Final[dict[str, dict[str, Any]]] = {}
 
@@ -386,9 +387,15 @@ def named(this: Any, name: str, root: Table) -> Any:
     return found
 
 
+def keep_ksr(value: Any, key: Any) -> None:
+    """Refuse to change where the root table has KSR, since calls of its functions are bound. Raises Thrown."""
+    if key == "KSR" and type(value) is Table and type(value.get("KSR")) is Fixed:
+        raise Thrown(FIXED)
+
+
 def set_member(value: Any, key: Any, to: Any) -> Any:
     """`value[key] = to`; gives `to`. Raises Thrown."""
-    if type(value) is Table and type(key) is str and key in value:
+    if type(value) is Table and type(key) is str and key in value and key != "KSR":
         value[key] = to
     elif not _set(value, key, to):
         raise _missing(key)
@@ -407,6 +414,7 @@ def set_named(this: Any, name: str, to: Any, root: Table) -> Any:
 def _set(value: Any, key: Any, to: Any) -> bool:
     kind = type(value)
     if kind is Table or kind is Instance:
+        keep_ksr(value, key)
         item = key_of(key)
         if item in value:
             value[item] = to
@@ -422,7 +430,7 @@ def _set(value: Any, key: Any, to: Any) -> bool:
         value[int(key)] = to
         return True
     if kind is Fixed:
-        raise Thrown("KSR and what it has can't be changed")
+        raise Thrown(FIXED)
     raise Thrown(f"trying to set '{type_name(value)}'")
 
 
@@ -443,6 +451,7 @@ def new_slot(value: Any, key: Any, to: Any, static: bool = False) -> Any:
     """`value[key] <- to`; gives `to`. Raises Thrown."""
     if key is None:
         raise Thrown("null cannot be used as index")
+    keep_ksr(value, key)
     kind = type(value)
     if kind is Table:
         item = key_of(key)
@@ -459,7 +468,7 @@ def new_slot(value: Any, key: Any, to: Any, static: bool = False) -> Any:
             raise Thrown("class instances do not support the new slot operator")
         method(value, key, to)
     elif kind is Fixed:
-        raise Thrown("KSR and what it has can't be changed")
+        raise Thrown(FIXED)
     else:
         raise Thrown(f"indexing {type_name(value)} with {type_name(key)}")
     return to
@@ -467,6 +476,7 @@ def new_slot(value: Any, key: Any, to: Any, static: bool = False) -> Any:
 
 def delete(value: Any, key: Any) -> Any:
     """`delete value[key]`: what it was. Raises Thrown."""
+    keep_ksr(value, key)
     kind = type(value)
     if kind is Table or kind is Instance:
         if (method := metamethod(value, "_delslot")) is not None:
@@ -477,7 +487,7 @@ def delete(value: Any, key: Any) -> Any:
                 raise _missing(key)
             return found
     if kind is Fixed:
-        raise Thrown("KSR and what it has can't be changed")
+        raise Thrown(FIXED)
     raise Thrown(f"attempt to delete a slot from a {type_name(value)}")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kahea.engines.squirrel.runtime.errors import Thrown
+from kahea.engines.squirrel.runtime.limits import Running
 
 #: Steps that a search may take: some, and some for each byte of the text.
 STEPS: Final = 20_000
@@ -302,6 +303,8 @@ class Expression:
     def _match(self, node: _Node, at: int, following: _Node | None) -> int | None:
         """Where a match of one node ends that begins at `at`; `following` is what comes after its own list."""
         self._steps -= 1
+        if not self._steps & 15:
+            Running.tick()
         if self._steps < 0:
             raise Thrown(f"the expression {self._pattern!r} takes too many steps on a text of {len(self._text)} bytes")
         text = self._text
