@@ -208,7 +208,7 @@ def test_an_error_names_file_and_line(sq, kahea):
     script = node.node.configuration.script
     assert f"{script}:6: trying to set 'integer'" in error
     assert f"{script}:3: in ksr_request_route" in error
-    assert "operations.py" not in error
+    assert "slots.py" not in error
     kahea.errors.clear()
 
 

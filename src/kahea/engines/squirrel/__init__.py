@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from kahea.engines.squirrel.runtime.comparison import text_of
 from kahea.engines.squirrel.runtime.errors import EXIT, Stopped, Thrown, caught, latin
 from kahea.engines.squirrel.runtime.limits import Limits, Running
 from kahea.engines.squirrel.runtime.machine import Machine, frames_of
 from kahea.engines.squirrel.runtime.numbers import number_in, to_integer
-from kahea.engines.squirrel.runtime.operations import text_of
 from kahea.engines.squirrel.runtime.values import Fixed, type_name
 from kahea.modules.app_sqlang import AppSqlang
 from kahea.routing.foreign import Foreign

@@ -6,20 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from kahea.engines.squirrel.runtime import numbers
+from kahea.engines.squirrel.runtime.comparison import equal, order, text_of, truth
 from kahea.engines.squirrel.runtime.errors import Thrown
 from kahea.engines.squirrel.runtime.limits import Running, checked_size
-from kahea.engines.squirrel.runtime.operations import (
-    DEFAULTS,
-    FIXED,
-    delete,
-    each,
-    equal,
-    keep_ksr,
-    order,
-    text_of,
-    truth,
-)
 from kahea.engines.squirrel.runtime.parameters import checked, refused
+from kahea.engines.squirrel.runtime.slots import DEFAULTS, FIXED, delete, each, keep_ksr
 from kahea.engines.squirrel.runtime.values import (
     MISSING,
     Array,

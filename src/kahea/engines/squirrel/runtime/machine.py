@@ -11,11 +11,11 @@ from typing import Any, Final
 from kahea.engines.squirrel.compiler import MAIN, Constants, compiled
 from kahea.engines.squirrel.compiler.variables import RESERVED
 from kahea.engines.squirrel.diagnostics import SyntaxFault
-from kahea.engines.squirrel.runtime import numbers, operations
+from kahea.engines.squirrel.runtime import arithmetic, comparison, numbers, slots
+from kahea.engines.squirrel.runtime.comparison import text_of, truth
 from kahea.engines.squirrel.runtime.errors import CATCHABLE, Thrown, caught, latin
 from kahea.engines.squirrel.runtime.limits import Tick, checked_size
 from kahea.engines.squirrel.runtime.mathematics import math_library
-from kahea.engines.squirrel.runtime.operations import text_of, truth
 from kahea.engines.squirrel.runtime.parameters import checked, refused
 from kahea.engines.squirrel.runtime.strings import string_library
 from kahea.engines.squirrel.runtime.threads import Thread, suspend
@@ -61,7 +61,7 @@ def _put(box: list[Any], value: Any) -> Any:
     return value
 
 
-#: What compiled code names of `operations`.
+#: What compiled code names of the operations.
 _OPERATIONS: Final = """
     add bits_and bits_or bits_xor change change_named clone delete divide each equal exists greater greater_or_equal
     index initialise instance_of invert joined less less_or_equal make_class make_table member modulo multiply named
@@ -70,7 +70,10 @@ _OPERATIONS: Final = """
 """
 #: What compiled code names, without the prefix.
 _HELPERS: Final[dict[str, Any]] = {
-    **{name: getattr(operations, name) for name in _OPERATIONS.split()},
+    **{
+        name: next(getattr(m, name) for m in (slots, arithmetic, comparison) if hasattr(m, name))
+        for name in _OPERATIONS.split()
+    },
     "Array": Array,
     "Based": Based,
     "CATCHABLE": CATCHABLE,

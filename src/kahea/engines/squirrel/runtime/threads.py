@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
+from kahea.engines.squirrel.runtime.comparison import truth
 from kahea.engines.squirrel.runtime.delegates import COMMON
 from kahea.engines.squirrel.runtime.errors import Thrown
-from kahea.engines.squirrel.runtime.operations import DEFAULTS, truth
 from kahea.engines.squirrel.runtime.parameters import refused
+from kahea.engines.squirrel.runtime.slots import DEFAULTS
 
 
 class _Coroutine(greenlet):

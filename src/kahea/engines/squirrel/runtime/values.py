@@ -61,7 +61,7 @@ class Table(_Slots):
 
     def __missing__(self, item: Any) -> Any:
         """What it has by its delegate or its type. Raises Thrown."""
-        from kahea.engines.squirrel.runtime.operations import inherited_slot
+        from kahea.engines.squirrel.runtime.slots import inherited_slot
 
         return inherited_slot(self, slot_of(item))
 

@@ -1,14 +1,14 @@
-"""What the operators of the language do where a script's text does not tell the types."""
+"""Slots of values: getting, setting, making and deleting them, and going through them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+from kahea.engines.squirrel.runtime.arithmetic import add
+from kahea.engines.squirrel.runtime.comparison import NUMBERS, brief
 from kahea.engines.squirrel.runtime.errors import Thrown
-from kahea.engines.squirrel.runtime.limits import checked_length
-from kahea.engines.squirrel.runtime.numbers import MAX, MIN, shown, single, wrapped
+from kahea.engines.squirrel.runtime.numbers import MAX, MIN
 from kahea.engines.squirrel.runtime.values import (
     MISSING,
     Array,
@@ -22,257 +22,6 @@ from kahea.engines.squirrel.runtime.values import (
     slot_of,
     type_name,
 )
-
-# ---- text
-
-
-def text_of(value: Any) -> str:
-    """A value as text (`tostring`). Raises Thrown."""
-    kind = type(value)
-    if kind is str:
-        return str(value)
-    if kind is int:
-        return str(value)
-    if kind is float:
-        return shown(value)
-    if kind is bool:
-        return "true" if value else "false"
-    if value is None:
-        return "null"
-    if (method := metamethod(value, "_tostring")) is not None and type(found := method(value)) is str:
-        return str(found)
-    return f"({type_name(value)} : 0x{id(value):#x})"
-
-
-def brief(value: Any) -> str:
-    """A value as errors show it: the type of what is neither text nor number."""
-    if type(value) is float:
-        return f"{value:.14g}"
-    return text_of(value) if type(value) in (int, str) else type_name(value)
-
-
-def type_of(value: Any) -> Any:
-    """`typeof value`."""
-    method = metamethod(value, "_typeof")
-    return type_name(value) if method is None else method(value)
-
-
-# ---- comparing
-
-
-def truth(value: Any) -> bool:
-    """Whether a value is true: all but null, false, 0 and 0.0."""
-    return bool(value) or value == ""
-
-
-def equal(left: Any, right: Any) -> bool:
-    """`left == right`."""
-    return bool(left == right) and (type(left) is type(right) or not (type(left) is bool or type(right) is bool))
-
-
-def order(left: Any, right: Any) -> int:
-    """Below, at or above 0 as one value comes before, with or after another. Raises Thrown."""
-    kind = type(left)
-    other = type(right)
-    if kind is other:
-        if kind is int or kind is float or kind is str or kind is bool:
-            return -1 if left < right else int(left > right)
-        if left is right:
-            return 0
-        if (method := metamethod(left, "_cmp")) is not None:
-            found = method(left, right)
-            if type(found) is not int:
-                raise Thrown("_cmp must return an integer")
-            return int(found)
-        return -1 if id(left) < id(right) else 1
-    if kind in _NUMBERS and other in _NUMBERS:
-        return -1 if left < right else int(left > right)
-    if left is None:
-        return -1
-    if right is None:
-        return 1
-    raise Thrown(f"comparison between '{brief(left)}' and '{brief(right)}'")
-
-
-_NUMBERS: Final = frozenset({int, float})
-
-
-def less(left: Any, right: Any) -> bool:
-    """`left < right`."""
-    if type(left) is int and type(right) is int:
-        return left < right
-    return order(left, right) < 0
-
-
-def less_or_equal(left: Any, right: Any) -> bool:
-    """`left <= right`."""
-    if type(left) is int and type(right) is int:
-        return left <= right
-    return order(left, right) <= 0
-
-
-def greater(left: Any, right: Any) -> bool:
-    """`left > right`."""
-    if type(left) is int and type(right) is int:
-        return left > right
-    return order(left, right) > 0
-
-
-def greater_or_equal(left: Any, right: Any) -> bool:
-    """`left >= right`."""
-    if type(left) is int and type(right) is int:
-        return left >= right
-    return order(left, right) >= 0
-
-
-def three_way(left: Any, right: Any) -> int:
-    """`left <=> right`: for texts, the difference of the first bytes that differ."""
-    if type(left) is str and type(right) is str:
-        for one, other in zip(left, right, strict=False):
-            if one != other:
-                return ord(one) - ord(other)
-        shorter = min(len(left), len(right))
-        return sum(map(ord, left[shorter : shorter + 1])) - sum(map(ord, right[shorter : shorter + 1]))
-    return order(left, right)
-
-
-def exists(key: Any, container: Any) -> bool:
-    """`key in container`."""
-    return _raw(container, key) is not MISSING
-
-
-def instance_of(value: Any, of: Any) -> bool:
-    """`value instanceof of`. Raises Thrown."""
-    if type(of) is not Class:
-        raise Thrown(f"cannot apply instanceof between a {type_name(value)} and a {type_name(of)}")
-    found = value.of if type(value) is Instance else None
-    while found is not None and found is not of:
-        found = found.base
-    return found is of
-
-
-# ---- arithmetic
-
-
-def add(left: Any, right: Any) -> Any:
-    """`left + right`. Raises Thrown, as do all below."""
-    kind, other = type(left), type(right)
-    if kind is int and other is int:
-        found = left + right
-        return found if MIN <= found <= MAX else wrapped(found)
-    if kind is str or other is str:
-        return joined(text_of(left), text_of(right))
-    if kind in _NUMBERS and other in _NUMBERS:
-        return single(single(left) + single(right))
-    return _overloaded("+", "_add", left, right)
-
-
-def joined(left: str, right: str) -> str:
-    """Two texts as one."""
-    found = left + right
-    return checked_length(found) if len(found) > 65536 else found
-
-
-def subtract(left: Any, right: Any) -> Any:
-    """`left - right`."""
-    kind, other = type(left), type(right)
-    if kind is int and other is int:
-        return wrapped(left - right)
-    if kind in _NUMBERS and other in _NUMBERS:
-        return single(single(left) - single(right))
-    return _overloaded("-", "_sub", left, right)
-
-
-def multiply(left: Any, right: Any) -> Any:
-    """`left * right`."""
-    kind, other = type(left), type(right)
-    if kind is int and other is int:
-        return wrapped(left * right)
-    if kind in _NUMBERS and other in _NUMBERS:
-        return single(single(left) * single(right))
-    return _overloaded("*", "_mul", left, right)
-
-
-def divide(left: Any, right: Any) -> Any:
-    """`left / right`: towards 0 for integers."""
-    kind, other = type(left), type(right)
-    if kind is int and other is int:
-        if right == 0:
-            raise Thrown("division by zero")
-        if right == -1 and left == MIN:
-            raise Thrown("integer overflow")
-        found: int = abs(left) // abs(right)
-        return found if (left < 0) == (right < 0) else -found
-    if kind in _NUMBERS and other in _NUMBERS:
-        return _divided(single(left), single(right))
-    return _overloaded("/", "_div", left, right)
-
-
-def _divided(left: float, right: float) -> float:
-    if right:
-        return single(left / right)
-    if not left or left != left:
-        return -math.nan  # as x86 makes it
-    return math.copysign(math.inf, left) * math.copysign(1, right)
-
-
-def modulo(left: Any, right: Any) -> Any:
-    """`left % right`, with the sign of the left one."""
-    kind, other = type(left), type(right)
-    if kind is int and other is int:
-        if right == 0:
-            raise Thrown("modulo by zero")
-        found: int = abs(left) % abs(right)
-        return -found if left < 0 else found
-    if kind in _NUMBERS and other in _NUMBERS:
-        if not right or math.isinf(left):
-            return -math.nan
-        return single(math.fmod(single(left), single(right)))
-    return _overloaded("%", "_modulo", left, right)
-
-
-def _overloaded(sign: str, name: str, left: Any, right: Any) -> Any:
-    method = metamethod(left, name)
-    if method is None:
-        raise Thrown(f"arith op {sign} on between '{type_name(left)}' and '{type_name(right)}'")
-    return method(left, right)
-
-
-def negate(value: Any) -> Any:
-    """`-value`."""
-    if type(value) is int:
-        return wrapped(-value)
-    if type(value) is float:
-        return -value
-    if (method := metamethod(value, "_unm")) is not None:
-        return method(value)
-    raise Thrown(f"attempt to negate a {type_name(value)}")
-
-
-def invert(value: Any) -> int:
-    """`~value`."""
-    if type(value) is not int:
-        raise Thrown(f"attempt to perform a bitwise op on a {type_name(value)}")
-    return ~value
-
-
-def _bits(work: Callable[[int, int], int]) -> Callable[[Any, Any], int]:
-    def operation(left: Any, right: Any) -> int:
-        if type(left) is not int or type(right) is not int:
-            raise Thrown(f"bitwise op between '{type_name(left)}' and '{type_name(right)}'")
-        return work(left, right)
-
-    return operation
-
-
-bits_and: Final = _bits(lambda left, right: left & right)
-bits_or: Final = _bits(lambda left, right: left | right)
-bits_xor: Final = _bits(lambda left, right: left ^ right)
-shift_left: Final = _bits(lambda left, right: wrapped(left << (right & 63)))
-shift_right: Final = _bits(lambda left, right: left >> (right & 63))
-shift_right_unsigned: Final = _bits(lambda left, right: wrapped((left & 0xFFFFFFFFFFFFFFFF) >> (right & 63)))
-
-# ---- slots
 
 FIXED: Final = "KSR and what it has can't be changed"
 #: The functions that values have by their type, such as `len`; `delegates` fills them in.
@@ -312,7 +61,7 @@ def index(value: Any, key: Any) -> Any:
         return value[key]
     found = _raw(value, key)
     if found is MISSING:
-        if type(value) not in (Array, str) or type(key) not in _NUMBERS:
+        if type(value) not in (Array, str) or type(key) not in NUMBERS:
             found = _inherited(value, key)
         if found is MISSING:
             raise _missing(key)
@@ -323,7 +72,7 @@ def _raw(value: Any, key: Any) -> Any:
     """A slot of the value itself, or MISSING."""
     kind = type(value)
     if kind is Array or kind is str:
-        if type(key) not in _NUMBERS:
+        if type(key) not in NUMBERS:
             return MISSING
         at = int(key) if MIN <= key <= MAX else -1
         size = len(value)
@@ -423,7 +172,7 @@ def _set(value: Any, key: Any, to: Any) -> bool:
             return True
         return _set_by_method(value, key, to)
     if kind is Array:
-        if type(key) not in _NUMBERS:
+        if type(key) not in NUMBERS:
             raise Thrown(f"indexing {type_name(value)} with {type_name(key)}")
         if not 0 <= key < len(value):
             raise _missing(key)
@@ -601,3 +350,21 @@ def _by_method(container: Any, method: Any) -> Iterator[tuple[Any, Any]]:
     key = None
     while (key := method(container, key)) is not None:
         yield key, index(container, key)
+
+
+# ---- asking
+
+
+def exists(key: Any, container: Any) -> bool:
+    """`key in container`."""
+    return _raw(container, key) is not MISSING
+
+
+def instance_of(value: Any, of: Any) -> bool:
+    """`value instanceof of`. Raises Thrown."""
+    if type(of) is not Class:
+        raise Thrown(f"cannot apply instanceof between a {type_name(value)} and a {type_name(of)}")
+    found = value.of if type(value) is Instance else None
+    while found is not None and found is not of:
+        found = found.base
+    return found is of
