@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 from kahea.engines.squirrel.runtime.errors import Stopped, Thrown
+from kahea.routing.memory import resident
 from kahea.routing.run import held
 
 #: The longest text or array that a script may make at once, in bytes or values.
 LONGEST: Final = 8 << 20
 
-_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 Text = TypeVar("Text", str, bytes)
 
 
@@ -44,21 +43,15 @@ class Limits:
         if self._seconds and seconds >= self._seconds:
             raise Stopped(f"the script took {seconds:.2f} s of CPU time without waiting, which is over its time limit")
         if self._memory:
-            resident = _resident()
+            now = resident()
             if seconds < self._began or not self._resident:
-                self._resident = resident  # another script than last time, or after a wait
+                self._resident = now  # another script than last time, or after a wait
             self._began = seconds
-            if resident - self._resident > self._memory:
+            if now - self._resident > self._memory:
                 raise Stopped(
-                    f"the node grew by {(resident - self._resident) >> 20} MB while the script ran, "
+                    f"the node grew by {(now - self._resident) >> 20} MB while the script ran, "
                     "which is over its memory limit"
                 )
-
-
-def _resident() -> int:
-    """The memory that the process has, in bytes."""
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[1]) * _PAGE
 
 
 #: What a script calls in each turn of a loop.
