@@ -341,6 +341,18 @@ def test_a_script_that_takes_too_much_memory_is_stopped(sq, kahea, loop, why):
     assert alice.message("sip:10.0.0.9", "hi").status == 200
 
 
+def test_what_the_node_grows_between_runs_is_no_scripts_fault(sq, kahea):
+    sq(
+        'function ksr_request_route() { for (local i = 0; i < 1023; i++) { } KSR.sl.sl_send_reply(200, "OK") }',
+        app_sqlang={"memory_limit": 8},
+    )
+    alice = kahea.ua("alice")
+    kept = []
+    for _ in range(8):
+        assert alice.options("sip:10.0.0.9").status == 200
+        kept.append(b"x" * (4 << 20))
+
+
 def test_an_expression_that_would_take_long_is_refused(answer):
     assert "takes too many steps" in answer("""
       local text = "";

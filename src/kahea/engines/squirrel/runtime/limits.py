@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from kahea.engines.squirrel.runtime.errors import Stopped, Thrown
 from kahea.routing.memory import resident
-from kahea.routing.run import held
+from kahea.routing.run import current, held
 
 #: The longest text or array that a script may make at once, in bytes or values.
 LONGEST: Final = 8 << 20
@@ -34,7 +34,9 @@ class Limits:
     def __init__(self, seconds: float, memory: int) -> None:
         self._seconds = seconds
         self._memory = memory
-        self._began = 0.0
+        #: The run that was looked at last, how long it had taken then, and the node's memory when it was first.
+        self._run = 0
+        self._took = 0.0
         self._resident = 0
 
     def look(self) -> None:
@@ -44,9 +46,10 @@ class Limits:
             raise Stopped(f"the script took {seconds:.2f} s of CPU time without waiting, which is over its time limit")
         if self._memory:
             now = resident()
-            if seconds < self._began or not self._resident:
-                self._resident = now  # another script than last time, or after a wait
-            self._began = seconds
+            run = id(current.run)
+            if run != self._run or not seconds or seconds < self._took:  # another one, or after a wait
+                self._run, self._resident = run, now
+            self._took = seconds
             if now - self._resident > self._memory:
                 raise Stopped(
                     f"the node grew by {(now - self._resident) >> 20} MB while the script ran, "
