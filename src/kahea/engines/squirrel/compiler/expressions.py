@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from kahea.engines.squirrel import tree
 from kahea.engines.squirrel.compiler import build
 from kahea.engines.squirrel.compiler.kinds import BOOL, INTEGER, NULL, NUMBERS, PLAIN, STRING, TABLE, Kinds, ksr_path
-from kahea.engines.squirrel.compiler.variables import RESERVED, FunctionScope, Variable
+from kahea.engines.squirrel.compiler.variables import RESERVED, FunctionScope, Variable, ksr_name
 from kahea.engines.squirrel.compiler.within import changes, register_of
 from kahea.engines.squirrel.runtime.numbers import MAX, MIN
 
@@ -183,7 +183,7 @@ class Expressions:
     def _call(self, node: tree.Call) -> ast.expr:
         path = ksr_path(node.callee)
         if path and path in self._ksr:
-            made: ast.expr = build.call(build.helper(f"KSR_{path.replace('.', '_')}"), *map(self.value, node.arguments))
+            made: ast.expr = build.call(build.helper(ksr_name(path)), *map(self.value, node.arguments))
         else:
             function, this = self._callee(node.callee)
             build.located([function, this], node.callee)

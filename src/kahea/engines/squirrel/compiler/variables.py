@@ -12,6 +12,11 @@ from kahea.engines.squirrel import tree
 RESERVED: Final = "_sq_"
 
 
+def ksr_name(path: str) -> str:
+    """What compiled code calls a function of KSR, without the prefix: by its path, where no other gets the same."""
+    return "KSR_" + path.replace(".", "__")
+
+
 @dataclass(slots=True, eq=False)
 class Variable:
     """A local variable, parameter, or the like."""

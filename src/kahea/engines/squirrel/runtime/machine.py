@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kahea.engines.squirrel.compiler import MAIN, Constants, compiled
-from kahea.engines.squirrel.compiler.variables import RESERVED
+from kahea.engines.squirrel.compiler.variables import RESERVED, ksr_name
 from kahea.engines.squirrel.diagnostics import SyntaxFault
 from kahea.engines.squirrel.runtime import arithmetic, comparison, numbers, slots
 from kahea.engines.squirrel.runtime.comparison import text_of, truth
@@ -115,7 +115,7 @@ class Machine:
         self._names = {f"{RESERVED}{name}": value for name, value in _HELPERS.items()}
         self._names |= {f"{RESERVED}root": self.root, f"{RESERVED}tick": tick}
         for path, function in (ksr or {}).items():
-            self._names[f"{RESERVED}KSR_{path.replace('.', '_')}"] = function
+            self._names[RESERVED + ksr_name(path)] = function
 
     def load(self, source: bytes, file: str) -> Callable[[], Any]:
         """A text as a function that runs it. Raises SyntaxFault."""
