@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from .machines import LACKING, Kamailio, Ours, Package, programs
@@ -124,7 +124,8 @@ def statements() -> st.SearchStrategy[str]:
             block.map(lambda p: f"for (local i = 0; i < 3; i++) {{ local j = i; q.append(@() i * 10 + j++); {p} }}"),
             block.map(lambda p: f"foreach (i, v in [1, a, \"x\"]) {{ if (i == 1) continue; r.append(v); {p} }}"),
             block.map(lambda p: f"for (local w = 0; w < 4; w++) {{ if (w == 2) break; {p} }}"),
-            block.map(lambda p: f"try {{ {p} }} catch (z) {{ r.append(z); }}"),
+            # what is thrown out of a block leaves its captured variables there to what comes to be in their place
+            block.map(lambda p: p if "@() " in p else f"try {{ {p} }} catch (z) {{ r.append(z); }}"),
             st.tuples(expressions(), block, block, st.sampled_from(["break;", "", "return r;"])).map(
                 lambda p: (
                     f"switch ({p[0]}) {{ case 1: case \"a\": {p[1]} {p[3]} case a: {p[2]} default: r.append(a); }}"
@@ -162,8 +163,6 @@ return r;
 @given(body=st.lists(statements(), min_size=1, max_size=6))
 def test_generated_programs_do_the_same_as_in_kamailio(kamailio, body):
     program = HEAD + "\n".join(body) + TAIL
-    # What is thrown out of a block leaves its captured variables to whatever comes to be in their place there.
-    assume(not ("throw" in program and re.search(r"@\(\) (a|i)", "".join(body))))
     theirs = kamailio.run(program)
     if theirs == "crashed":
         return  # the least integer by -1, and the like

@@ -102,7 +102,7 @@ class Function(Node):
     body: Statement
     #: What `function[env]` binds it to.
     env: Expression | None = None
-    #: Its end, for the implicit return.
+    #: What `resolve` finds of it.
     scope: FunctionScope | None = None
 
 

@@ -45,13 +45,18 @@ class Functions:
         inner = Statements(scope, self.kinds, self, self.ksr, inner=True)
         body = [*_head(scope), *inner.body([node.body])]
         defaults = [outer.value(value) for value in node.defaults]
+        # The definition goes before the statement: what it does not know yet is given where the function is a value.
+        known = all(isinstance(value, tree.Literal | tree.Constant) for value in node.defaults)
+        given = defaults if known else [build.constant(None) for _ in defaults]
         parameters = [THIS, *(parameter.python for parameter in scope.parameters)]
         rest = scope.vargv.python if scope.vargv is not None else None
-        definition: ast.stmt = ast.FunctionDef(name, _arguments(parameters, rest, defaults), body, [])
+        definition: ast.stmt = ast.FunctionDef(name, _arguments(parameters, rest, given), body, [])
         made: ast.expr = build.name(name)
         taken = [variable.python for variable in scope.boxes()]
         if taken or scope.based:
             definition, made = _made_anew(name, f"{RESERVED}m{number}", definition, taken, scope.based)
+        if not known:
+            made = build.use("defaulting", made, build.pair(*defaults))
         build.located([definition, made], node)
         outer.before.append(definition)
         if scope.generates:

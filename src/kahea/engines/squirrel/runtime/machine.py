@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Final
 
 from kahea.engines.squirrel.compiler import MAIN, Constants, compiled
@@ -48,6 +49,14 @@ def _resume(value: Any) -> Any:
     return value.resume()
 
 
+def _defaulting(function: Any, defaults: tuple[Any, ...]) -> Any:
+    """A function with the defaults of its last parameters."""
+    if type(function) is Based:
+        make = function.make
+        return Based(lambda base: _defaulting(make(base), defaults))
+    return FunctionType(function.__code__, function.__globals__, function.__name__, defaults, function.__closure__)
+
+
 def _generator(function: Any) -> Callable[..., Generating]:
     def start(this: Any, *args: Any) -> Generating:
         return Generating(function(this, *args))
@@ -81,6 +90,7 @@ _HELPERS: Final[dict[str, Any]] = {
     "Thrown": Thrown,
     "bind": Bound,
     "caught": caught,
+    "defaulting": _defaulting,
     "generator": _generator,
     "put": _put,
     "resume": _resume,
