@@ -248,7 +248,7 @@ class Expressions:
         return ast.IfExp(test, right, left) if both else ast.IfExp(test, left, right)
 
     def _binary(self, node: tree.Binary) -> ast.expr:
-        register = register_of(node.left)
+        register = register_of(node.left, self.scope)
         if register is None or not changes(node.right, register):
             return self._operation(node.operator, node.left, self.value(node.left), node.right, self.value(node.right))
         # The machine has a variable on the left read only when both sides are evaluated.
@@ -336,9 +336,9 @@ class Expressions:
         if (assigned := self.assigned(node)) is not None:
             return self._stored(*assigned)
         assert not isinstance(node.target, tree.Name)
-        registers = [register_of(node.target.object)]
+        registers = [register_of(node.target.object, self.scope)]
         if isinstance(node.target, tree.Index):
-            registers.append(register_of(node.target.key))
+            registers.append(register_of(node.target.key, self.scope))
         if all(register is None or not changes(node.value, register) for register in registers):
             of, key = self._place(node.target)
             return self._slot_set(node, of, key, self.value(node.value))

@@ -6,16 +6,17 @@ import dataclasses
 from collections.abc import Iterator
 
 from kahea.engines.squirrel import tree
-from kahea.engines.squirrel.compiler.variables import Variable
+from kahea.engines.squirrel.compiler.variables import FunctionScope, Variable
 
 
-def register_of(node: tree.Expression) -> Variable | None:
-    """The variable whose own place the machine takes an expression's value from, or None."""
+def register_of(node: tree.Expression, function: FunctionScope) -> Variable | None:
+    """The variable of the function itself whose own place the machine takes an expression's value from, or None."""
+    found = None
     if isinstance(node, tree.Name):
-        return node.variable
-    if isinstance(node, tree.Assign) or (isinstance(node, tree.Increment) and not node.postfix):
-        return node.target.variable if isinstance(node.target, tree.Name) else None
-    return None
+        found = node.variable
+    elif isinstance(node, tree.Assign) or (isinstance(node, tree.Increment) and not node.postfix):
+        found = node.target.variable if isinstance(node.target, tree.Name) else None
+    return found if found is not None and found.owner is function else None
 
 
 def changes(node: tree.Expression, variable: Variable) -> bool:
