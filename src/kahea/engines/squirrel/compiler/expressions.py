@@ -248,7 +248,10 @@ class Expressions:
         return ast.IfExp(test, right, left) if both else ast.IfExp(test, left, right)
 
     def _binary(self, node: tree.Binary) -> ast.expr:
-        register = register_of(node.left, self.scope)
+        return self._reading(node, register_of(node.left, self.scope))
+
+    def _reading(self, node: tree.Binary, register: Variable | None) -> ast.expr:
+        """An operation whose left side is a variable that is read in its own place, if one is given."""
         if register is None or not changes(node.right, register):
             return self._operation(node.operator, node.left, self.value(node.left), node.right, self.value(node.right))
         # The machine has a variable on the left read only when both sides are evaluated.
@@ -315,7 +318,9 @@ class Expressions:
         if node.operator == "=":
             return variable, self.value(node.value)
         operation = tree.Binary(node.line, node.column, node.operator[0], node.target, node.value)
-        return variable, self.value(operation)
+        made = self._reading(operation, variable)
+        build.located([made], node)
+        return variable, made
 
     def stepped(self, node: tree.Increment) -> tuple[Variable, ast.expr] | None:
         """As `assigned`, for `++` and `--`."""
