@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 from pathlib import Path
 
 import pytest
 
 from kahea.cli.check import report
+from kahea.cli.convert import converted
 from kahea.engines.native.diagnostics import CfgError
 from kahea.engines.native.parser import parse_text
+from kahea.routing.module import ConfigError
 
 EXAMPLES = Path("/usr/share/doc/kamailio/examples")
 #: Endings of what is a cfg and what is a part of one; `tls.cfg` is a list of certificates.
@@ -69,3 +72,15 @@ def test_check_has_something_to_say_of_many(tmp_path: Path) -> None:
         assert found.json()
         for d in found.diagnostics:
             assert d.place.line > 0 or d.code == "log", (path, d)
+
+
+def test_each_is_converted_or_refused_for_a_reason(tmp_path: Path) -> None:
+    """To Python that compiles."""
+    done = 0
+    for path in examples():
+        copy = tmp_path / f"{path.name}.cfg"
+        copy.write_text(text_of(path), "utf-8", "surrogateescape")
+        with contextlib.suppress(ConfigError):
+            compile(converted(copy, {}).script, str(copy), "exec")
+            done += 1
+    assert done > 45

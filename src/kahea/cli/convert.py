@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from kahea.engines.native.convert import Converted, convert
@@ -23,13 +24,22 @@ def converted(file: Path, defines: Mapping[str, str]) -> Converted:
     program = parse_file(file, defines)
     configuration, _ = read(program, file)
     loaded = [name for name in configuration.load or [] if name in available()]
-    log = logging.getLogger("kahea")
-    told = log.disabled
-    log.disabled = True  # without their parameters, modules would tell of tables that are not there
-    try:
+    with _quiet():
         return convert(program, Node(Configuration(load=loaded)), file.name)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep modules from telling in the log of what they miss without their parameters."""
+    log, handler = logging.getLogger("kahea"), logging.NullHandler()
+    propagate = log.propagate
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        yield
     finally:
-        log.disabled = told
+        log.removeHandler(handler)
+        log.propagate = propagate
 
 
 def write(result: Converted, directory: Path, name: str) -> list[Path]:

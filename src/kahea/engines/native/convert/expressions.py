@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from kahea.engines.native.convert.flow import Flow
     from kahea.engines.native.convert.names import Names
 from kahea.engines.native.convert.variables import may_be_null
+from kahea.routing.module import ConfigError
 
 #: The native operands that a variable stands for, and whether it is a number.
 OPERANDS: Final = {
@@ -322,6 +323,11 @@ class Expressions:
                 return self._read(text, "geti")
             case Word(text=text) if text in OPERANDS:
                 return Code(f"KSR.pv.geti({literal(OPERANDS[text][0])})", type=INT)
+            case Word(text=text, place=place):
+                flag = self._names.flag(text)
+                if flag is None:
+                    raise ConfigError(f"{place}: {text} has no value here")
+                return Code(flag, type=INT)
             case Unary(operator="-" | "~" as operator, operand=operand):
                 return Code(f"{operator}{self.number(operand).within(SIGN)}", SIGN, INT)
             case Unary(operator="(int)", operand=operand):

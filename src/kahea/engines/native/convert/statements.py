@@ -47,6 +47,8 @@ class _Function:
     leave: str = "return"
     #: Whether its value is read.
     valued: bool = False
+    #: How many loops and switches are around the statement at hand.
+    loops: int = 0
 
 
 class Statements:
@@ -177,11 +179,16 @@ class Statements:
                 self._put(
                     indent, f"while {self._expressions.truth(condition)}:", Place(place.file, 0, 0, place.line, 0)
                 )
+                self._f.loops += 1
                 self._block(body, indent + INDENT, place, place.end_line)
+                self._f.loops -= 1
             case Switch():
+                self._f.loops += 1
                 self._switch(statement, indent)
+                self._f.loops -= 1
             case Break():
-                self._put(indent, "break", place)
+                alone = "return 0" if self._f.valued else "return"
+                self._put(indent, "break" if self._f.loops else alone, place)
             case Return(value=value):
                 self._return(value, indent, place)
             case Exit():
