@@ -34,6 +34,7 @@ from yarl import URL
 
 from kahea.connectors.http_errors import (
     BAD_URL,
+    FAILED_SETUP,
     INTERFACE,
     NO_CONNECTION,
     NO_HOST,
@@ -59,12 +60,16 @@ log = logging.getLogger("kahea.http")
 MAX_BODY: Final = 16 << 20
 #: Redirects followed for one request; libcurl follows without end.
 MAX_REDIRECTS: Final = 20
-#: The most of one header line, as libcurl has it; and of all headers of an answer.
+#: The most of one header line, in bytes, as libcurl has it.
 MAX_HEADER: Final = 100 << 10
 #: Seconds that an idle connection is kept: less than the 5 s after which uvicorn closes it, so that a request does not
 #: meet a connection that is just being closed.
 IDLE: Final = 4.0
+#: The most ways to connect (certificates, interfaces) that one client has pools for.
+MAX_POOLS: Final = 64
 
+#: Headers that are for the server that they were given for, and not for another that it names.
+_SECRET: Final = frozenset({"authorization", "cookie"})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _BAD_IN_URL: Final = re.compile(r"[\x00-\x20\x7f]")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -255,6 +260,8 @@ class HttpClient:
         key = options.tls, options.interface, options.keep
         pool = self._pools.get(key)
         if pool is None:
+            if len(self._pools) >= MAX_POOLS:
+                raise HttpError(FAILED_SETUP, f"more than {MAX_POOLS} ways to connect are in use")
             pool = self._pools[key] = Pool(options, self._limit, self._per_host)
         return pool
 
@@ -291,6 +298,7 @@ class HttpClient:
     ) -> Answer:
         """One request, and once more with the user's name and password where the server asks for them."""
         if not own:
+            headers = [header for header in headers if header[0].lower() not in _SECRET]
             return await _once(session, method, at, options, headers, body)
         if at.credentials:
             headers = [*headers, (AUTHORIZATION, at.credentials)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 UNSUPPORTED_PROTOCOL: Final = 1
+FAILED_SETUP: Final = 2
 BAD_URL: Final = 3
 NO_PROXY: Final = 5
 NO_HOST: Final = 6
