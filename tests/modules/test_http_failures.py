@@ -154,7 +154,7 @@ def test_certificates(tmp_path: Path) -> None:
     bodies = [f'http_connect("{name}", "/ok", "$var(r)"); $var(o) = $rc;' for name in names]
     with ApiServer(TLS_PORT, made.server), ApiServer(TLS_PORT + 1, made.stranger):
         out = run(lambda: Script(bodies, extra), lambda s: _all(s, len(bodies)))
-    expected = {"good": "200", "unknown": "60", "stranger": "60", "name": "60", "anyname": "200", "any": "200"}  # fmt: skip
+    expected = {"good": "200", "unknown": "60", "stranger": "60", "name": "60", "anyname": "200", "any": "200"}
     assert dict(zip(names, out, strict=True)) == expected
 
 
