@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -85,6 +86,15 @@ def test_a_timeout_covers_a_server_that_never_accepts() -> None:
         for filler in fillers:
             filler.close()
     assert out == "28:"
+
+
+def test_a_server_that_ends_the_handshake() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closing = threading.Thread(target=lambda: server.accept()[0].close(), daemon=True)
+        closing.start()
+        url = f"https://127.0.0.1:{server.getsockname()[1]}/"
+        assert run(lambda: Script([ask(url)]), lambda s: s.out()) == "35:"
+        closing.join(5)
 
 
 def test_a_large_answer_is_refused_and_never_held(api: ApiServer) -> None:
