@@ -6,6 +6,7 @@ The scripts are in `stubs/`; in a wrong one, each line with a mistake says `wron
 from __future__ import annotations
 
 import json
+import keyword
 import re
 import shutil
 import subprocess
@@ -141,6 +142,9 @@ def test_lua_has_each_function(stubs: Path, functions: list[Function]) -> None:
 def test_each_function_is_described(stubs: Path, functions: list[Function], name: str) -> None:
     text = (stubs / name).read_text()
     for function in functions:
+        if name.endswith(".pyi") and keyword.iskeyword(function.module):
+            assert f'getattr(KSR, "{function.module}")' in text
+            continue
         line = function.doc.split("\n")[0]
         assert line.replace("\\", "\\\\").removesuffix('"') in text or line in text, function
 

@@ -41,7 +41,8 @@ def _groups(exported: list[Group]) -> Iterator[str]:
     yield ""
     for group in others:
         if group.name in RESERVED:
-            yield f"# KSR.{group.name} can't be written in Python: {group.name} is a word of the language."
+            yield f'# KSR.{group.name} is getattr(KSR, "{group.name}"): {group.name} is a word of Python.'
+            yield ""
             continue
         yield "@type_check_only"
         yield f"class _{group.name}:"

@@ -9,7 +9,7 @@ from kahea.modules.ndb_redis.functions import RedisFunctions
 
 
 class NdbRedis(RedisFunctions):
-    """Kamailio's module ndb_redis."""
+    """Redis in scripts: commands, pipelines, and their replies by variables."""
 
     name = "ndb_redis"
 
