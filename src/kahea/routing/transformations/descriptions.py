@@ -132,6 +132,6 @@ re.subst | expression | The substitution `/match/by/flags` made in a text.
 
 def described(transformations: tuple[Transformation, ...]) -> tuple[Transformation, ...]:
     """With what each does and what its parameters are called. Raises KeyError for one that is not described."""
-    lines = (line.split(" | ", 2) if " | | " not in line else line.split(" | | ") for line in _TEXT.strip().split("\n"))
-    told = {line[0]: (tuple(line[1].split()) if len(line) == 3 else (), line[-1]) for line in lines}
+    lines = ([part.strip() for part in line.split("|", 2)] for line in _TEXT.strip().split("\n"))
+    told = {name: (tuple(names.split()), doc) for name, names, doc in lines}
     return tuple(replace(each, names=told[each.name][0], doc=told[each.name][1]) for each in transformations)
