@@ -1,12 +1,15 @@
 """Types of the compiled callers."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+_F = TypeVar("F", bound=Callable[..., Any])
 
 class Caller: ...
 class Guard: ...
 
-def guarded(f: Callable[..., Any], name: str, failed: object) -> Callable[..., Any]: ...
+def quiet(f: _F) -> _F: ...
+def guarded(f: Callable[..., Any], name: str | None, failed: object) -> Callable[..., Any]: ...
 def caller(
     f: Callable[..., Any],
     where: str,

@@ -111,12 +111,19 @@ cdef object _guarded(Guard self, PyObject** args, Py_ssize_t n):
             <PyObject*>self.f, &stack[1], <size_t>(size + n - 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL
         )
     except ParseError as error:
-        log.info("%s: %s", self.name, error)
+        if self.name is not None:
+            log.info("%s: %s", self.name, error)
         return self.failed
 
 
+def quiet(f):
+    """`f(run)`, which gives None for a malformed message: how variables are read."""
+    return guarded(f, None, None)
+
+
 def guarded(f, str name, failed):
-    """`f(run, *args)`, which gives `failed` for a malformed message: how the native language calls functions."""
+    """`f(run, *args)`, which gives `failed` for a malformed message: how the native language calls functions. The log
+    tells of it by the name, if there is one."""
     cdef Guard made = Guard.__new__(Guard)
     made.f = f
     if PyMethod_Check(f):
@@ -124,7 +131,7 @@ def guarded(f, str name, failed):
         made.owner = <object>PyMethod_GET_SELF(f)
     made.name = name
     made.failed = failed
-    made.encoded = name.encode()
+    made.encoded = b"get" if name is None else name.encode()
     made.method.ml_name = made.encoded
     made.method.ml_meth = <PyCFunction><void*>_guarded
     made.method.ml_flags = METH_FASTCALL

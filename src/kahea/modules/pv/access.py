@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from kahea.routing.module import Module, Value, function
 from kahea.routing.pv import Pv, PvError
+from kahea.routing.pv.reading import Reading
 from kahea.routing.pv.values import NULL_TEXT, as_int
 
 if TYPE_CHECKING:
+    from kahea.routing.node import Node
     from kahea.routing.run import Run
 
 
 class Access(Module):
     """The functions of `KSR.pv`. A variable that there is not reads as null, with an error in the log."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        self._reading = Reading(node.variables.compiled, self._unknown)
+
+    def compiled(self) -> Mapping[str, Callable[..., Any]]:
+        """Scripts read variables of every message."""
+        names = ("get", "gete", "is_null")
+        return {**super().compiled(), **{name: getattr(self._reading, name) for name in names}}
+
+    def _unknown(self, error: PvError) -> None:
+        self.node.log.error("%s", error)
 
     def _find(self, name: str) -> Pv | None:
         try:
@@ -22,57 +37,48 @@ class Access(Module):
             self.node.log.error("%s", error)
             return None
 
-    def _get(self, run: Run, name: str) -> Value:
-        pv = self._find(name)
-        return None if pv is None else pv.get(run)
-
     @function(group="pv")
     def get(self, run: Run, name: str) -> Value:
         """The value of a variable."""
-        try:
-            return self.node.variables.compile(name).get(run)
-        except PvError as error:
-            self.node.log.error("%s", error)
-            return None
+        return self._reading.get(run, name)
 
     @function(group="pv")
     def gete(self, run: Run, name: str) -> Value:
         """The value of a variable, an empty text for null."""
-        value = self._get(run, name)
-        return "" if value is None else value
+        return self._reading.gete(run, name)
 
     @function(group="pv")
     def getw(self, run: Run, name: str) -> Value:
         """The value of a variable, the text `<null>` for null."""
-        value = self._get(run, name)
+        value = self._reading.get(run, name)
         return NULL_TEXT if value is None else value
 
     @function(group="pv")
     def geti(self, run: Run, name: str) -> int:
         """The value of a variable as a number: the one that a text begins with, 0 for null."""
-        return as_int(self._get(run, name))
+        return as_int(self._reading.get(run, name))
 
     @function(group="pv")
     def getl(self, run: Run, name: str) -> Value:
         """The value of a variable as a number of 64 bits: the one that a text begins with, 0 for null."""
-        return as_int(self._get(run, name))
+        return as_int(self._reading.get(run, name))
 
     @function(group="pv")
     def getvn(self, run: Run, name: str, default: int) -> Value:
         """The value of a variable, or the number for null."""
-        value = self._get(run, name)
+        value = self._reading.get(run, name)
         return default if value is None else value
 
     @function(group="pv")
     def getvs(self, run: Run, name: str, default: str) -> Value:
         """The value of a variable, or the text for null."""
-        value = self._get(run, name)
+        value = self._reading.get(run, name)
         return default if value is None else value
 
     @function(group="pv")
     def is_null(self, run: Run, name: str) -> bool:
         """Whether a variable is null, or there is none of the name."""
-        return self._get(run, name) is None
+        return self._reading.is_null(run, name)
 
     def _set(self, run: Run, name: str, value: Value) -> bool:
         """Assigning to a read-only variable changes nothing and counts as done, as in Kamailio."""

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from kahea.routing.caller import quiet
 from kahea.routing.module import Value
 from kahea.routing.pv import Bound, Plain, PvError, plain
 from kahea.routing.pv.errors import suggestion
-from kahea.sip.errors import ParseError
 
 if TYPE_CHECKING:
     from kahea.routing.run import Run
@@ -30,26 +30,14 @@ def some(data: bytes | None) -> str | None:
     return data.decode("utf-8", "surrogateescape") if data else None
 
 
-def guarded(get: Get) -> Get:
-    """A getter that gives null where the message can't be parsed."""
-
-    def safe(run: Run) -> Value:
-        try:
-            return get(run)
-        except ParseError:
-            return None
-
-    return safe
-
-
 def table(rows: Iterable[Row]) -> list[Plain]:
     """Read-only variables, guarded."""
-    return [plain(name, guarded(get), doc=doc) for name, get, doc in rows]
+    return [plain(name, quiet(get), doc=doc) for name, get, doc in rows]
 
 
 def keyed(variable: str, keys: dict[str, Get], *, guard: bool = True) -> Callable[[Value, object], Bound]:
     """The `bind` of a variable whose name is one of a few keys."""
-    getters = {key: guarded(get) if guard else get for key, get in keys.items()}
+    getters = {key: quiet(get) if guard else get for key, get in keys.items()}
 
     def bind(name: Value, _index: object) -> Bound:
         found = getters.get(str(name))

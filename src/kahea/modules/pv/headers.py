@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kahea.modules.pv.getters import Get, Row, guarded, keyed, some, table, text
+from kahea.modules.pv.getters import Get, Row, keyed, some, table, text
+from kahea.routing.caller import quiet
 from kahea.routing.module import Value, Variable
 from kahea.routing.pv import Bound, PvError, named
+from kahea.routing.pv.reading import HeaderText
 from kahea.routing.pv.table import Index
 from kahea.routing.text import wire
 from kahea.sip.errors import ParseError
@@ -71,9 +73,9 @@ def _joined(values: list[str], separator: str) -> Value:
 def _hdr(name: Value, index: Index) -> Bound:
     wanted = header_name(name)
     if index == "*":
-        return Bound(guarded(lambda run: _joined(_bodies(run.msg, wanted), ",")))
+        return Bound(quiet(lambda run: _joined(_bodies(run.msg, wanted), ",")))
     at = index or 0
-    return Bound(guarded(lambda run: _nth(run.msg, wanted, at)))
+    return Bound(quiet(lambda run: _nth(run.msg, wanted, at)))
 
 
 def _values(msg: Message, name: bytes) -> list[str]:
@@ -97,28 +99,20 @@ def _hfl(name: Value, index: Index) -> Bound:
         at = index or 0
         return values[at] if -len(values) <= at < len(values) else None
 
-    return Bound(guarded(get))
+    return Bound(quiet(get))
 
 
 def _hdrc(name: Value, _index: Index) -> Bound:
     wanted = header_name(name)
-    return Bound(guarded(lambda run: len(run.msg.headers_named(wanted))))
+    return Bound(quiet(lambda run: len(run.msg.headers_named(wanted))))
 
 
 def _hflc(name: Value, _index: Index) -> Bound:
     wanted = header_name(name)
-    return Bound(guarded(lambda run: len(_values(run.msg, wanted))))
+    return Bound(quiet(lambda run: len(_values(run.msg, wanted))))
 
 
 # ---- those with names of their own
-
-
-def _body(kind: int) -> Get:
-    def get(run: Run) -> Value:
-        header = run.msg.header(kind)
-        return None if header is None else text(header.body)
-
-    return get
 
 
 def _address(kind: int, part: Callable[[NameAddr], Value]) -> Get:
@@ -188,13 +182,13 @@ def _content_length(run: Run) -> Value:
 _ROWS: tuple[Row, ...] = (
     ("ci", lambda run: some(run.msg.callid), "Call-ID."),
     ("cs", lambda run: str(run.msg.cseq), "The number in CSeq."),
-    ("csb", _body(H_CSEQ), "CSeq: number and method."),
+    ("csb", HeaderText(H_CSEQ).get, "CSeq: number and method."),
     ("cl", _content_length, "Content-Length."),
-    ("cT", _body(H_CONTENTTYPE), "Content-Type."),
-    ("ct", _body(H_CONTACT), "The first Contact header."),
+    ("cT", HeaderText(H_CONTENTTYPE).get, "Content-Type."),
+    ("ct", HeaderText(H_CONTACT).get, "The first Contact header."),
     ("ctu", _contact_uri, "The first Contact's URI."),
     ("cts", _contact_star, "1 if Contact is *, else 0."),
-    ("ua", _body(H_USERAGENT), "User-Agent."),
+    ("ua", HeaderText(H_USERAGENT).get, "User-Agent."),
     ("rt", _address(H_REFERTO, _uri_text), "The URI of Refer-To."),
     ("re", _address(H_RPID, _uri_text), "The URI of Remote-Party-ID."),
     ("di", _address(H_DIVERSION, _uri_text), "The URI of the first Diversion."),

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kahea.modules.pv.getters import Get, Put, guarded, some, text, want_text
+from kahea.modules.pv.getters import Get, Put, some, want_text
+from kahea.routing.caller import quiet
 from kahea.routing.module import Value, Variable
 from kahea.routing.pv import PvError, plain
+from kahea.routing.pv.reading import HOST, TAG, URI, USER, PartyText
 from kahea.routing.text import wire
 from kahea.sip.message import Message, NameAddr
 from kahea.sip.uri import parse_uri
@@ -27,24 +29,8 @@ def _to(msg: Message) -> NameAddr:
     return msg.to
 
 
-def _uri(party: Party) -> Get:
-    return lambda run: text(party(run.msg).uri)
-
-
-def _user(party: Party) -> Get:
-    return lambda run: some(parse_uri(party(run.msg).uri).user)
-
-
-def _host(party: Party) -> Get:
-    return lambda run: some(parse_uri(party(run.msg).uri).host)
-
-
 def _display(party: Party) -> Get:
     return lambda run: some(party(run.msg).display)
-
-
-def _tag(party: Party) -> Get:
-    return lambda run: some(party(run.msg).tag)
 
 
 def _user_length(party: Party) -> Get:
@@ -124,9 +110,10 @@ def _address_start(raw: bytes, who: NameAddr) -> int:
 
 
 def _variables(letter: str, word: str, party: Party, label: str) -> list[Variable]:
-    uri = guarded(_uri(party)), _set_uri(party), f"The URI of {label}."
-    user = guarded(_user(party)), _set_user(party), f"The user of {label}'s URI."
-    host = guarded(_host(party)), _set_host(party), f"The host of {label}'s URI."
+    of_from = party is _from
+    uri = PartyText(of_from, URI).get, _set_uri(party), f"The URI of {label}."
+    user = PartyText(of_from, USER).get, _set_user(party), f"The user of {label}'s URI."
+    host = PartyText(of_from, HOST).get, _set_host(party), f"The host of {label}'s URI."
     return [
         plain(f"{letter}u", *uri),
         plain(word, *uri),
@@ -134,16 +121,16 @@ def _variables(letter: str, word: str, party: Party, label: str) -> list[Variabl
         plain(f"{word}.user", *user),
         plain(f"{letter}d", *host),
         plain(f"{word}.domain", *host),
-        plain(f"{letter}n", guarded(_display(party)), _set_display(party), f"The display name of {label}."),
-        plain(f"{letter}t", guarded(_tag(party)), doc=f"The tag of {label}."),
+        plain(f"{letter}n", quiet(_display(party)), _set_display(party), f"The display name of {label}."),
+        plain(f"{letter}t", PartyText(of_from, TAG).get, doc=f"The tag of {label}."),
     ]
 
 
 VARIABLES: list[Variable] = [
     *_variables("f", "from", _from, "From"),
     *_variables("t", "to", _to, "To"),
-    plain("fUl", guarded(_user_length(_from)), doc="The length of the user of From's URI."),
-    plain("tUl", guarded(_user_length(_to)), _set_user(_to), "The length of the user of To's URI."),
-    plain("ful", guarded(lambda run: len(run.msg.from_.uri)), doc="The length of From's URI."),
-    plain("tts", guarded(lambda run: int(bool(run.msg.to.tag))), doc="1 if To has a tag, else 0."),
+    plain("fUl", quiet(_user_length(_from)), doc="The length of the user of From's URI."),
+    plain("tUl", quiet(_user_length(_to)), _set_user(_to), "The length of the user of To's URI."),
+    plain("ful", quiet(lambda run: len(run.msg.from_.uri)), doc="The length of From's URI."),
+    plain("tts", quiet(lambda run: int(bool(run.msg.to.tag))), doc="1 if To has a tag, else 0."),
 ]

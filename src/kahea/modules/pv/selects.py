@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kahea.modules.pv.getters import guarded, some, text, unknown_key
+from kahea.modules.pv.getters import some, text, unknown_key
 from kahea.modules.pv.headers import header_name
 from kahea.modules.pv.server import COMPATIBLE
 from kahea.modules.pv.transport import bracketed, proto_name
 from kahea.modules.pv.uri import is_secure, kind_of
+from kahea.routing.caller import quiet
 from kahea.routing.module import Value, Variable
 from kahea.routing.pv import Bound, PvError, named
 from kahea.routing.pv.table import Index
@@ -353,7 +354,7 @@ def compile_select(path: str) -> Bound:
         thing = source(run)
         return None if thing is None else show(thing)
 
-    return Bound(guarded(get))
+    return Bound(quiet(get))
 
 
 def _runtime(path: str, steps: Path) -> Bound:

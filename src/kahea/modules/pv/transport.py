@@ -9,6 +9,7 @@ from kahea.modules.pv.getters import Get, Row, keyed, table, text, want_text
 from kahea.net.address import P_UDP, P_WSS, PROTO_NAMES, Address, Listener
 from kahea.routing.module import Value, Variable
 from kahea.routing.pv import Bound, PvError, named, plain
+from kahea.routing.pv.reading import source_ip
 from kahea.routing.pv.table import Index
 from kahea.routing.received import RECEIVED_EVENT, Received
 from kahea.sip.message import Message
@@ -261,8 +262,8 @@ def _advertised(listener: Listener) -> Value:
 
 
 _ROWS: tuple[Row, ...] = (
-    ("si", lambda run: text(run.msg.src_ip), "The source address."),
-    ("src_ip", lambda run: text(run.msg.src_ip), "The source address."),
+    ("si", source_ip, "The source address."),
+    ("src_ip", source_ip, "The source address."),
     ("siz", lambda run: bracketed(run.msg.src_ip), "The source address, IPv6 in brackets."),
     ("sp", lambda run: run.msg.src_port, "The source port."),
     ("sas", lambda run: source_socket(run.msg), "The source as protocol:address:port."),

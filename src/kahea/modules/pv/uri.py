@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kahea.modules.pv.getters import Get, Put, Row, guarded, keyed, some, table, text, want_text
+from kahea.modules.pv.getters import Get, Put, Row, keyed, some, table, text, want_text
 from kahea.net.address import PROTO_IDS
+from kahea.routing.caller import quiet
 from kahea.routing.module import Value, Variable
 from kahea.routing.pv import PvError, named, plain
+from kahea.routing.pv.reading import HOST, URI, USER, TargetText
 from kahea.routing.text import wire
 from kahea.sip.errors import ParseError
 from kahea.sip.message import Message, Via
@@ -36,15 +38,6 @@ def _original(run: Run) -> Uri | None:
 def _destination(run: Run) -> Uri | None:
     dst = run.msg.dst_uri
     return parse_uri(dst) if dst else None
-
-
-def _ru(run: Run) -> Value:
-    msg = run.msg
-    if not msg.is_request:
-        return None
-    uri = msg.uri
-    parse_uri(uri)
-    return uri.decode("utf-8", "surrogateescape")
 
 
 def _ou(run: Run) -> Value:
@@ -266,16 +259,16 @@ _READ_ONLY: tuple[Row, ...] = (
 
 VARIABLES: list[Variable] = [
     *table(_READ_ONLY),
-    *(plain(name, guarded(_ru), _requests_only(_set_ru), "The Request-URI.") for name in ("ru", "ruri")),
+    *(plain(name, TargetText(URI).get, _requests_only(_set_ru), "The Request-URI.") for name in ("ru", "ruri")),
     *(
-        plain(name, guarded(_user(request_uri)), _requests_only(_set_user), "The user of the Request-URI.")
+        plain(name, TargetText(USER).get, _requests_only(_set_user), "The user of the Request-URI.")
         for name in ("rU", "ruri.user")
     ),
     *(
-        plain(name, guarded(_host(request_uri)), _requests_only(_set_host), "The host of the Request-URI.")
+        plain(name, TargetText(HOST).get, _requests_only(_set_host), "The host of the Request-URI.")
         for name in ("rd", "ruri.domain")
     ),
-    plain("rp", guarded(_port(request_uri)), _requests_only(_set_port), "The port of the Request-URI."),
+    plain("rp", quiet(_port(request_uri)), _requests_only(_set_port), "The port of the Request-URI."),
     *(
         plain(name, _du, _set_du, "The destination URI: the next hop, if it is not the target.")
         for name in ("du", "duri")

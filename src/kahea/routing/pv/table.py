@@ -143,7 +143,8 @@ class VariableTable:
         self._variables: dict[str, Variable] = {}
         self.transformations: dict[str, Transformation] = {}
         self._depth = 0
-        self._compiled = lru_cache(CACHE_SIZE)(self._compile)
+        #: As `compile`, but gives the error that it would raise.
+        self.compiled = lru_cache(CACHE_SIZE)(self._compile)
         self._formats = lru_cache(CACHE_SIZE)(self._format)
         for variable in CORE:
             self.register(variable)
@@ -162,7 +163,7 @@ class VariableTable:
 
     def forget(self) -> None:
         """Drop what was compiled."""
-        self._compiled.cache_clear()
+        self.compiled.cache_clear()
         self._formats.cache_clear()
 
     def variables(self) -> dict[str, Variable]:
@@ -171,7 +172,7 @@ class VariableTable:
 
     def compile(self, text: str) -> Pv:
         """The variable that the whole of `text` is; raises PvError."""
-        found = self._compiled(text)
+        found = self.compiled(text)
         if found.__class__ is Pv:
             return found
         raise found.with_traceback(None)  # type: ignore[union-attr]
