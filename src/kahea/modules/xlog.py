@@ -12,13 +12,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from kahea.routing import facilities
+from kahea.routing.common import Level
 from kahea.routing.module import Module, Param, Value, function, native, variable
 from kahea.routing.place import script_place
 from kahea.routing.pv.errors import PvError
 from kahea.routing.verbosity import BY_LETTER, named_level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from kahea.routing.node import Node
     from kahea.routing.pv import Pv
@@ -112,6 +113,12 @@ class Xlog(Module):
     methods_filter = Param(-1, "Methods that xlogm() passes over: a sum of the numbers of their bits.", runtime=True)
     prefix = Param("<script>: ", "What each line begins with.")
     prefix_mode = Param(0, "1: the prefix has variables, and is evaluated for each line.")
+
+    def compiled(self) -> Mapping[str, Callable[..., int]]:
+        """Lines that do not show cost a look at the level."""
+        levels = {"xdbg": L_DBG, "xinfo": L_INFO, "xnotice": L_NOTICE}
+        names = [(prefix + name, level) for prefix in ("", "native_") for name, level in levels.items()]
+        return {name: Level(self.node, level, getattr(self, name)).line for name, level in names}
 
     def start(self) -> None:
         """Settle what does not change while running."""

@@ -187,6 +187,60 @@ cdef bytes right_aligned(int value, int width):
     return out
 
 
+def force_rport(Run run not None):
+    """Answer to the source port (RFC 3581)."""
+    run.msg.force_rport = True
+    return True
+
+
+cdef class MessageFlags:
+    """The flags of a message, 0 to 31; of any other number `beyond(flag)` tells, and the answer is False."""
+
+    cdef object beyond
+
+    def __init__(self, beyond):
+        self.beyond = beyond
+
+    cdef unsigned int bit(self, flag) except? 0:
+        cdef int overflow
+        cdef long long number = PyLong_AsLongLongAndOverflow(flag, &overflow)
+        if overflow or not 0 <= number <= 31:
+            self.beyond(flag)
+            return 0
+        return 1U << number
+
+    def setflag(self, Run run not None, flag):
+        cdef unsigned int bit = self.bit(flag)
+        run.msg.flags |= bit
+        return bit != 0
+
+    def resetflag(self, Run run not None, flag):
+        cdef unsigned int bit = self.bit(flag)
+        run.msg.flags &= ~bit
+        return bit != 0
+
+    def isflagset(self, Run run not None, flag):
+        return (run.msg.flags & self.bit(flag)) != 0
+
+
+cdef class Level:
+    """Lines of one level of the log; where it does not show (the global parameter `debug`), they are not even made.
+    `write(run, line)` makes them, and gives the return code."""
+
+    cdef Dispatcher node
+    cdef object write
+    cdef int level
+
+    def __init__(self, Dispatcher node not None, int level, write):
+        self.node = node
+        self.level = level
+        self.write = write
+
+    def line(self, Run run not None, line):
+        cdef int shown = self.node.settings.debug
+        return self.write(run, line) if self.level <= shown else 1
+
+
 cdef class Processing:
     """The requests whose routes are still at work, be it that they wait. `looks` False knows of none."""
 

@@ -34,6 +34,8 @@ MISSED: Final = "call missed"
 ACKNOWLEDGED: Final = "request acknowledged"
 ACCOUNTED: Final = "request accounted"
 
+#: What every line has, behind the time.
+_FIXED: Final = ";method=%s;from_tag=%s;to_tag=%s;call_id=%s;code=%s;reason=%s"
 _CODE: Final = re.compile(r"([1-6]\d\d)(?:\s+|$)")
 
 
@@ -45,6 +47,7 @@ class Acc(Parameters, Watcher):
 
     def start(self) -> None:
         """Compile what is accounted, and watch transactions if any flag is set."""
+        self.keep_defaults()
         variables = self.node.variables
         self._log_extra = Extra("log_extra", self.log_extra, variables)
         self._db_extra = Extra("db_extra", self.db_extra, variables)
@@ -178,19 +181,19 @@ class Acc(Parameters, Watcher):
     def _write_line(self, run: Run, what: str, fixed: tuple[str, ...], legs: list[list[Value]], now: float) -> None:
         if self.log_level > self.node.settings.debug:
             return
-        moment = self._moment(now)
-        if self.time_mode == 1:
-            del moment[self.time_attr]
-        elif self.time_mode == 2:
-            moment[self.time_attr] = f"{now:.3f}"
-        names = ("method", "from_tag", "to_tag", "call_id", "code", "reason")
-        pairs: list[tuple[str, Value]] = [("timestamp", int(now)), *moment.items()]
-        pairs += zip(names, fixed, strict=True)
-        pairs += zip(self._log_extra.names, self._log_extra.values(run), strict=True)
+        moment = ""
+        if self.time_mode:
+            values = self._moment(now)
+            if self.time_mode == 1:
+                del values[self.time_attr]
+            elif self.time_mode == 2:
+                values[self.time_attr] = f"{now:.3f}"
+            moment = "".join(f";{name}={value}" for name, value in values.items())
+        line = f"timestamp={int(now)}{moment}{_FIXED % fixed}{self._log_extra.line(run)}"
         if self._legs.names:
             for leg in legs or [[None] * len(self._legs.names)]:
-                pairs += zip(self._legs.names, leg, strict=True)
-        line = ";".join(f"{name}={'' if value is None else value}" for name, value in pairs)
+                pairs = zip(self._legs.names, leg, strict=True)
+                line += "".join(f";{name}={'' if value is None else value}" for name, value in pairs)
         log.log(level_of(self.log_level), "ACC: %s: %s", what, line, extra={"facility": self.log_facility})
 
     def _write_rows(self, run: Run, table: str, fixed: tuple[str, ...], legs: list[list[Value]], now: float) -> bool:

@@ -46,9 +46,16 @@ class Extra:
         self.names = [name for name, _ in found]
         self._pvs = [pv for _, pv in found]
 
+        #: A place for each value, as a line of the log has them.
+        self._places = "".join(f";{name.replace('%', '%%')}=%s" for name in self.names)
+
     def values(self, run: Run) -> list[Value]:
         """Their values, in order."""
         return [pv.get(run) for pv in self._pvs]
+
+    def line(self, run: Run) -> str:
+        """`;name=value` for each; nothing stands for $null."""
+        return self._places % tuple(["" if value is None else value for value in self.values(run)])
 
 
 class Legs:

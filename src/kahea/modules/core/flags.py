@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from kahea.modules.core.forms import core_native
+from kahea.routing.common import MessageFlags
 from kahea.routing.lists import lists_of
 from kahea.routing.module import Module, function, native
 
 if TYPE_CHECKING:
+    from kahea.routing.node import Node
     from kahea.routing.run import Run
     from kahea.sip.message import Message
 
@@ -17,6 +20,15 @@ MAX_FLAG = 31
 
 class Flags(Module):
     """Message (transaction), script and branch flags. All answer False to a number beyond 0..31."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        self._flags = MessageFlags(self._bit)
+
+    def compiled(self) -> Mapping[str, Callable[..., Any]]:
+        """Many scripts mark every request."""
+        names = ("setflag", "resetflag", "isflagset")
+        return {**super().compiled(), **{name: getattr(self._flags, name) for name in names}}
 
     def _bit(self, flag: int) -> int:
         if 0 <= flag <= MAX_FLAG:
@@ -28,23 +40,19 @@ class Flags(Module):
     @function(group="")
     def setflag(self, run: Run, flag: int) -> bool:
         """Set a transaction flag (`$mf`)."""
-        bit = self._bit(flag)
-        run.msg.flags |= bit
-        return bit != 0
+        return self._flags.setflag(run, flag)
 
     @native("flag")
     @function(group="")
     def resetflag(self, run: Run, flag: int) -> bool:
         """Clear a transaction flag."""
-        bit = self._bit(flag)
-        run.msg.flags &= ~bit
-        return bit != 0
+        return self._flags.resetflag(run, flag)
 
     @native("flag")
     @function(group="")
     def isflagset(self, run: Run, flag: int) -> bool:
         """Whether a transaction flag is set."""
-        return run.msg.flags & self._bit(flag) != 0
+        return self._flags.isflagset(run, flag)
 
     @native("int", module="kex")
     @function(group="")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from kahea.modules.core.forms import core_native
 from kahea.net.address import P_TCP, P_TLS, P_WS, P_WSS, PROTO_IDS
+from kahea.routing.common import force_rport
 from kahea.routing.module import Module, function, native
 from kahea.routing.text import wire
 from kahea.sip.errors import ParseError
@@ -33,12 +35,15 @@ def _mark(msg: Message, bit: int) -> bool:
 class Transport(Module):
     """Via, advertised addresses and connections."""
 
+    def compiled(self) -> Mapping[str, Callable[..., Any]]:
+        """Many scripts ask it for every request."""
+        return {**super().compiled(), "force_rport": force_rport}
+
     @core_native("force_rport", "add_rport")
     @function(group="")
     def force_rport(self, run: Run) -> bool:
         """Answer to the source port, and show it in the Via, even if the client did not ask (RFC 3581)."""
-        run.msg.force_rport = True
-        return True
+        return force_rport(run)
 
     @core_native("add_local_rport")
     @function(group="")

@@ -71,9 +71,7 @@ class Registrar(RegistrarParameters):
 
     def start(self) -> None:
         """Bind to usrloc and sl."""
-        for name, param in self.params().items():
-            # Plain attributes, since every REGISTER reads many of them.
-            self.__dict__.setdefault(name, param.default)
+        self.keep_defaults()
         self.usrloc = self.node.module("usrloc")
         self.sock_mask = 1 << self.sock_flag if self.sock_flag >= 0 else 0
         if self.sock_mode:

@@ -76,9 +76,7 @@ class Locations(UsrlocParameters):
     def start(self) -> None:
         """Check the parameters."""
         self._given = frozenset(self.__dict__)
-        for name, param in self.params().items():
-            # Plain attributes, since every REGISTER reads some of them.
-            self.__dict__.setdefault(name, [] if param.many else param.default)
+        self.keep_defaults()
         self.remote = self.db_mode == DB_ONLY
         self.nat_flag = 1 << self.nat_bflag if self.nat_bflag >= 0 else 0
         self.server_id = int(getattr(self.node.settings, "server_id", 0) or 0)
