@@ -88,6 +88,29 @@ def test_lines_on_stderr(root: logging.Logger, capsys: pytest.CaptureFixture[str
     assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} NOTICE kahea\.script: text\n", capsys.readouterr().err)
 
 
+def test_a_traceback_on_stderr(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(Settings())
+    try:
+        raise ValueError("why")
+    except ValueError:
+        logging.getLogger("kahea.script").exception("failed")
+    lines = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} ERROR kahea\.script: failed", lines[0])
+    assert lines[1].startswith("Traceback")
+    assert lines[-1] == "ValueError: why"
+
+
+def test_the_time_goes_on(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is written once for the lines of a second, and anew for the next."""
+    logs.set_up(Settings())
+    record = logging.makeLogRecord({"name": "kahea", "levelno": logging.WARNING, "levelname": "WARNING", "msg": "x"})
+    for created in (1.25, 1.5, 2.0):
+        record.created, record.msecs = created, created % 1 * 1000
+        root.handle(record)
+    times = [line.split()[0] for line in capsys.readouterr().err.splitlines()]
+    assert [time[-6:] for time in times] == ["01.250", "01.500", "02.000"]
+
+
 def test_lines_in_syslog(root: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "log"
     monkeypatch.setattr(logs, "SYSLOG", path)

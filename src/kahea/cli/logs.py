@@ -30,16 +30,33 @@ _COLOURS: Final = {
 
 
 class _Formatter(logging.Formatter):
-    """`10:34:08.125 WARNING kahea.script: text`, one trailing line end of a script's own left out."""
+    """`WARNING: kahea.script: text`, one trailing line end of a script's own left out; on a terminal or in a file with
+    the time before it: `10:34:08.125 WARNING kahea.script: text`."""
 
-    def __init__(self, form: str, *, colour: bool = False) -> None:
-        super().__init__(form, "%H:%M:%S")
+    def __init__(self, *, timed: bool, colour: bool = False) -> None:
+        super().__init__(_STDERR_FORM if timed else _SYSLOG_FORM, "%H:%M:%S")
+        self._timed = timed
         self._colour = colour
+        self._second = -1
+        self._shown = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record).rstrip("\n")
+        if record.exc_info or record.exc_text or record.stack_info or not self._timed:
+            text = super().format(record)
+        else:
+            # Put together here: accounting writes two lines a call.
+            text = f"{self._time(record)} {record.levelname} {record.name}: {record.getMessage()}"
+        text = text.rstrip("\n")
         code = _COLOURS.get(record.levelno, "") if self._colour else ""
         return f"\x1b[{code}m{text}\x1b[0m" if code else text
+
+    def _time(self, record: logging.LogRecord) -> str:
+        """The time of day, whose seconds are written once for all lines of a second."""
+        second = int(record.created)
+        if second != self._second:
+            self._second = second
+            self._shown = self.formatTime(record, self.datefmt)
+        return f"{self._shown}.{int(record.msecs):03d}"
 
 
 _STDERR_FORM: Final = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
@@ -56,14 +73,15 @@ def set_up(settings: Settings) -> str:
     handler: logging.Handler
     if to_syslog:
         handler = _syslog(settings)
-        handler.setFormatter(_Formatter(_SYSLOG_FORM))
+        handler.setFormatter(_Formatter(timed=False))
     else:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_Formatter(_STDERR_FORM, colour=settings.log_color))
+        handler.setFormatter(_Formatter(timed=True, colour=settings.log_color))
     handler.addFilter(LogPrefix())
     logging.basicConfig(handlers=[handler], level=level_of(settings.debug), force=True)
-    # A log record is made without asking for thread, process and task: nothing here shows them.
+    # A log record is made without asking for thread, process, task and place in the code: nothing here shows them.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # Python's documented way to leave out the place
     if to_syslog:
         return f"the log goes to syslog ({settings.log_facility}), as log_stderror=no says; -E keeps it here"
     return "" if settings.log_stderror else f"the log stays on stderr, since there is no {SYSLOG}"

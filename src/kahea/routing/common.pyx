@@ -118,6 +118,15 @@ def remove_named(Run run not None, str name not None):
     return 1
 
 
+def remove_present(Run run not None, str name not None):
+    """As `remove_named`, but -1 if there are none."""
+    cdef bytes raw = name.encode("utf-8", "surrogateescape")
+    cdef int kind = kind_of(<chars>PyBytes_AS_STRING(raw), <int>min(PyBytes_GET_SIZE(raw), MAX_NAME))
+    if run.msg.first[kind] < 0 if kind != H_OTHER else not headers.headers_named(run, name):
+        return -1
+    return remove_named(run, name)
+
+
 cdef class HopCount:
     """Max-Forwards, counted down, but once for a message. `limit` is the largest value let through."""
 

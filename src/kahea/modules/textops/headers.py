@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from kahea.routing.common import remove_named
+from kahea.routing.common import remove_named, remove_present
 from kahea.routing.headers import headers_named
 from kahea.routing.literals import header_name
 from kahea.routing.module import Module, function, native
@@ -30,6 +31,10 @@ def privacy_value(node: Node, text: str) -> str:
 
 class Headers(Module):
     """Tests and removes header fields. What is removed is still there for the tests, until it is sent."""
+
+    def compiled(self) -> Mapping[str, Callable[..., Any]]:
+        """Nearly every script removes the Routes that loose_route() left."""
+        return {**super().compiled(), "remove_hf": remove_named, "remove_hf_native": remove_present}
 
     def _pattern(self, name: str, pattern: str) -> Pattern | None:
         try:
@@ -59,7 +64,7 @@ class Headers(Module):
     @native("str", name="remove_hf_pv")
     def remove_hf_native(self, run: Run, name: str) -> int:
         """Remove all headers of a name; -1 if there are none."""
-        return remove_named(run, name) if headers_named(run, name) else -1
+        return remove_present(run, name)
 
     @function
     def remove_hf(self, run: Run, name: str) -> int:
