@@ -1,7 +1,8 @@
 """Kamailio and our server as processes with one cfg, each with peers of its own: what a scenario sees of either.
 
 In a cfg and in what is sent, `@UDP` is the server's address, `@CALLER` and `@SINK`, `@SINK2` are its peers', and
-`@STREAM` is a free TCP address for a service of the server's. What is received has them put in again.
+`@STREAM` is a free TCP address for a service of the server's; `@PORT` is the number of `@UDP`'s port. What is received
+has them put in again.
 """
 
 from __future__ import annotations
@@ -146,6 +147,7 @@ class Server:
 
     def fill(self, text: str) -> str:
         """A text with addresses in the place of words, and branches as they came."""
+        text = re.sub(r"@PORT\b", str(self.ports["@UDP"]), text)
         for word, port in self.ports.items():
             text = re.sub(rf"{word}\b", f"127.0.0.1:{port}", text)
         return re.sub(r"<B\d+>", lambda found: self._branches.get(found[0], found[0]), text)
@@ -155,6 +157,7 @@ class Server:
         for word, port in self.ports.items():
             text = re.sub(rf"127\.0\.0\.1:{port}\b", word, text)
             text = re.sub(rf"rport={port}\b", f"rport={word}", text)
+        text = re.sub(rf"(?<=:){self.ports['@UDP']}\b", "@PORT", text)
         return re.sub(r"(?<=branch=)z9hG4bK(?!caller)[^;\s,]+", lambda found: self._branch(found[0]), text)
 
     def _branch(self, branch: str) -> str:

@@ -114,8 +114,8 @@ class Rewriting(Module):
         """Write another URI into To, and leave the display name."""
         return self._replace(run, H_TO, None, uri)
 
-    def replace(self, run: Run, *, to: bool, display: str, uri: str) -> int:
-        """As uac_replace_to() or uac_replace_from(), for other modules."""
+    def replace(self, run: Run, *, to: bool, display: str | None, uri: str) -> int:
+        """As uac_replace_to() or uac_replace_from(), for other modules; `display` None leaves the name."""
         return self._replace(run, H_TO if to else H_FROM, display, uri)
 
     def _replace(self, run: Run, kind: int, display: str | None, uri: str) -> int:
