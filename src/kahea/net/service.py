@@ -222,19 +222,19 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The loop's call."""
         self._transport = cast(asyncio.Transport, transport)
-        if len(self._server.streams) >= MAX_CONNECTIONS:
-            log.warning("%s: more than %d connections", self.address, MAX_CONNECTIONS)
+        if len(self._server.streams) >= self._server.limit:
+            log.warning("%s: more than %d connections", self.address, self._server.limit)
             self._transport.abort()
             return
         self._server.streams.add(self)
         self._session = self._server.make(self)
-        self.stay(IDLE_TIMEOUT)
+        self.stay(self._server.idle)
 
     def data_received(self, data: bytes) -> None:
         """The loop's call."""
         if self._session is None:
             return
-        self.stay(IDLE_TIMEOUT)
+        self.stay(self._server.idle)
         try:
             self._session.received(data)
         except Exception:
@@ -266,6 +266,11 @@ class Stream(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def abort(self) -> None:
+        """Close it at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def hold(self, held: bool) -> None:
         """Read no more for now, or again."""
         if self._transport is None or self._transport.is_closing():
@@ -276,17 +281,30 @@ class Stream(asyncio.Protocol):
             self._transport.resume_reading()
 
     def stay(self, seconds: float) -> None:
-        """Close it if nothing comes for so long."""
+        """Close it if nothing comes for so long; 0 is for ever."""
         if self._idle is not None:
             self._idle.cancel()
-        self._idle = asyncio.get_running_loop().call_later(seconds, self.close)
+        self._idle = asyncio.get_running_loop().call_later(seconds, self.close) if seconds else None
 
 
 class StreamServer:
-    """Listens for streams; `make` gives each its session."""
+    """Listens for streams; `make` gives each its session.
 
-    def __init__(self, address: ServiceAddress, access: Access, make: Callable[[Stream], Session]) -> None:
+    There are at most `limit` at once, and each is closed that sends nothing for `idle` seconds; 0 is for ever.
+    """
+
+    def __init__(
+        self,
+        address: ServiceAddress,
+        access: Access,
+        make: Callable[[Stream], Session],
+        *,
+        limit: int = MAX_CONNECTIONS,
+        idle: float = IDLE_TIMEOUT,
+    ) -> None:
         self.address = address
+        self.limit = limit
+        self.idle = idle
         self.make = make
         self.streams: set[Stream] = set()
         self._access = access
