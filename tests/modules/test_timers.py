@@ -133,6 +133,9 @@ LANGUAGES = {
     "lua": "function ksr_request_route() end\n"
     "function tick(event) KSR.pvx.shv_sets('seen', event .. KSR.rtimer.worker_get()) end\n"
     "function tock(event) KSR.pvx.shv_sets('other', event) KSR.timer.timer_enable('t', 0) end\n",
+    "nut": "function ksr_request_route() {}\n"
+    'function tick(event) { KSR.pvx.shv_sets("seen", event + KSR.rtimer.worker_get()); }\n'
+    'function tock(event) { KSR.pvx.shv_sets("other", event); KSR.timer.timer_enable("t", 0); }\n',
     "js": "function ksr_request_route() {}\n"
     "function tick(event) { KSR.pvx.shv_sets('seen', event + KSR.rtimer.worker_get()); }\n"
     "function tock(event) { KSR.pvx.shv_sets('other', event); KSR.timer.timer_enable('t', 0); }\n",

@@ -137,7 +137,7 @@ class _Named(Param[list[str]]):
 
 
 class Mqueue(Module):
-    """Queues of keys and values between routes."""
+    """Queues of keys and values between routes of a script."""
 
     name = "mqueue"
 

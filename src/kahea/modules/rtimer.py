@@ -84,7 +84,7 @@ def _positive(value: int) -> int:
 
 
 class Rtimer(Module):
-    """Routes of the script at an interval."""
+    """Routes of a script at an interval."""
 
     name = "rtimer"
 

@@ -66,7 +66,7 @@ class BadRoute(Exception):
 
 
 class Rtjson(Module):
-    """Kamailio's module rtjson. From and To need module uac."""
+    """Routing by JSON documents. From and To need module uac."""
 
     name = "rtjson"
     needs = ("tm",)

@@ -46,7 +46,7 @@ def timer_name(node: Node, text: str) -> str:
 
 
 class Timer(Module):
-    """Routes of the script at an interval, which it switches on and off. Slow timers are as fast ones."""
+    """Routes of a script at an interval, switched on and off by it. Slow timers and fast ones are the same here."""
 
     name = "timer"
 

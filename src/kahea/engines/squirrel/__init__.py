@@ -25,7 +25,7 @@ from kahea.routing.foreign import Foreign
 from kahea.routing.generation import Generation, Route, event_message
 from kahea.routing.libraries import ScriptExit, read_all
 from kahea.routing.module import ConfigError
-from kahea.routing.run import EVENT_ROUTE, EndRoute, Run, ScriptError, Ticks, begin, current
+from kahea.routing.run import EVENT_ROUTE, REQUEST_ROUTE, EndRoute, Run, ScriptError, Ticks, begin, current
 from kahea.routing.text import text
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Squirrel:
         def route(run: Run) -> object:
             Running.tick = tick
             try:
-                if run.kind == EVENT_ROUTE:
+                if run.kind == EVENT_ROUTE or (run.kind == REQUEST_ROUTE and run.name):
                     return root[name](root, latin(run.name))
                 return root[name](root)
             except (Exception, Stopped) as error:  # noqa: BLE001 - told with the script's own trace

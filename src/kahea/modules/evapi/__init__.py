@@ -12,8 +12,8 @@ waits for an answer which nobody gives ends by its own timer (`tm.fr_timer`): th
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from kahea.modules.evapi.clients import Client
 from kahea.net.service import Access, ServiceAddress, Stream, StreamServer, parse_service
@@ -65,9 +65,14 @@ def _clients(value: int) -> int:
 
 
 class Evapi(Module):
-    """Kamailio's module evapi."""
+    """Events for applications over TCP, and what they answer."""
 
     name = "evapi"
+    events: ClassVar[Mapping[str, str]] = {
+        NEW: "When an application has connected: `$evapi(srcaddr)`, `$evapi(srcport)`, `$evapi(conidx)`.",
+        CLOSED: "When an application ended its connection, or was cut off.",
+        MESSAGE: "With each message of an application: `$evapi(msg)`.",
+    }
     needs = ("tmx",)
 
     bind_addr = Param("127.0.0.1:8448", "Where applications connect to: `host:port`.", check=_address)
