@@ -34,6 +34,8 @@ _LOADED: Final = (1, 2)
 _STORED: Final = (1, 3)
 
 _STATE: Final = "mqueue"
+#: Items lost between two lines in the log.
+_TOLD_EVERY: Final = 1000
 _PAGE: Final = 1000
 
 
@@ -85,6 +87,7 @@ class Queue:
         self._items: dict[str | int, Item] = {}
         self._added = 0
         self._characters = 0
+        self._lost = 0
 
     def __len__(self) -> int:
         return len(self._items)
@@ -104,7 +107,9 @@ class Queue:
         while len(self._items) > self._limit or self._characters > MAX_CHARACTERS:
             self.fetch()
             if not self.definition.size:
-                log.warning("queue %s is full: its oldest item is lost", self.name)
+                if self._lost % _TOLD_EVERY == 0:
+                    log.warning("queue %s is full: its oldest items are lost, %d so far", self.name, self._lost)
+                self._lost += 1
 
     def fetch(self) -> Item | None:
         """Take out the oldest item, None if there is none."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kahea.routing.attributes import attribute_number, parse_attributes
+from kahea.routing.checks import between
 from kahea.routing.module import ConfigError, Module, Param, Value, function, variable
 from kahea.routing.ticker import Ticker
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 #: Workers that one timer may have, and the shortest of intervals, in seconds: the node's clock counts no finer.
 MAX_WORKERS: Final = 256
 SHORTEST: Final = 0.01
+LONGEST: Final = 2**31 - 1
 
 _WORKER: Final = "rtimer.worker"
 
@@ -77,18 +79,14 @@ class _Timer(Param[list[Timer]]):
             module.timer[-1] = Timer(made.name, float(module.default_interval), made.workers)
 
 
-def _positive(value: int) -> int:
-    if value < 1:
-        raise ValueError("must be positive")
-    return value
-
-
 class Rtimer(Module):
     """Routes of a script at an interval."""
 
     name = "rtimer"
 
-    default_interval = Param(120, "Seconds of the timers, defined after this, that give none.", check=_positive)
+    default_interval = Param(
+        120, "Seconds of the timers, defined after this, that give none.", check=between(1, LONGEST)
+    )
     timer = _Timer([], "A timer: `name=t;interval=10;mode=1`.", many=True, check=parse_timer)
     exec: Param[list[Exec]] = Param(
         [],

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lxml import etree
 
+from kahea.routing.checks import between
 from kahea.routing.module import Module, Param, Value, Variable, function
 from kahea.routing.pv import Bound, Format, PvError, named
 from kahea.routing.text import text, wire
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 MAX_DOCUMENTS: Final = 64
 MAX_EXPRESSION: Final = 1000
 #: What an expression may cost, in visits of nodes: a third of a second or so.
-MAX_COST: Final = 1_000_000
+MAX_COST: Final = 4_000_000
 
 _STATE: Final = "xmlops"
 #: References that every document has.
@@ -89,12 +90,6 @@ def parse_namespace(given: str) -> tuple[str, str]:
     return prefix.strip(), uri.strip()
 
 
-def _size(value: int) -> int:
-    if not 1 <= value <= 16 << 20:
-        raise ValueError("it is 1 byte to 16 MB")
-    return value
-
-
 class XmlError(Exception):
     """A document or value that is too long; an expression that is none, or that might take too long."""
 
@@ -104,7 +99,9 @@ class Xmlops(Module):
 
     name = "xmlops"
 
-    buf_size = Param(4096, "How many bytes a document, or what is written into it, may have.", check=_size)
+    buf_size = Param(
+        4096, "How many bytes a document, or what is written into it, may have.", check=between(1, 16 << 20)
+    )
     xml_ns: Param[list[tuple[str, str]]] = Param(
         [], "A prefix for expressions: `prefix=uri`.", many=True, check=parse_namespace
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import operator
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kahea.modules.avpops.arguments import (
@@ -286,13 +286,13 @@ class Avpops(Module):
         avps, key = lists_of(run.msg).avps, given.source(run)
         to = key if given.destination is None else given.destination(run)
         numbers = [value for value in self._chosen(avps, key, True) if isinstance(value, int)]
-        operand_ = by.value(run)
+        other = by.value(run)
         if key is None or to is None or not numbers:
             return -1
-        if not isinstance(operand_, int):
+        if not isinstance(other, int):
             self.node.log.error("avp_op: the operand is no number")
             return -1
-        results = [self._result(number, by.operator, operand_) for number in numbers]
+        results = [self._result(number, by.operator, other) for number in numbers]
         if "d" in by.flags:
             avps.remove(key)
         for result in results:
@@ -333,13 +333,13 @@ class Avpops(Module):
     def avp_subst(self, run: Run, names: str, expression: str) -> int:
         """Change texts of an AVP by `/match/replacement/flags`: `$avp(source)/$avp(destination)/flags`, with `g` all of
         the source's, with `d` the source goes. -1 if nothing matches."""
-        work = lambda run, given: self._substitute(run, given, expression, wrong=-1)  # noqa: E731
+        work = partial(self._substitute, expression=expression, wrong=-1)
         return self._called(run, "avp_subst", work, (pair, names))
 
     @function
     def avp_subst_pv(self, run: Run, names: str, expression: str) -> int:
         """As avp_subst(), -3 for what is no expression."""
-        work = lambda run, given: self._substitute(run, given, expression, wrong=-3)  # noqa: E731
+        work = partial(self._substitute, expression=expression, wrong=-3)
         return self._called(run, "avp_subst_pv", work, (pair, names))
 
     def _substitute(self, run: Run, given: AvpPair, expression: str, wrong: int) -> int:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 from kahea.modules.evapi.clients import Client
 from kahea.net.service import Access, ServiceAddress, Stream, StreamServer, parse_service
 from kahea.net.sockets import BindError
+from kahea.routing.checks import between
 from kahea.routing.generation import event_message
 from kahea.routing.module import ConfigError, Module, Param, Value, function, native, variable, variable_setter
 from kahea.routing.pv.errors import PvError
@@ -58,12 +59,6 @@ def _service(value: str) -> ServiceAddress:
     return parse_service(f"tcp:{value}")
 
 
-def _clients(value: int) -> int:
-    if not 1 <= value <= MOST_CLIENTS:
-        raise ValueError(f"it is 1 to {MOST_CLIENTS}")
-    return value
-
-
 class Evapi(Module):
     """Events for applications over TCP, and what they answer."""
 
@@ -77,7 +72,7 @@ class Evapi(Module):
 
     bind_addr = Param("127.0.0.1:8448", "Where applications connect to: `host:port`.", check=_address)
     netstring_format = Param(1, "1 frames messages as netstrings, 0 sends and takes them as they are.")
-    max_clients = Param(8, "How many applications may be connected at once.", check=_clients)
+    max_clients = Param(8, "How many applications may be connected at once.", check=between(1, MOST_CLIENTS))
     event_callback = Param("", "The script's function for events, in place of the event routes.")
     workers = Param(1, "Processes that work on messages.", inert=_ONE_LOOP)
     wait_idle = Param(500, "How long a process waits for work.", inert=_ONE_LOOP)

@@ -160,8 +160,7 @@ class Requests(Module):
             return
         # As Kamailio does it, without From's display name.
         request = replace(request, furi=f"<{text(bare)}>", callid=text(callid))
-        extra = f"CSeq: {cseq + 1} {request.method}\r\n"
-        request.hdrs += f"{name}: {text(answer.format())}\r\n"
+        extra = f"CSeq: {cseq + 1} {request.method}\r\n{name}: {text(answer.format())}\r\n"
         self._send(request, text(tag), extra)
 
 

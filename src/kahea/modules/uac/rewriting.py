@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kahea.modules.uac import cookie
+from kahea.routing.checks import unless
 from kahea.routing.module import ConfigError, Module, Param, function, native
 from kahea.routing.pv.errors import PvError
 from kahea.routing.run import BRANCH_ROUTE, REQUEST_ROUTE
@@ -42,12 +43,6 @@ def _mode(value: str) -> str:
     return value
 
 
-def _no_dialog(value: int) -> int:
-    if value:
-        raise ValueError("it needs module dialog, which is not built yet")
-    return value
-
-
 @dataclass(slots=True)
 class Rewritten:
     """What was rewritten in a request: this side's addresses, and where (None for all branches) it was done."""
@@ -60,7 +55,7 @@ class Rewriting(Module):
     """The functions on From and To."""
 
     restore_mode = Param(AUTO, "Who gets this side's addresses back: `none`, `manual`, `auto`.", check=_mode)
-    restore_dlg = Param(0, "1 keeps the addresses with the dialog.", check=_no_dialog)
+    restore_dlg = Param(0, "1 keeps the addresses with the dialog.", check=unless(0, "there is no module dialog yet"))
     restore_passwd = Param("", "What the Record-Route parameters are scrambled with.")
     restore_from_avp = Param("", "An AVP for the From URI as it was. Replies get it back with or without.")
     restore_to_avp = Param("", "An AVP for the To URI as it was. Replies get it back with or without.")
