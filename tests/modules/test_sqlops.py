@@ -143,6 +143,8 @@ OTHER = (
     "+ $(var(z){sql.val.int}) + $(avp(n){sql.val.int}) + $(var(e){sql.val.int}) + $(var(q){sql.val.int})"
     "+ $(var(z){sql.val.str}) + $(avp(n){sql.val.str}) + $(var(q){sql.val.str});",
     'sql_query_async("m", "select 1"); $var(o) = "" + $rc;',
+    # There is none to end.
+    *(f'sql_query("{c}", "rollback"); $var(o) = "" + $rc;' for c in "spm"),
     # A transaction by its statements, as one process of Kamailio's does it on its one connection.
     *(
         f'sql_query("{c}", "begin"); $var(o) = "" + $rc; sql_query("{c}", "insert into touched values (77)");'

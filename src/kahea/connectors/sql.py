@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -286,11 +287,7 @@ class Database:
             # A thread of SQLite's can't be interrupted, but gives up by itself (busy_timeout).
             if self.dialect != "sqlite":
                 task.cancel()
-            if state.answered_at > began:
-                # Others were answered meanwhile: this statement is slow, not the database down.
-                state.failures += 1
-                raise Unavailable(f"{plain_url(self.url)}: timed out")
-            raise self._unavailable(TimeoutError(), loop.time())
+            raise self._unavailable(TimeoutError(), began)
         error = task.exception()
         if error is None:
             if state.up is False:
@@ -299,9 +296,9 @@ class Database:
             state.answered_at = loop.time()
             return task.result()
         if isinstance(error, (PoolTimeout, OperationalError, InterfaceError, OSError)) and _is_outage(error):
-            raise self._unavailable(error, loop.time()) from error
+            raise self._unavailable(error, began) from error
         if isinstance(error, DBAPIError) and error.connection_invalidated:
-            raise self._unavailable(error, loop.time()) from error
+            raise self._unavailable(error, began) from error
         if isinstance(error, SQLAlchemyError):
             state.failures += 1
             raise Refused(_text(error)) from error
@@ -313,11 +310,15 @@ class Database:
         if not task.cancelled():
             task.exception()
 
-    def _unavailable(self, error: BaseException, now: float) -> Unavailable:
+    def _unavailable(self, error: BaseException, began: float) -> Unavailable:
         state = self.state
         state.failures += 1
-        state.error = f"{plain_url(self.url)}: {_text(error)}"
-        state.retry_at = now + RETRY_AFTER
+        text = f"{plain_url(self.url)}: {_text(error)}"
+        if isinstance(error, (TimeoutError, PoolTimeout)) and state.answered_at > began:
+            # Others were answered meanwhile: this statement is slow, or the pool small, not the database down.
+            return Unavailable(text)
+        state.error = text
+        state.retry_at = asyncio.get_running_loop().time() + RETRY_AFTER
         if state.up is not False:
             state.up = False
             log.error("database down: %s", state.error)
@@ -351,13 +352,13 @@ def _is_outage(error: BaseException) -> bool:
         return True
     if error.connection_invalidated:
         return True
-    text = str(error.orig).lower()
     if isinstance(error, InterfaceError):
-        return "connect" in text
+        return "connect" in str(error.orig).lower()
     code = error.orig.args[0] if error.orig is not None and error.orig.args else None
     if isinstance(code, int):
         return code >= 2000 or code in _MYSQL_OUTAGES
-    return not ("no such" in text or "has no column" in text or "syntax error" in text)
+    # What SQLite gives the code of an error of SQL is the statement's fault; it has codes for what befalls a file.
+    return getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
 
 
 def _text(error: BaseException) -> str:

@@ -198,7 +198,7 @@ class Connections(Module):
         ends = _END.match(query)
         asked = asked_by(run)
         transaction = asked.transactions.get(connection)
-        if ends is not None and (transaction is not None or not ends[1]):
+        if ends is not None and transaction is not None:
             return Result(affected=0) if self.end(run, connection, commit=ends[1] is not None) else None
         work = (database if transaction is None else transaction).query(query, parameters)
         result = self._wait(query, work)
