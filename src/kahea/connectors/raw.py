@@ -126,6 +126,7 @@ class Transaction:
         self._database = database
         self._connection = connection
         self._timer: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Task[None] | None = None  # the loop itself keeps no task alive
         self._busy = asyncio.Lock()
         self._clean = False
         self.over = ""
@@ -141,7 +142,8 @@ class Transaction:
     def abandon(self, why: str) -> asyncio.Task[None]:
         """Roll back beside everything else."""
         self.over = self.over or why
-        return asyncio.ensure_future(self._abandon())
+        self._ending = asyncio.ensure_future(self._abandon())
+        return self._ending
 
     async def _abandon(self) -> None:
         async with self._busy:
