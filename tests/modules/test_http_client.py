@@ -184,7 +184,10 @@ def test_what_only_later_kamailios_have(api: ApiServer) -> None:
 
     async def run() -> list[str | None]:
         node = cfgs.Ours(cfgs.cfg_text(bodies, "", ("http_client",)))
-        return [(await node.wait(cfgs.request(number))).out for number in range(len(bodies))]
+        try:
+            return [(await node.wait(cfgs.request(number))).out for number in range(len(bodies))]
+        finally:
+            await node.node.stop()
 
     assert asyncio.run(run()) == ["200", "application/json", "none"]
     assert (api.asked[0].method, api.asked[0].body, api.asked[0].header("x-a")) == ("PUT", b"x", "1")
@@ -202,7 +205,9 @@ def test_management_sees_connections_and_no_password(api: ApiServer) -> None:
             await node.wait(cfgs.request(number))
         assert node.node.statistics.value("httpclient", "connok") == 1
         assert node.node.statistics.value("httpclient", "connfail") == 1
-        return module.rpc_list(), module.rpc_state()
+        state = module.rpc_state()
+        await node.node.stop()
+        return module.rpc_list(), state
 
     listed, state = asyncio.run(run())
     assert "secret" not in str(listed)
