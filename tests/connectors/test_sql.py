@@ -6,15 +6,17 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import Column, Integer, MetaData, Table, bindparam, delete, insert, select, text
 
 from kahea.connectors.errors import BadUrl, DatabaseError, Refused, Unavailable
 from kahea.connectors.group import GroupWriter
+from kahea.connectors.options import SQLITE
 from kahea.connectors.sql import RETRY_AFTER, Database, database_url, plain_url
 
 
@@ -67,6 +69,45 @@ def test_errors_have_kinds(tmp_path: Path) -> None:
         assert pages == [[1], [2]]
         assert db.state.up is True
         assert db.state.failures == 2
+        await db.close()
+
+    asyncio.run(check())
+
+
+NUMBERS = Table("t", MetaData(), Column("a", Integer, unique=True))
+
+
+def test_prepared_writes_to_sqlite_are_one_transaction(tmp_path: Path) -> None:
+    async def check() -> None:
+        db = Database(f"sqlite:///{tmp_path}/a.db")
+        await db.call(NUMBERS.create)
+        into = db.prepare(insert(NUMBERS))
+        away = db.prepare(delete(NUMBERS).where(NUMBERS.c.a == bindparam("b_a")), prefix=2)
+        assert await db.run([(into, [{"a": 1}, {"a": 2}])]) == [2]
+        with pytest.raises(Refused, match="IntegrityError"):
+            await db.run([(away, [{"a": 2}]), (into, [{"a": 3}, {"a": 1}])])
+        assert await db.run([(away, [{"a": 2}, {"a": 9}]), (into, [{"a": 3}])]) == [1, 1]
+        assert [row.a for row in await db.fetch(select(NUMBERS).order_by(NUMBERS.c.a))] == [1, 3]
+        await db.close()
+
+    asyncio.run(check())
+
+
+def test_prepared_writes_to_sqlite_wait_for_others_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check() -> None:
+        path = tmp_path / "a.db"
+        monkeypatch.setitem(SQLITE.busy_timeouts, str(path), 50)
+        db = Database(f"sqlite:///{path}")
+        await db.call(NUMBERS.create)
+        into = db.prepare(insert(NUMBERS))
+        with closing(sqlite3.connect(path, isolation_level=None)) as blocker:
+            blocker.execute("begin exclusive")
+            with pytest.raises(Unavailable, match="locked"):
+                await db.run([(into, [{"a": 1}])])
+        db.state.retry_at -= RETRY_AFTER
+        assert await db.run([(into, [{"a": 1}])]) == [1]
         await db.close()
 
     asyncio.run(check())

@@ -9,6 +9,8 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+log = logging.getLogger("kahea.sql")
+
 
 @dataclass(slots=True)
 class SqliteOptions:
@@ -33,6 +35,12 @@ class SlowStatements:
 
     limit: int = 0
     level: int = logging.ERROR
+
+    def look_at(self, statement: str, seconds: float) -> None:
+        """Tell of a statement that took so long, if that is slow."""
+        took = int(seconds * 1e6)
+        if 0 < self.limit < took:
+            log.log(self.level, "a statement took %d us: %.60s", took, " ".join(statement.split()))
 
 
 SLOW: Final = SlowStatements()

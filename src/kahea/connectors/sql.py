@@ -38,6 +38,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from kahea.connectors.errors import BadUrl, DatabaseError, Refused, Unavailable
 from kahea.connectors.options import CONNECT, SLOW, SQLITE, SlowStatements
 from kahea.connectors.pools import POOLS
+from kahea.connectors.sqlite import SqliteWriter
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -72,18 +73,21 @@ Rows = Sequence[Mapping[str, Any]]
 class Prepared:
     """A statement compiled once, for many rows: what SQLAlchemy does anew for each row is done here once.
 
-    `columns` are the keys that an INSERT is given, if not all of its table.
+    `columns` are the keys that an INSERT is given, if not all of its table. `prefix` letters stand before the keys of
+    the rows in the names of the statement's parameters, since SQLAlchemy keeps the plain names for itself.
     """
 
     __slots__ = ("_bind", "sql")
 
-    def __init__(self, statement: ClauseElement, dialect: Dialect, columns: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, statement: ClauseElement, dialect: Dialect, columns: Sequence[str] | None = None, prefix: int = 0
+    ) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=None if columns is None else list(columns))
         assert isinstance(compiled, SQLCompiler)
         self.sql = str(compiled)
-        #: The names of its parameters in the driver's order, each with what converts its value.
+        #: The keys of its parameters in the driver's order, each with what converts its value.
         self._bind = [
-            (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
+            (name[prefix:], compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
             for name in compiled.positiontup or ()
         ]
 
@@ -168,9 +172,12 @@ class Database:
             raise BadUrl(f"{plain_url(self.url)}: {error}") from error
         if SLOW.limit:
             _time_statements(self.engine.sync_engine, SLOW)
+        self._writer: SqliteWriter | None = None
         if self.dialect == "sqlite":
             path = self.url.database or ""
             event.listen(self.engine.sync_engine, "connect", lambda connection, _: _prepare_sqlite(connection, path))
+            if path not in ("", ":memory:") and not self.url.query:
+                self._writer = SqliteWriter(path, lambda connection: _prepare_sqlite(connection, path), SLOW)
         if self.dialect == "postgresql":
             event.listen(self.engine.sync_engine, "handle_error", _see_lost)
         POOLS.add(self)
@@ -192,9 +199,9 @@ class Database:
             "error": state.error,
         }
 
-    def prepare(self, statement: ClauseElement, columns: Sequence[str] | None = None) -> Prepared:
+    def prepare(self, statement: ClauseElement, columns: Sequence[str] | None = None, prefix: int = 0) -> Prepared:
         """Compile a statement for this database; see `Prepared`."""
-        return Prepared(statement, self.engine.dialect, columns)
+        return Prepared(statement, self.engine.dialect, columns, prefix)
 
     async def fetch(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """All rows of a query (named tuples). Raises DatabaseError."""
@@ -210,6 +217,9 @@ class Database:
 
         Raises DatabaseError. After `Unavailable` nobody knows whether it was done.
         """
+        prepared = [(statement, rows) for statement, rows in steps if isinstance(statement, Prepared)]
+        if self._writer is not None and prepared and len(prepared) == len(steps):
+            return await self._bounded(self._write(self._writer, prepared))
 
         async def work() -> list[int]:
             counts: list[int] = []
@@ -224,6 +234,13 @@ class Database:
             return counts
 
         return await self._bounded(work())
+
+    async def _write(self, writer: SqliteWriter, steps: Sequence[tuple[Prepared, Rows]]) -> list[int]:
+        try:
+            return await writer.run([(statement.sql, statement.tuples(rows)) for statement, rows in steps])
+        except sqlite3.Error as error:
+            wrapped = DBAPIError.instance(steps[0][0].sql, None, error, sqlite3.Error, dialect=self.engine.dialect)
+            raise wrapped from error
 
     async def call(self, work: Callable[[Any], T]) -> T:
         """Run `work(sync connection)` in a transaction: for DDL and inspection. Raises DatabaseError."""
@@ -255,6 +272,8 @@ class Database:
             await asyncio.wait(self._late, timeout=self.timeout)
         try:
             async with asyncio.timeout(self.timeout):
+                if self._writer is not None:
+                    await self._writer.close()
                 await self.engine.dispose()
         except (TimeoutError, SQLAlchemyError, OSError) as error:
             log.warning("%s did not close cleanly: %s", plain_url(self.url), error)
@@ -376,9 +395,7 @@ def _time_statements(engine: Engine, slow: SlowStatements) -> None:
         event_[4]._kahea_began = perf_counter()
 
     def after(*event_: Any) -> None:
-        took = int((perf_counter() - event_[4]._kahea_began) * 1e6)
-        if took > slow.limit:
-            log.log(slow.level, "a statement took %d us: %.60s", took, " ".join(event_[2].split()))
+        slow.look_at(event_[2], perf_counter() - event_[4]._kahea_began)
 
     event.listen(engine, "before_cursor_execute", before)
     event.listen(engine, "after_cursor_execute", after)

@@ -45,6 +45,10 @@ log = logging.getLogger("kahea.usrloc")
 #: What an UPDATE leaves as it is: what names the row, and who wrote it first.
 _FIXED: Final = frozenset(("ruid", "user", "domain", "partition"))
 
+#: What stands before a column's key in the name of a parameter: of a new value, and of what finds the row.
+_VALUE: Final = "v_"
+_KEY: Final = "b_"
+
 Change = tuple[int, Contact]
 
 
@@ -90,9 +94,9 @@ class Store:
         self.group: GroupWriter[Change] = GroupWriter(self.commit)
         self._inserts: dict[tuple[str, ...], Prepared] = {}
         self._upserts: dict[tuple[str, ...], Any] = {}
-        self._update = database.prepare(self._update_statement())
-        self._delete = database.prepare(delete(self._location).where(self._is_row()))
-        self._delete_attributes = delete(self._attributes).where(self._attributes.c.ruid == bindparam("b_ruid"))
+        self._update = database.prepare(self._update_statement(), prefix=len(_VALUE))
+        self._delete = database.prepare(delete(self._location).where(self._is_row()), prefix=len(_KEY))
+        self._delete_attributes = delete(self._attributes).where(self._attributes.c.ruid == bindparam(f"{_KEY}ruid"))
 
     # ---- the tables
 
@@ -199,14 +203,14 @@ class Store:
         for kind, contact in changes:
             if layout.attributes:
                 if contact.state != NEW:
-                    cleared.append({"b_ruid": text(contact.ruid)})
+                    cleared.append({f"{_KEY}ruid": text(contact.ruid)})
                 if kind != DELETE:
                     attributes += tables.attribute_rows(contact, layout.use_domain)
             row = tables.row_of(contact, layout.use_domain, layout.nat_flag, layout.advertised)
             if kind == DELETE:
-                deletes.append(self._key(row))
+                deletes.append(row)
             elif contact.state in (SYNC, DIRTY) and not layout.upsert_updates:
-                updates.append({f"v_{k}": v for k, v in row.items() if k not in _FIXED} | self._key(row))
+                updates.append(row)
             else:
                 again = contact.state == UNSURE or layout.upsert_inserts or layout.upsert_updates
                 if not layout.nulls and not again:
@@ -224,18 +228,14 @@ class Store:
             steps.append((insert(self._attributes), attributes))
         return steps
 
-    def _key(self, row: dict[str, Any]) -> dict[str, Any]:
-        names = ("ruid",) if self.layout.by_ruid else ("user", "domain", "contact", "callid")
-        return {f"b_{name}": row[name] for name in names if name != "domain" or self.layout.use_domain}
-
     def _is_row(self) -> ColumnElement[bool]:
         c = self._location.c
         if self.layout.by_ruid:
-            return c.ruid == bindparam("b_ruid")
-        parts = [c.user == bindparam("b_user"), c.contact == bindparam("b_contact")]
-        parts.append(c.callid == bindparam("b_callid"))
+            return c.ruid == bindparam(f"{_KEY}ruid")
+        parts = [c.user == bindparam(f"{_KEY}user"), c.contact == bindparam(f"{_KEY}contact")]
+        parts.append(c.callid == bindparam(f"{_KEY}callid"))
         if self.layout.use_domain:
-            parts.append(c.domain == bindparam("b_domain"))
+            parts.append(c.domain == bindparam(f"{_KEY}domain"))
         return and_(*parts)
 
     def _is_aor(self, aor: bytes) -> ColumnElement[bool]:
@@ -252,7 +252,7 @@ class Store:
 
     def _update_statement(self) -> Any:
         skip = {"id", *_FIXED}
-        values: dict[Any, Any] = {c: bindparam(f"v_{c.key}") for c in self._location.c if c.key not in skip}
+        values: dict[Any, Any] = {c: bindparam(f"{_VALUE}{c.key}") for c in self._location.c if c.key not in skip}
         return update(self._location).where(self._is_row()).values(values)
 
     def _insert(self, columns: tuple[str, ...]) -> Prepared:
