@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -256,6 +258,17 @@ def test_statistics() -> None:
 def test_q_never_leaves_its_range(value: bytes) -> None:
     with contextlib.suppress(Refused):
         assert 0 <= parse_q(value) <= 1000
+
+
+@given(st.text("0123459.x", max_size=6))
+def test_q_is_what_the_grammar_says(value: str) -> None:
+    """RFC 3261 §25.1's qvalue, any number of digits; Kamailio takes a bare fraction and more zeros, too."""
+    fits = re.fullmatch(r"0+(\.\d+)?|\.\d+|0*1(\.0+)?", value)
+    if fits is None:
+        with pytest.raises(Refused):
+            parse_q(value.encode())
+    else:
+        assert parse_q(value.encode()) == int(Decimal(value) * 1000)
 
 
 @given(st.lists(st.sampled_from([*METHOD_BITS, b"FOO", b"invite"]), min_size=1))
