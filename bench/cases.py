@@ -27,6 +27,11 @@ TYPICAL = {
 MINIMAL_CFG = (MINIMAL["cfg"], Kind("Kahea, the same cfg", "kahea", MINIMAL["cfg"].config))
 STOCK_CFG = (Kind("Kamailio, native", "kamailio", STOCK), Kind("Kahea, the same cfg", "kahea", STOCK))
 LONG = (Kind("Kamailio, native", "kamailio", LONG_CFG), Kind("Kahea, the same cfg", "kahea", LONG_CFG))
+#: The registrar of `TYPICAL` with its locations in SQLite, written back.
+STORED = (
+    Kind("Kamailio, native", "kamailio", TYPICAL["cfg"].config, stored=True),
+    Kind("Kahea, the same cfg", "kahea", TYPICAL["cfg"].config, stored=True),
+)
 #: The other languages: their engines and names, with the endings of the scripts.
 LANGUAGES = {"lua": ("Lua", "app_lua"), "js": ("JavaScript", "app_jsdt"), "sq": ("Squirrel", "app_sqlang")}
 
@@ -65,6 +70,7 @@ CASES = (
     Case("typical", "Registrar and proxy, all routes armed", "call", tuple(TYPICAL.values()), registered=True),
     Case("stock", "Debian's stock kamailio.cfg", "call", STOCK_CFG, registered=True),
     Case("register", "Registrations renewed, in memory", "register", tuple(TYPICAL.values()), unit="REGISTER"),
+    Case("register-stored", "Registrations renewed, written back to SQLite", "register", STORED, unit="REGISTER"),
     Case("options", "OPTIONS answered", "options", tuple(TYPICAL.values()), unit="OPTIONS"),
     *(
         Case(f"{suffix}-{name}", f"{language}: {title}", "call", of_language(name, suffix), registered=registered)

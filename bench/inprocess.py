@@ -43,6 +43,7 @@ SCRIPTS = {
     "typical-cfg": HERE / "kamailio/typical.cfg",
     "stock": Path(STOCK),
     "register": HERE / "scripts/typical.py",
+    "options": HERE / "scripts/typical.py",
 }
 CALLER = Address.of("127.0.0.1", 5070)
 CALLEE = Address.of("127.0.0.1", 5080)
@@ -151,6 +152,12 @@ class Bench:
         self._give("REGISTER", register(number, turn), CALLER, 1)
         self._pass_time(1 / RATE)
 
+    def options(self) -> None:
+        """Ask for the server's capabilities."""
+        self._made += 1
+        self._give("OPTIONS", options(self._made), CALLER, 1)
+        self._pass_time(1 / RATE)
+
     def register_callee(self) -> None:
         """Register callee@server at the callee's address."""
         contact = b"<sip:callee@127.0.0.1:5080>"
@@ -212,6 +219,16 @@ def register(number: int, turn: int, user: bytes = b"", contact: bytes = b"") ->
     ) % (number, turn, user, number, user, number, turn, contact or b"<sip:%b@192.0.2.1:5060;transport=UDP>" % user)
 
 
+def options(number: int) -> bytes:
+    """An OPTIONS to the server itself, as the benchmark's probes send it."""
+    return (
+        b"OPTIONS sip:127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK-7-%d-0;rport\r\n"
+        b"Max-Forwards: 70\r\nFrom: <sip:probe@127.0.0.1:5070>;tag=o7-%d\r\nTo: <sip:127.0.0.1:5060>\r\n"
+        b"Call-ID: %d-7@127.0.0.1\r\nCSeq: 1 OPTIONS\r\nAccept: application/sdp\r\nUser-Agent: kahea-bench\r\n"
+        b"Content-Length: 0\r\n\r\n"
+    ) % (number, number, number)
+
+
 def play(case: str, count: int, warm_up: int, toggle: Callable[[], object] | None = None) -> Bench:
     """Play a case so many times after a warm-up; what it took. `toggle` is called before and after each message."""
     bench = Bench(SCRIPTS[case])
@@ -225,6 +242,8 @@ def play(case: str, count: int, warm_up: int, toggle: Callable[[], object] | Non
             bench.toggle = toggle
         if case == "register":
             bench.register()
+        elif case == "options":
+            bench.options()
         else:
             bench.call(target)
     return bench

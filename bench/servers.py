@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -30,15 +31,18 @@ class BenchError(Exception):
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A server and how it is configured: `config` is a cfg or a script, below this directory unless it is an absolute
-    path, or nothing for the relay."""
+    path, or nothing for the relay. `stored`: a cfg keeps its locations in a file of SQLite's."""
 
     label: str
     program: str
     config: str = ""
+    stored: bool = False
 
     def command(self, port: int, callee: int, scratch: Path) -> list[str]:
         """The command line that serves on a port of the loopback address."""
         listen = ["-l", f"udp:{HOST}:{port}"]
+        if self.stored:
+            listen += ["-A", f'LOCATIONS="{locations_url(scratch)}"']
         if self.program == "kahea":
             return [kahea_python(), "-m", "kahea", "run", str(HERE / self.config), *listen]
         if self.program == "relay":
@@ -59,6 +63,24 @@ class Kind:
         if self.program == "relay" and shutil.which("gcc") is None:
             return "gcc is not installed"
         return ""
+
+
+def locations_url(scratch: Path) -> str:
+    """The database of a server that keeps its locations."""
+    return f"sqlite:///{scratch}/locations.sqlite3"
+
+
+def make_locations(scratch: Path) -> None:
+    """Make that database with its tables, which Kamailio does not make by itself."""
+    from kahea.connectors.sql import Database
+    from kahea.modules.usrloc.store import Layout, Store
+
+    async def make() -> None:
+        database = Database(locations_url(scratch))
+        await Store(database, "location", Layout(), lambda _: None).prepare()
+        await database.close()
+
+    asyncio.run(make())
 
 
 def kahea_python() -> str:
@@ -99,6 +121,8 @@ class Server:
 
     def __enter__(self) -> Server:
         log = (self._scratch / "log").open("wb")
+        if self.kind.stored:
+            make_locations(self._scratch)
         command = [*self.kind.command(self.port, self._callee, self._scratch), *self._words]
         started = time.monotonic()
         self._process = subprocess.Popen(
