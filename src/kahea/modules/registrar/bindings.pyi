@@ -5,7 +5,6 @@ from typing import Final
 from kahea.sip.uri import Uri
 
 #: The bits of methods in `methods` columns.
-METHOD_NAMES: Final[tuple[bytes, ...]]
 METHOD_BITS: Final[dict[bytes, int]]
 OTHER_METHOD: Final[int]
 

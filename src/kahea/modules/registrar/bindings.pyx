@@ -26,12 +26,12 @@ cdef enum:
 
 cdef object BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
-METHOD_NAMES = (
+cdef tuple names = (
     b"INVITE", b"CANCEL", b"ACK", b"BYE", b"INFO", b"REGISTER", b"SUBSCRIBE", b"NOTIFY", b"MESSAGE",
     b"OPTIONS", b"PRACK", b"UPDATE", b"REFER", b"PUBLISH", b"KDMQ", b"GET", b"POST", b"PUT", b"DELETE",
 )
-METHOD_BITS = {name: 1 << i for i, name in enumerate(METHOD_NAMES)}
-OTHER_METHOD = 1 << len(METHOD_NAMES)
+METHOD_BITS = {name: 1 << i for i, name in enumerate(names)}
+OTHER_METHOD = 1 << len(names)
 cdef dict method_bits = METHOD_BITS
 cdef int other_method = OTHER_METHOD
 

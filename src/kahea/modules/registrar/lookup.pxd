@@ -5,6 +5,7 @@ from kahea.modules.usrloc.contact cimport Contact
 from kahea.modules.usrloc.domain cimport Domain
 from kahea.routing.dispatch cimport Run
 from kahea.sip.message cimport Message
+from kahea.sip.values cimport Target
 
 
 cdef class Lookups:
@@ -12,6 +13,7 @@ cdef class Lookups:
 
     cdef int to_request(self, Message msg, Domain domain, bytes uri) except? -99
     cdef int to_branches(self, Message msg, Domain domain, bytes uri) except? -99
+    cdef int _to_branch(self, Message msg, Domain domain, Target target) except? -99
 
 
 # A look-up under way: `chosen` are the contacts to try in order, none if `code`, the one for the script, is below 0.

@@ -119,10 +119,11 @@ cdef class Lookups:
         search.append(0)
         return C_FOUND
 
-    def _to_branch(self, Message msg not None, Domain domain not None, Target target not None):
+    cdef int _to_branch(self, Message msg, Domain domain, Target target) except? -99:
         """Send a branch that has nothing but a URI to the first contact of that, and more to the others."""
         cdef Search search = begin(self.rules, msg, domain)
         cdef Contact first
+        cdef bytes path, dst_uri
         search.find(target.uri)
         if not search.chosen:
             return search.code
@@ -132,7 +133,7 @@ cdef class Lookups:
             dst_uri = destination_of(first, path)
         except ParseError as error:
             log.error("path of %r: %s", first, error)
-            return FAILED
+            return C_FAILED
         target.uri = first.uri
         target.dst_uri = dst_uri
         target.path = path
@@ -140,7 +141,7 @@ cdef class Lookups:
         target.flags = first.cflags
         target.sock = first.sock
         search.append(1)
-        return FOUND
+        return C_FOUND
 
 
 cdef bint is_bare(Target branch) except -1:

@@ -19,7 +19,6 @@ UNWATCHED: Final = -1
 FL_MEM: Final = 1  # never written to the database
 
 ALL_METHODS: Final = 0xFFFFFFFF
-Q_UNSET: Final = -1
 
 class Contact:
     """One binding of an AOR. Times are Unix seconds; `expires` 0 means for ever; `q` is 0..1000 or -1."""

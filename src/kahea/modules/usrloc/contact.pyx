@@ -18,7 +18,6 @@ STATE_NAMES = ("CS_NEW", "CS_SYNC", "CS_DIRTY", "CS_NEW")
 UNWATCHED = -1
 FL_MEM = 1
 ALL_METHODS = 0xFFFFFFFF
-Q_UNSET = -1
 
 
 @cython.auto_pickle(False)

@@ -11,12 +11,6 @@ INSERT: Final = 0
 UPDATE: Final = 1
 DELETE: Final = 2
 
-# What a contact is matched by (the parameter matching_mode).
-BY_CONTACT: Final = 0
-BY_CONTACT_AND_CALLID: Final = 1
-BY_CONTACT_AND_PATH: Final = 2
-BY_CALLID: Final = 3
-
 class OldCSeq(Exception):
     """The REGISTER is older than what is registered, in the same Call-ID."""
 
@@ -31,7 +25,7 @@ class _Writer(Protocol):
 class Rules:
     """The parameters that a table's behaviour depends on."""
 
-    matching: int
+    matching: int  # the parameter matching_mode
     cseq_delay: int
     newest_first: bool
     width: int

@@ -16,15 +16,11 @@ INSERT = 0
 UPDATE = 1
 DELETE = 2
 
-BY_CONTACT = 0
-BY_CONTACT_AND_CALLID = 1
-BY_CONTACT_AND_PATH = 2
-BY_CALLID = 3
-
 cdef enum:
     C_INSERT = 0
     C_UPDATE = 1
     C_DELETE = 2
+    # What a contact is matched by (the parameter matching_mode).
     M_CONTACT = 0
     M_CONTACT_AND_CALLID = 1
     M_CONTACT_AND_PATH = 2
