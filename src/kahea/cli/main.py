@@ -50,7 +50,10 @@ def options(
 def run(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="The routing script; the default script without one."),
+        typer.Argument(
+            metavar="FILE",
+            help="The routing script, or settings (.toml) for http_router; the default script without one.",
+        ),
     ] = None,
     script: Annotated[Path | None, typer.Option("-f", metavar="FILE", help="The same as FILE.")] = None,
     listen: Annotated[
@@ -292,6 +295,8 @@ def configure(
 ) -> Configuration:
     """The configuration that a command line asks for. Raises ConfigError."""
     defines = _defines(define)
+    if script is not None and script.suffix == ".toml" and toml is None:
+        return _without_script(script, listen, defines)
     if script is None:
         script = Path(str(files("kahea") / "default" / "kahea.py"))
         defines.setdefault("KAHEA_STATE", str(state_directory()))
@@ -300,6 +305,22 @@ def configure(
     from kahea.engines import configure as configuration_of
 
     return configuration_of(script.resolve(), toml, listen, defines)
+
+
+def _without_script(toml: Path, listen: Iterable[str], defines: dict[str, str]) -> Configuration:
+    """Settings alone: an HTTP service says where calls go. Raises ConfigError."""
+    if not toml.is_file():
+        raise ConfigError(f"{toml}: there is no such file")
+    from kahea.engines import configure as configuration_of
+
+    script = Path(str(files("kahea") / "default" / "http_router.py"))
+    defines.setdefault("KAHEA_STATE", str(state_directory()))
+    config = configuration_of(script, toml.resolve(), listen, defines)
+    if not any(name == "url" for name, _ in config.modules.get("http_router", ())):
+        raise ConfigError(
+            f"{toml}: settings without a script run http_router, which wants url in [modules.http_router]"
+        )
+    return config
 
 
 def _defines(given: Iterable[str]) -> dict[str, str]:
