@@ -108,11 +108,12 @@ class Peer(asyncio.DatagramProtocol):
         """Send a request, with a transaction of its own; its Call-ID."""
         call_id = call_id or os.urandom(6).hex()
         branch = call_id if method in ("INVITE", "CANCEL") else os.urandom(6).hex()
+        contact = "" if method == "REGISTER" else f"Contact: <sip:alice@{HOST}:{self.port}>\r\n"
         to = f"<{uri}>{f';tag={to_tag}' if to_tag else ''}"
         self.send(
             f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {HOST}:{self.port};branch=z9hG4bK{branch};rport\r\n"
             f'Max-Forwards: 70\r\nFrom: "Alice" <sip:alice@{HOST}>;tag=from\r\nTo: {to}\r\nCall-ID: {call_id}\r\n'
-            f"CSeq: 1 {method}\r\nContact: <sip:alice@{HOST}:{self.port}>\r\n{headers}"
+            f"CSeq: 1 {method}\r\n{contact}{headers}"
             f"Content-Length: {len(body)}\r\n\r\n{body}"
         )
         return call_id

@@ -26,6 +26,8 @@ def ksr_request_route():
     elif KSR.is_method_in("C"):
         if KSR.tm.t_check_trans() > 0:
             KSR.tm.t_relay()
+    elif KSR.is_REGISTER():
+        KSR.registrar.save("location", 0)
     elif KSR.is_method_in("O"):
         KSR.event_stream.publish("site.options", '{"user": "%s"}' % KSR.pv.gete("$rU"))
         KSR.sl.sl_send_reply(200, "OK")
@@ -165,6 +167,25 @@ def test_a_script_s_own_events_and_what_is_allowed(tmp_path: Path) -> None:
             assert (event["event"], event["data"]) == ("site.options", {"user": "me"})
 
     run(tmp_path, work)
+
+
+def test_registrations(tmp_path: Path) -> None:
+    async def work(node: NodeProcess, url: str, session: aiohttp.ClientSession) -> None:
+        async with session.ws_connect(url) as socket, Peer(node) as alice:
+            app = Application(socket)
+            await app.call("subscribe", "registration.*")
+            aor, contact = f"sip:alice@{HOST}", f"<sip:alice@{HOST}:{alice.port}>"
+            for expires in (60, 120, 0, 1):
+                alice.request("REGISTER", aor, f"Contact: {contact};expires={expires}\r\nUser-Agent: test\r\n")
+            events = [await app.event() for _ in range(5)]
+            names = [e["event"].removeprefix("registration.") for e in events]
+            assert names == ["added", "renewed", "removed", "added", "expired"]
+            first = events[0]["registration"]
+            assert (first["aor"], first["contact"]) == ("alice", f"sip:alice@{HOST}:{alice.port}")
+            assert (first["table"], first["user_agent"]) == ("location", "test")
+            assert 58 <= first["expires_in"] <= 60
+
+    run(tmp_path, work, "--modparam", "usrloc:timer_interval:i:1", "--modparam", "registrar:min_expires:i:0")
 
 
 def test_who_may_come_in(tmp_path: Path) -> None:

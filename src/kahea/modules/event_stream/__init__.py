@@ -3,7 +3,7 @@
 | file | what |
 |---|---|
 | `stream.py` | who has subscribed to what, and what waits for each |
-| `calls.py` | the events of calls |
+| `calls.py`, `registrations.py` | the events of calls and of registrations |
 | `server.py` | the WebSocket |
 | here | parameters, what clients may ask for, the functions of scripts |
 """
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from kahea.modules.event_stream.calls import Calls, describe, transaction_id
+from kahea.modules.event_stream.registrations import Registrations
 from kahea.modules.event_stream.stream import Client, Stream
 from kahea.net.service import ServiceAddress, parse_service
 from kahea.routing.module import ConfigError, Module, Param, RpcError, function, native, rpc
@@ -80,13 +81,16 @@ class EventStream(Module):
         self._allowed: tuple[str, ...] = ()
 
     def start(self) -> None:
-        """Check the parameters, and watch calls."""
+        """Check the parameters, and watch calls and registrations."""
         self._allowed = tuple(name.strip() for name in self.commands.split(",") if name.strip())
         if not self.listen:
             return
         if not self.token and not _is_loopback(self._where().host):
             raise ConfigError("parameter event_stream.listen: without a token, only on a loopback address")
         self.node.layer.on_created.append(Calls(self.stream).created)
+        usrloc: Any = self.node.module("usrloc")
+        if usrloc is not None:
+            usrloc.watch(Registrations(self.stream, self.node.wall).changed)
 
     def _where(self) -> ServiceAddress:
         return parse_service(f"tcp:{self.listen.removeprefix('tcp:')}")

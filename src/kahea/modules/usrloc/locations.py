@@ -15,6 +15,7 @@ from kahea.modules.usrloc.domain import Domain, Rules
 from kahea.modules.usrloc.keepalive import Keepalives
 from kahea.modules.usrloc.notation import reverse_hex
 from kahea.modules.usrloc.parameters import UsrlocParameters
+from kahea.modules.usrloc.telling import OnChange, Telling
 from kahea.net.address import P_TCP, P_TLS, P_WS, P_WSS
 from kahea.routing.module import ConfigError
 from kahea.routing.run import can_wait, wait
@@ -60,6 +61,7 @@ class Locations(UsrlocParameters):
         self.server_id = 0
         #: Called with each contact that ended by itself.
         self.on_expired: list[Callable[[Domain, Contact], None]] = []
+        self._told: list[OnChange] = []
         self._database: Database | None = None
         self._rules = Rules()
         self._ruid_prefix = b""
@@ -190,6 +192,18 @@ class Locations(UsrlocParameters):
             self._loading.pop(name, None)
         return self.domains.get(name)
 
+    def watch(self, told: OnChange) -> None:
+        """Have every change of a contact told, but those of a database without memory (db_mode 3)."""
+        first = not self._told
+        self._told.append(told)
+        if first:
+            for domain in self.domains.values():
+                self._tell(domain)
+
+    def _tell(self, domain: Domain) -> None:
+        if self._told and not self.remote:
+            domain.writer = Telling(domain.name, domain.writer, self._told)
+
     def _make_store(self, name: str) -> Store:
         from kahea.modules.usrloc.store import Store
 
@@ -214,6 +228,7 @@ class Locations(UsrlocParameters):
             journal = Journal(store, through=self.writes_through)
             self.journals[name] = journal
             domain.writer = journal
+        self._tell(domain)
         self.stores[name] = store
         self.domains[name] = domain
 
@@ -273,6 +288,7 @@ class Locations(UsrlocParameters):
         for each in ("users", "contacts", "expires"):
             self.node.statistics.declare("usrloc", f"{name}{self._separator}{each}", resets=each == "expires")
         domain = self.domains[name] = Domain(name, self._rules, self.make_ruid, self._count, self._separator)
+        self._tell(domain)
         return domain
 
     def _count(self, name: str, by: int) -> None:
