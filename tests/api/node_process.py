@@ -52,6 +52,10 @@ class NodeProcess:
         assert self._process is not None
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
+            # A second signal ends the wait for transactions; two at once would be one.
+            await asyncio.sleep(0.1)
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
         try:
             await asyncio.wait_for(self._process.wait(), 20)
         except TimeoutError:

@@ -189,6 +189,8 @@ def test_parallel_routes(tmp_path: Path) -> None:
             alice.request("INVITE", f"sip:b@{HOST}")
             first, second = await bob.receive("INVITE"), await carol.receive("INVITE")
             assert header(first, "Call-ID") == header(second, "Call-ID")
+            bob.reply(first, "180 Ringing")
+            await alice.receive("SIP/2.0 180")
             carol.reply(second, "200 OK")
             await alice.receive("SIP/2.0 200")
             await bob.receive("CANCEL")

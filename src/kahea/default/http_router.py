@@ -32,10 +32,12 @@ def ksr_request_route():
         return 1
     if KSR.is_method_in("IS"):
         KSR.rr.record_route()
-    # The transaction comes first: the caller hears 100, and repeats nothing while the service thinks.
+    # The transaction comes first: the caller repeats nothing while the service thinks.
     if KSR.tm.t_newtran() < 0:
         KSR.sl.sl_reply_error()
         return 1
+    if KSR.is_INVITE():
+        KSR.tm.t_reply(100, "Trying")
     return by_service()
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from kahea.modules.http_router.answer import Answer, parse_answer
+from kahea.modules.http_router.answer import Answer, document, parse_answer
 from kahea.modules.http_router.breaker import Breaker
 from kahea.modules.http_router.cache import Cache
 from kahea.modules.http_router.openapi import description
@@ -28,7 +28,7 @@ from kahea.modules.http_router.service import Outcome, Service
 from kahea.modules.http_router.trace import TRACEPARENT, TRACESTATE, Trace, continued
 from kahea.routing.module import ConfigError, Module, Param, RpcError, function, native, rpc
 from kahea.routing.run import BRANCH_ROUTE, FAILURE_ROUTE, REQUEST_ROUTE, Run, can_wait, wait
-from kahea.routing.text import text, wire
+from kahea.routing.text import wire
 from kahea.sip.errors import ParseError
 from kahea.sip.uri import parse_uri
 
@@ -94,7 +94,7 @@ class HttpRouter(Module):
     """Routing by an HTTP service."""
 
     name = "http_router"
-    needs = ("tm", "sl")
+    needs = ("tm", "sl", "rtjson")
 
     url = Param("", "Where questions are posted.", check=lambda v: _url(v) if v else v)
     timeout = Param(1000, "Milliseconds for a question, all attempts together.", check=_between(1, 60_000))
@@ -198,7 +198,7 @@ class HttpRouter(Module):
         if outcome.answer is not None:
             if outcome.why:
                 self.node.log.warning("http_router: %s; an older answer stands in", outcome.why)
-            return self._follow(run, outcome.answer, outcome.document)
+            return self._follow(run, outcome.answer)
         self.node.log.warning("http_router: %s; %s stands in", outcome.why, self.fallback)
         return self._fall_back(run)
 
@@ -229,19 +229,19 @@ class HttpRouter(Module):
         sl.send_reply(run, code, reason)
         return -1
 
-    def check_answer(self, document: bytes) -> None:
+    def check_answer(self, data: bytes) -> None:
         """Raises ValueError for what is no answer."""
-        parse_answer(document)
+        parse_answer(data)
 
-    def follow(self, run: Run, document: bytes) -> int:
+    def follow(self, run: Run, data: bytes) -> int:
         """Do what an answer says, wherever it comes from; see `route`. Raises ValueError for what is none."""
-        return self._follow(run, parse_answer(document), document)
+        return self._follow(run, parse_answer(data))
 
-    def _follow(self, run: Run, answer: Answer, document: bytes) -> int:
+    def _follow(self, run: Run, answer: Answer) -> int:
         if answer.reply is not None:
             return self._refuse(run, answer.reply.code, answer.reply.reason)
         rtjson: Any = self.node.module("rtjson")
-        if rtjson.init_routes(run, text(document)) < 0 or rtjson.push_routes(run) < 0:
+        if rtjson.init_routes(run, document(answer)) < 0 or rtjson.push_routes(run) < 0:
             self.node.log.error("http_router: the routes of the answer can't be used")
             return self._refuse(run, 500, "")
         return 1
@@ -261,6 +261,9 @@ class HttpRouter(Module):
         rtjson.update_branch(run)
         trace = run.msg.facets.get(_TRACE)
         if self.trace_header and isinstance(trace, Trace):
+            for name in (TRACEPARENT, TRACESTATE):
+                for header in run.msg.headers_named(name.encode()):
+                    run.msg.remove_header(header)
             run.msg.append_header(b"traceparent: %b\r\n" % trace.parent.encode())
             if trace.state:
                 run.msg.append_header(b"tracestate: %b\r\n" % trace.state.encode())

@@ -13,14 +13,14 @@ Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=3_600_000)]
 
 
-class HeaderParty(msgspec.Struct, frozen=True):
+class HeaderParty(msgspec.Struct, frozen=True, omit_defaults=True):
     """A new From or To for one route."""
 
     display: Text = ""
     uri: Text = ""
 
 
-class RouteHeaders(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+class RouteHeaders(msgspec.Struct, frozen=True, omit_defaults=True, rename={"from_": "from"}):
     """The headers of one route; `extra` has whole lines, each with its CRLF."""
 
     from_: HeaderParty | None = None
@@ -28,7 +28,7 @@ class RouteHeaders(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     extra: Text = ""
 
 
-class Route(msgspec.Struct, frozen=True):
+class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     """One destination (module rtjson). Timers are in milliseconds."""
 
     uri: Text = ""
@@ -41,20 +41,25 @@ class Route(msgspec.Struct, frozen=True):
     fr_inv_timer: Milliseconds = 0
 
 
-class Reply(msgspec.Struct, frozen=True):
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """A final refusal."""
 
     code: Annotated[int, msgspec.Meta(ge=300, le=699)]
     reason: Annotated[str, msgspec.Meta(max_length=256, pattern=r"^[^\r\n]*$")] = ""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """Either `routes`, tried as `routing` says, or `reply`. Other fields are left alone."""
 
     version: Text = "1.0"
     routing: Literal["serial", "parallel"] = "serial"
     routes: Annotated[list[Route], msgspec.Meta(max_length=MAX_ROUTES)] = []
     reply: Reply | None = None
+
+
+def document(answer: Answer) -> str:
+    """The routes of an answer, as rtjson reads them."""
+    return msgspec.json.encode({"routing": answer.routing, **msgspec.to_builtins(answer)}).decode()
 
 
 def parse_answer(data: bytes) -> Answer:

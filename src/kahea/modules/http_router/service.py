@@ -35,18 +35,10 @@ Fetch = Callable[[bytes, Mapping[str, str], float], Awaitable[Response]]
 
 
 class Outcome(NamedTuple):
-    """What came of a question: an answer and its document, or why there is none."""
+    """What came of a question: an answer, or why there is none; both where an older answer stands in."""
 
     answer: Answer | None
-    document: bytes
     why: str
-
-
-class Routed(NamedTuple):
-    """A good answer, as kept in the cache."""
-
-    answer: Answer
-    document: bytes
 
 
 @dataclass(slots=True)
@@ -74,7 +66,7 @@ class Service:
     retries: int
     most: int
     breaker: Breaker
-    cache: Cache[Routed]
+    cache: Cache[Answer]
     in_flight: int = 0
     counts: Counts = field(default_factory=Counts)
 
@@ -84,7 +76,7 @@ class Service:
         now = self.clock()
         if key is not None and (kept := self.cache.fresh(key, now)) is not None:
             self.counts.from_cache += 1
-            return Outcome(*kept, "")
+            return Outcome(kept, "")
         if self.in_flight >= self.most:
             self.counts.refused_busy += 1
             return self._instead(key, f"{self.in_flight} questions wait for an answer already")
@@ -130,7 +122,7 @@ class Service:
             # It works; it does not like the question.
             self.breaker.succeeded()
             self.counts.failed += 1
-            return Outcome(None, b"", f"HTTP status {response.status}")
+            return Outcome(None, f"HTTP status {response.status}")
         try:
             answer = parse_answer(response.body)
         except ValueError as error:
@@ -138,8 +130,8 @@ class Service:
         self.breaker.succeeded()
         self.counts.answered += 1
         if key is not None:
-            self.cache.keep(key, Routed(answer, response.body), allowance(response.headers), self.clock())
-        return Outcome(answer, response.body, "")
+            self.cache.keep(key, answer, allowance(response.headers), self.clock())
+        return Outcome(answer, "")
 
     def _failed(self, key: bytes | None, why: str) -> Outcome:
         self.breaker.failed(self.clock())
@@ -149,9 +141,9 @@ class Service:
         """An older answer where the service allowed that, or none."""
         if key is not None and (kept := self.cache.stale(key, self.clock())) is not None:
             self.counts.stale += 1
-            return Outcome(*kept, why)
+            return Outcome(kept, why)
         self.counts.failed += 1
-        return Outcome(None, b"", why)
+        return Outcome(None, why)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
