@@ -57,9 +57,9 @@ STRINGS = [
 INTS = [("code|status", 404), ("limit|max", 10), ("flag", 3)]
 
 #: What differs between two calls in one language too: only its type is compared.
-CHANCE = re.compile(r"uuid|tag$|rand|sruid|time|unique|\bid\b|hash|gettimeofday")
-#: Tags and branches that a node makes up.
-MADE_UP = re.compile(rb"(?<=tag=)[0-9a-f]{16,}(\.[0-9a-f]+)?|(?<=z9hG4bK)[0-9a-f]{20,}")
+CHANCE = re.compile(r"uuid|tag$|rand|sruid|time|unique|\bid\b|hash|gettimeofday|get_www")
+#: Tags, branches and nonces that a node makes up.
+MADE_UP = re.compile(rb"(?<=tag=)[0-9a-f]{16,}(\.[0-9a-f]+)?|(?<=z9hG4bK)[0-9a-f]{20,}|(?<=nonce=\")[^\"]*")
 #: Functions that are not called here, each with the reason.
 LEFT_OUT = {
     ("waiting", "take"): "it is what records results",

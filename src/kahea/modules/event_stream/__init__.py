@@ -59,7 +59,7 @@ def _path(value: str) -> str:
 
 
 class EventStream(Module):
-    """A WebSocket of events."""
+    """Events of calls and registrations for applications, over a WebSocket, and what they may do."""
 
     name = "event_stream"
     needs = ("tm", "http_router")

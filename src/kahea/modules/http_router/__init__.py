@@ -91,7 +91,7 @@ def _fallback(value: str) -> str:
 
 
 class HttpRouter(Module):
-    """Routing by an HTTP service."""
+    """Calls routed by an HTTP service, with a script or without one."""
 
     name = "http_router"
     needs = ("tm", "sl", "rtjson")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from kahea.modules.tm.uac import NotSent
 from kahea.routing.generation import event_message
@@ -69,6 +69,8 @@ class Requests(Module):
     """`$uac_req` and `uac_req_send`."""
 
     default_socket = Param("", "The listener that requests leave by, where `$uac_req(sock)` names none.")
+    events: ClassVar = {EVENT: "A request of the script's has its final reply, or none came: `$uac_req(evcode)`."}
+
     event_callback = Param("", "The script's function for replies, in place of event_route[uac:reply].")
 
     def start_requests(self) -> None:
