@@ -72,12 +72,22 @@ class NodeProcess:
 class Peer(asyncio.DatagramProtocol):
     """A UDP socket that speaks SIP by hand; use with `async with`."""
 
-    def __init__(self, node: NodeProcess) -> None:
-        self.node = node
+    def __init__(self, node: NodeProcess | None = None) -> None:
+        self._node = node
         self.port = 0
         self.all: list[str] = []
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._transport: asyncio.DatagramTransport | None = None
+
+    @property
+    def node(self) -> NodeProcess:
+        """The node that it talks to."""
+        assert self._node is not None
+        return self._node
+
+    @node.setter
+    def node(self, node: NodeProcess) -> None:
+        self._node = node
 
     async def __aenter__(self) -> Peer:
         loop = asyncio.get_running_loop()
@@ -107,7 +117,15 @@ class Peer(asyncio.DatagramProtocol):
         self._transport.sendto(text.encode(), (HOST, self.node.port))
 
     def request(
-        self, method: str, uri: str, headers: str = "", *, call_id: str = "", to_tag: str = "", body: str = ""
+        self,
+        method: str,
+        uri: str,
+        headers: str = "",
+        *,
+        call_id: str = "",
+        to_tag: str = "",
+        body: str = "",
+        user: str = "alice",
     ) -> str:
         """Send a request, with a transaction of its own; its Call-ID."""
         call_id = call_id or os.urandom(6).hex()
@@ -116,7 +134,7 @@ class Peer(asyncio.DatagramProtocol):
         to = f"<{uri}>{f';tag={to_tag}' if to_tag else ''}"
         self.send(
             f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {HOST}:{self.port};branch=z9hG4bK{branch};rport\r\n"
-            f'Max-Forwards: 70\r\nFrom: "Alice" <sip:alice@{HOST}>;tag=from\r\nTo: {to}\r\nCall-ID: {call_id}\r\n'
+            f'Max-Forwards: 70\r\nFrom: "Alice" <sip:{user}@{HOST}>;tag=from\r\nTo: {to}\r\nCall-ID: {call_id}\r\n'
             f"CSeq: 1 {method}\r\n{contact}{headers}"
             f"Content-Length: {len(body)}\r\n\r\n{body}"
         )
