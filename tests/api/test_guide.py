@@ -139,7 +139,7 @@ def test_events_over_a_socket(tmp_path: Path) -> None:
 
     async def work(guide: Guide, alice: Peer, first: Peer, second: Peer) -> None:
         alice.request("INVITE", f"sip:bob@{HOST}:{alice.node.port}")
-        assert (await alice.receive("SIP/2.0 5")).startswith("SIP/2.0 503 "), "nobody is connected"
+        assert (await alice.receive("SIP/2.0 4")).startswith("SIP/2.0 408 "), "nobody is connected"
         program = await asyncio.create_subprocess_exec(sys.executable, str(guide.write("events.py")))
         try:
             async with asyncio.timeout(10):
