@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, MetaData, Table, bindparam, delete, insert, select, text
 
@@ -185,6 +185,7 @@ def test_what_waits_is_committed_together() -> None:
     asyncio.run(check())
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 40), max_size=6), st.integers(1, 50))
 def test_only_bad_ones_fail(bad: set[int], batch: int) -> None:
     async def check() -> None:

@@ -40,12 +40,12 @@ texts = st.lists(
 
 def parse(text: str) -> Program | CfgError:
     """The program, or the one error that may be raised."""
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         result: Program | CfgError = parse_text(text, "fuzz.cfg", {"D": "x"})
     except CfgError as error:
         result = error
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     return result
 
 
