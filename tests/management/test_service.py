@@ -7,6 +7,7 @@ import socket
 import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,11 +68,13 @@ class Echo:
         pass
 
 
-def serving(address: ServiceAddress, work: Callable[[StreamServer], Awaitable[object]], mode: int = 0o600) -> None:
-    """Run `work` while an echo server listens."""
+def serving(
+    address: ServiceAddress, work: Callable[[StreamServer], Awaitable[object]], mode: int = 0o600, **bounds: Any
+) -> None:
+    """Run `work` while an echo server listens, within bounds."""
 
     async def main() -> None:
-        server = StreamServer(address, Access(mode), Echo)
+        server = StreamServer(address, Access(mode), Echo, **bounds)
         await server.open()
         try:
             await asyncio.wait_for(work(server), 10)
@@ -130,8 +133,7 @@ def test_a_path_that_another_made_since_is_left(tmp_path: Path) -> None:
     assert path.read_text() == "of another"
 
 
-def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "MAX_CONNECTIONS", 3)
+def test_connections_are_bounded(tmp_path: Path) -> None:
     path = tmp_path / "s"
 
     async def work(server: StreamServer) -> None:
@@ -149,7 +151,7 @@ def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         for _, writer in open_[1:]:
             writer.close()
 
-    serving(ServiceAddress(datagram=False, path=str(path)), work)
+    serving(ServiceAddress(datagram=False, path=str(path)), work, limit=3)
 
 
 def test_a_mistake_ends_one_connection(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -181,8 +183,7 @@ def test_a_peer_that_reads_nothing_is_cut_off(tmp_path: Path, monkeypatch: pytes
     serving(ServiceAddress(datagram=False, path=str(path)), work)
 
 
-def test_an_idle_connection_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "IDLE_TIMEOUT", 0.05)
+def test_an_idle_connection_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "s"
 
     async def work(_server: StreamServer) -> None:
@@ -190,7 +191,7 @@ def test_an_idle_connection_is_closed(tmp_path: Path, monkeypatch: pytest.Monkey
         assert await reader.read() == b""
         writer.close()
 
-    serving(ServiceAddress(datagram=False, path=str(path)), work)
+    serving(ServiceAddress(datagram=False, path=str(path)), work, idle=0.05)
 
 
 def test_answers_wait_for_room_at_a_unix_peer_for_a_while(tmp_path: Path) -> None:
