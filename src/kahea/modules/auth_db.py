@@ -104,12 +104,17 @@ class AuthDb(Module):
         self._loaded: list[Loaded] = []
 
     def start(self) -> None:
-        """Make the pool; connections are made when they are needed."""
+        """Take over the parameters."""
+        self._loaded = _loaded(self.load_credentials)
+        if "db_url" in self.__dict__:
+            self._database = self._make()
+
+    def _make(self) -> Database:
+        """The pool of connections, which are made when they are needed. Raises ConfigError."""
         from kahea.connectors.sql import Database
 
-        self._loaded = _loaded(self.load_credentials)
         try:
-            self._database = Database(self.db_url)
+            return Database(self.db_url)
         except BadUrl as error:
             raise ConfigError(f"parameter auth_db.db_url: {error}") from error
 
@@ -134,7 +139,11 @@ class AuthDb(Module):
         return rows[0] if rows else None
 
     async def _query(self, table: str, query: Any) -> Sequence[Any]:
-        assert self._database is not None
+        if self._database is None:
+            try:
+                self._database = self._make()  # of the default, which few have
+            except ConfigError as error:
+                raise DatabaseError(str(error)) from error
         if self.version_table and table not in self._checked:
             from kahea.connectors.versions import Versions
 

@@ -90,11 +90,23 @@ class Connections(Module):
         self._databases: dict[str, RawDatabase] = {}
         self._results: set[str] = set()
         self._background: set[asyncio.Future[Any]] = set()
+        register = node.variables.register_transformation
+        register(Transformation("sql.val", self._literal, raw=True, null=True))
+        register(
+            Transformation(
+                "sql.val.int", lambda value: self._literal(0 if value is None else value), raw=True, null=True
+            )
+        )
+        register(
+            Transformation(
+                "sql.val.str", lambda value: self._literal("" if value is None else value), raw=True, null=True
+            )
+        )
 
     # ---- life
 
     def start(self) -> None:
-        """Make the pools, without connecting, and the transformations."""
+        """Make the pools, without connecting."""
         self._results.update(self.sqlres)
         for name, url in self.sqlcon:
             if name in self._databases:
@@ -107,18 +119,6 @@ class Connections(Module):
                 )
             except BadUrl as error:
                 raise ConfigError(f"parameter sqlops.sqlcon: {name}: {error}") from error
-        register = self.node.variables.register_transformation
-        register(Transformation("sql.val", self._literal, raw=True, null=True))
-        register(
-            Transformation(
-                "sql.val.int", lambda value: self._literal(0 if value is None else value), raw=True, null=True
-            )
-        )
-        register(
-            Transformation(
-                "sql.val.str", lambda value: self._literal("" if value is None else value), raw=True, null=True
-            )
-        )
 
     async def open(self) -> None:
         """See whether the databases are there. Raises ConfigError."""
