@@ -62,6 +62,7 @@ def test_the_real_server_takes_the_cfg(tmp_path: Path) -> None:
 
 
 def test_type_checkers_take_it(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
     create(tmp_path / "py", "python")
     done = run(tmp_path / "py", sys.executable, "-m", "mypy", "--no-incremental", "--strict", "router.py")
     assert done.returncode == 0, done.stdout

@@ -72,6 +72,7 @@ def mistakes(script: Path) -> set[int]:
 
 
 def test_mypy(stubs: Path) -> None:
+    pytest.importorskip("mypy")
     options = ["--no-incremental", "--check-untyped-defs", "--config-file", ""]
     check(stubs, ".py", [sys.executable, "-m", "mypy", *options], r"^wrong\.py:(\d+): error")
     done = subprocess.run(
