@@ -17,7 +17,14 @@ ROOT = Path(__file__).parents[2]
 ENDS = ("3.11", "3.13")
 #: The shorter selection: what is compiled and what is closest to the language.
 SELECTION = ("sip", "net", "tm", "routing", "modules", "engines", "cli")
-DEVELOPMENT = ("pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "dnspython>=2.6")
+DEVELOPMENT = (
+    "pytest>=8",
+    "pytest-timeout>=2.3",
+    "hypothesis>=6.100",
+    "dnspython>=2.6",
+    "asyncpg>=0.30",
+    "asyncmy>=0.2.10",
+)
 
 
 def run(*command: str, timeout: float) -> str:
