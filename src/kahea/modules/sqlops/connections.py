@@ -91,15 +91,27 @@ class Connections(Module):
         self._results: set[str] = set()
         self._background: set[asyncio.Future[Any]] = set()
         register = node.variables.register_transformation
-        register(Transformation("sql.val", self._literal, raw=True, null=True))
         register(
             Transformation(
-                "sql.val.int", lambda value: self._literal(0 if value is None else value), raw=True, null=True
+                "sql.val", self._literal, raw=True, null=True, doc="The value as SQL writes it, NULL for none."
             )
         )
         register(
             Transformation(
-                "sql.val.str", lambda value: self._literal("" if value is None else value), raw=True, null=True
+                "sql.val.int",
+                lambda value: self._literal(0 if value is None else value),
+                raw=True,
+                null=True,
+                doc="As `sql.val`, 0 for none.",
+            )
+        )
+        register(
+            Transformation(
+                "sql.val.str",
+                lambda value: self._literal("" if value is None else value),
+                raw=True,
+                null=True,
+                doc="As `sql.val`, an empty text for none.",
             )
         )
 
