@@ -24,6 +24,7 @@ from kahea.modules.auth.check import (
 )
 from kahea.modules.auth.nonce import Nonces, Verdict, Window, secrets_of
 from kahea.routing.authorized import authorize
+from kahea.routing.checks import between
 from kahea.routing.lists import lists_of
 from kahea.routing.module import ConfigError, Module, Param, function, native
 from kahea.routing.run import FAILURE_ROUTE, REPLY_ROUTES, REQUEST_ROUTE, Run
@@ -44,6 +45,7 @@ _ALGORITHM_FACET: Final = "auth.algorithm"
 #: The headers with credentials for our realms, in order.
 _FOUND_FACET: Final = "auth.found"
 _MAX_ORDER: Final = 27
+_SECONDS: Final = between(0, 2**31)
 
 # Flags of the challenging functions.
 _QOP_AUTH: Final = 1
@@ -72,18 +74,6 @@ def _algorithm(value: str) -> str:
 def _header_name(value: str) -> str:
     if not value or not all(c.isascii() and (c.isalnum() or c in "-_.!%*+`'~") for c in value):
         raise ValueError("must be the name of a header")
-    return value
-
-
-def _seconds(value: int) -> int:
-    if not 0 <= value <= 2**31:
-        raise ValueError("must be a number of seconds")
-    return value
-
-
-def _order(value: int) -> int:
-    if not 0 <= value <= _MAX_ORDER:
-        raise ValueError(f"must be between 0 and {_MAX_ORDER}")
     return value
 
 
@@ -116,12 +106,12 @@ class Auth(Module):
     one_time_nonce = Param(0, "1 lets a nonce be used once.")
     nid_pool_no = Param(1, "", inert="one process makes all nonces")
     nc_array_size = Param(1 << 20, "Nonces whose counts are remembered; a power of two.", check=_size)
-    nc_array_order = Param(0, "The same as the exponent of two.", check=_order)
+    nc_array_order = Param(0, "The same as the exponent of two.", check=between(0, _MAX_ORDER))
     otn_in_flight_no = Param(1 << 20, "Nonces that are remembered as used or not; a power of two.", check=_size)
-    otn_in_flight_order = Param(0, "The same as the exponent of two.", check=_order)
+    otn_in_flight_order = Param(0, "The same as the exponent of two.", check=between(0, _MAX_ORDER))
     secret = Param("", "What nonces are signed with; random without it.")
-    nonce_expire = Param(300, "Seconds that a nonce is good for.", check=_seconds, runtime=True)
-    nonce_auth_max_drift = Param(3, "Seconds that a nonce may come from the future.", check=_seconds)
+    nonce_expire = Param(300, "Seconds that a nonce is good for.", check=_SECONDS, runtime=True)
+    nonce_auth_max_drift = Param(3, "Seconds that a nonce may come from the future.", check=_SECONDS)
     force_stateless_reply = Param(0, "1 sends challenges without a transaction.")
     realm_prefix = Param("", "Taken off the beginning of every realm.")
     use_domain = Param(0, "1 compares domains, too, where users are compared.")

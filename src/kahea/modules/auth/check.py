@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 RIGHT: Final = 1
 FAILED: Final = -1
 WRONG_PASSWORD: Final = -2
-NO_USER: Final = -3
 STALE_NONCE: Final = -4
 NO_CREDENTIALS: Final = -5
 REUSED_NONCE: Final = -6

@@ -21,6 +21,7 @@ from kahea.modules.event_stream.calls import Calls, describe, transaction_id
 from kahea.modules.event_stream.registrations import Registrations
 from kahea.modules.event_stream.stream import Client, Stream
 from kahea.net.service import ServiceAddress, parse_service
+from kahea.routing.checks import between
 from kahea.routing.module import ConfigError, Module, Param, RpcError, function, native, rpc
 from kahea.routing.rpc import jsonrpc
 from kahea.routing.rpc.serving import carry_out
@@ -36,6 +37,7 @@ WAITING: Final = "call.waiting"
 _NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+){0,4}")
 _INVALID_PARAMS: Final = -32602
 _METHOD_NOT_FOUND: Final = -32601
+_COUNT: Final = between(1, 1_000_000)
 
 
 def _address(value: str) -> str:
@@ -43,12 +45,6 @@ def _address(value: str) -> str:
         address = parse_service(f"tcp:{value.removeprefix('tcp:')}")
         if address.kind != "tcp":
             raise ValueError("must be [host:]port")
-    return value
-
-
-def _positive(value: int) -> int:
-    if not 1 <= value <= 1_000_000:
-        raise ValueError("must be between 1 and 1000000")
     return value
 
 
@@ -69,9 +65,9 @@ class EventStream(Module):
     token = Param("", "What clients send as `Authorization: Bearer`. Only loopback addresses may do without.")
     origins = Param("", "Origins, separated by commas, whose pages may connect from a browser.")
     commands = Param("tm.,ul.,uac.,stats.", "RPC commands that clients may use: names, or beginnings with their dot.")
-    max_clients = Param(100, "Connections at a time.", check=_positive)
-    max_queue = Param(1000, "Messages that may wait for one client; further events are lost to it.", check=_positive)
-    max_waiting = Param(1000, "Calls that may wait for an application at a time.", check=_positive)
+    max_clients = Param(100, "Connections at a time.", check=_COUNT)
+    max_queue = Param(1000, "Messages that may wait for one client; further events are lost to it.", check=_COUNT)
+    max_waiting = Param(1000, "Calls that may wait for an application at a time.", check=_COUNT)
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)

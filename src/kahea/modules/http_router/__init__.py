@@ -26,6 +26,7 @@ from kahea.modules.http_router.openapi import description
 from kahea.modules.http_router.question import Question, check_part, key, question
 from kahea.modules.http_router.service import Outcome, Service
 from kahea.modules.http_router.trace import TRACEPARENT, TRACESTATE, Trace, continued
+from kahea.routing.checks import between
 from kahea.routing.module import ConfigError, Module, Param, RpcError, function, native, rpc
 from kahea.routing.run import BRANCH_ROUTE, FAILURE_ROUTE, REQUEST_ROUTE, Run, can_wait, wait
 from kahea.routing.text import wire
@@ -41,15 +42,6 @@ _STATUS: Final = re.compile(r"([3-6][0-9]{2})(?: +([^\r\n]{1,128}))?")
 _TABLE: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 #: The run's trace, kept with the transaction for its branches.
 _TRACE: Final = "http_router.trace"
-
-
-def _between(least: int, most: int) -> Any:
-    def check(value: int) -> int:
-        if not least <= value <= most:
-            raise ValueError(f"must be between {least} and {most}")
-        return value
-
-    return check
 
 
 def _url(value: str) -> str:
@@ -97,9 +89,9 @@ class HttpRouter(Module):
     needs = ("tm", "sl", "rtjson")
 
     url = Param("", "Where questions are posted.", check=lambda v: _url(v) if v else v)
-    timeout = Param(1000, "Milliseconds for a question, all attempts together.", check=_between(1, 60_000))
+    timeout = Param(1000, "Milliseconds for a question, all attempts together.", check=between(1, 60_000))
     retries = Param(
-        1, "Further attempts, after a failure to connect or a status 429, 502, 503, 504.", check=_between(0, 5)
+        1, "Further attempts, after a failure to connect or a status 429, 502, 503, 504.", check=between(0, 5)
     )
     fallback = Param(
         "503 Service Unavailable",
@@ -109,21 +101,21 @@ class HttpRouter(Module):
     token = Param("", "Sent as `Authorization: Bearer`.")
     ca_file = Param("", "Certificates that sign the service's; the system's without it.")
     headers = Param("", "Headers of the request to send along, separated by commas.", check=_headers)
-    body = Param(0, "1 sends the request's body along.", check=_between(0, 1))
-    max_waiting = Param(2000, "Questions that may wait for an answer at a time.", check=_between(1, 100_000))
-    max_answer = Param(262_144, "Bytes of an answer, at most.", check=_between(256, 16 << 20))
+    body = Param(0, "1 sends the request's body along.", check=between(0, 1))
+    max_waiting = Param(2000, "Questions that may wait for an answer at a time.", check=between(1, 100_000))
+    max_answer = Param(262_144, "Bytes of an answer, at most.", check=between(256, 16 << 20))
     breaker_failures = Param(
-        5, "Failures in a row after which the service is left alone; 0: never.", check=_between(0, 1000)
+        5, "Failures in a row after which the service is left alone; 0: never.", check=between(0, 1000)
     )
-    breaker_pause = Param(5000, "Milliseconds that it is left alone for.", check=_between(1, 3_600_000))
+    breaker_pause = Param(5000, "Milliseconds that it is left alone for.", check=between(1, 3_600_000))
     cache_key = Param(
         "",
         "Parts of a question, separated by commas (`request_uri.user,from.uri.user`): those with the same have the"
         " same answer, kept as long as its Cache-Control allows. Without it, nothing is kept.",
         check=_parts,
     )
-    cache_size = Param(10_000, "Answers that are kept, at most.", check=_between(0, 1_000_000))
-    trace_header = Param(0, "1 sends the trace context on in the SIP request, too.", check=_between(0, 1))
+    cache_size = Param(10_000, "Answers that are kept, at most.", check=between(0, 1_000_000))
+    trace_header = Param(0, "1 sends the trace context on in the SIP request, too.", check=between(0, 1))
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)
