@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kahea.modules.app_lua import AppLua
 from kahea.routing.foreign import Foreign, TooFewArguments
 from kahea.routing.generation import Generation, Route, event_message
-from kahea.routing.libraries import MOST_FILES, ScriptExit, read_all
+from kahea.routing.libraries import MOST_FILES, ScriptExit, generation_of, read_all
 from kahea.routing.module import ConfigError
 from kahea.routing.run import (
     EVENT_ROUTE,
@@ -101,25 +101,7 @@ class LuaEngine:
         """Run the script's file in a fresh Lua state. Raises ConfigError; what ran before is untouched."""
         others = self.node.module("app_lua")
         scripts = dict.fromkeys([*(others.scripts() if others else ()), self.script])
-        state = LuaState(self.node, list(scripts))
-        settings = self.node.settings
-        request = state.route(settings.kemi_request_route_callback)
-        if request is None:
-            raise ConfigError(f"{self.script}: there is no {settings.kemi_request_route_callback} in it")
-        event = settings.kemi_event_route_callback
-        return Generation(
-            state.route,
-            request=request,
-            reply=state.optional(settings.kemi_reply_route_callback),
-            onsend=state.optional(settings.kemi_onsend_route_callback),
-            pre_routing=state.optional(settings.kemi_pre_routing_callback),
-            received=state.optional(settings.kemi_received_route_callback),
-            events=lambda name: state.event(event, name),
-            source=state.source,
-            files=lambda: state.files,
-            language="lua",
-            libraries={"lua": state},
-        )
+        return generation_of(self.node, self.script, LuaState(self.node, list(scripts)), "lua")
 
 
 class LuaState:
@@ -235,9 +217,6 @@ class LuaState:
     def route(self, name: str) -> Route | None:
         """The route that a global function is, or None."""
         return LuaRoute(self, name) if self._has(wire(name)) else None
-
-    def optional(self, name: str) -> Route | None:
-        return None if name in ("", "none") else self.route(name)
 
     def event(self, callback: str, name: str) -> Route | None:
         """An event route: a function named for the event, as `ksr_event_tm_local_request`, or the callback that the

@@ -13,10 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
+from kahea.routing.generation import Generation
 from kahea.routing.module import ConfigError, Module, RpcError
 from kahea.routing.run import EndRoute, ScriptError
 
 if TYPE_CHECKING:
+    from kahea.routing.generation import Route
     from kahea.routing.node import Node
     from kahea.routing.run import Run
 
@@ -59,6 +61,42 @@ class Library(Protocol):
 
 #: Makes the library of some files, or an empty one. Raises ConfigError.
 LibraryFactory = Callable[["Node", Sequence[Path]], Library]
+
+
+class RouteLibrary(Library, Protocol):
+    """A library whose functions are routes, too: the script of a node that is in its language."""
+
+    def route(self, name: str) -> Route | None:
+        """The route that a function is, or None."""
+
+    def event(self, callback: str, name: str) -> Route | None:
+        """An event's route: a function named for it, or the callback that gets its name."""
+
+
+def generation_of(node: Node, script: Path, library: RouteLibrary, language: str) -> Generation:
+    """The routes of a script that was loaded, by the names that the settings give them. Raises ConfigError."""
+    settings = node.settings
+
+    def optional(name: str) -> Route | None:
+        return None if name in ("", "none") else library.route(name)
+
+    request = library.route(settings.kemi_request_route_callback)
+    if request is None:
+        raise ConfigError(f"{script}: there is no {settings.kemi_request_route_callback} in it")
+    event = settings.kemi_event_route_callback
+    return Generation(
+        library.route,
+        request=request,
+        reply=optional(settings.kemi_reply_route_callback),
+        onsend=optional(settings.kemi_onsend_route_callback),
+        pre_routing=optional(settings.kemi_pre_routing_callback),
+        received=optional(settings.kemi_received_route_callback),
+        events=lambda name: library.event(event, name),
+        source=library.source,
+        files=lambda: library.files,
+        language=language,
+        libraries={language: library},
+    )
 
 
 class ScriptModule(Module):

@@ -17,7 +17,7 @@ from kahea.engines.javascript.quickjs import UNDEFINED, Context, JsError
 from kahea.modules.app_jsdt import AppJsdt
 from kahea.routing.foreign import Foreign, TooFewArguments
 from kahea.routing.generation import Generation, Route, event_message
-from kahea.routing.libraries import MOST_FILES, read_all
+from kahea.routing.libraries import MOST_FILES, generation_of, read_all
 from kahea.routing.module import ConfigError
 from kahea.routing.run import EVENT_ROUTE, REQUEST_ROUTE, EndRoute, Run, ScriptError, begin, current
 from kahea.routing.text import wire
@@ -78,25 +78,7 @@ class JavaScriptEngine:
         """Compile the script and run it in a first context. Raises ConfigError; what ran before is untouched."""
         others = self.node.module("app_jsdt")
         scripts = dict.fromkeys([*(others.scripts() if others else ()), self.script])
-        contexts = Contexts(self.node, list(scripts))
-        settings = self.node.settings
-        request = contexts.route(settings.kemi_request_route_callback)
-        if request is None:
-            raise ConfigError(f"{self.script}: there is no {settings.kemi_request_route_callback} in it")
-        event = settings.kemi_event_route_callback
-        return Generation(
-            contexts.route,
-            request=request,
-            reply=contexts.optional(settings.kemi_reply_route_callback),
-            onsend=contexts.optional(settings.kemi_onsend_route_callback),
-            pre_routing=contexts.optional(settings.kemi_pre_routing_callback),
-            received=contexts.optional(settings.kemi_received_route_callback),
-            events=lambda name: contexts.event(event, name),
-            source=contexts.source,
-            files=lambda: contexts.files,
-            language="jsdt",
-            libraries={"jsdt": contexts},
-        )
+        return generation_of(self.node, self.script, Contexts(self.node, list(scripts)), "jsdt")
 
 
 class Contexts:
@@ -159,9 +141,6 @@ class Contexts:
             context = self._idle[-1] if self._idle else self._make()
             found = self._functions[name] = context.has(wire(name))
         return JavaScriptRoute(self, name) if found else None
-
-    def optional(self, name: str) -> Route | None:
-        return None if name in ("", "none") else self.route(name)
 
     def event(self, callback: str, name: str) -> Route | None:
         """An event route: a function named for the event, as `ksr_event_tm_local_request`, or the callback that the

@@ -23,7 +23,7 @@ from kahea.engines.squirrel.runtime.values import Fixed, type_name
 from kahea.modules.app_sqlang import AppSqlang
 from kahea.routing.foreign import Foreign
 from kahea.routing.generation import Generation, Route, event_message
-from kahea.routing.libraries import ScriptExit, read_all
+from kahea.routing.libraries import ScriptExit, generation_of, read_all
 from kahea.routing.module import ConfigError
 from kahea.routing.run import EVENT_ROUTE, REQUEST_ROUTE, EndRoute, Run, ScriptError, Ticks, begin, current
 from kahea.routing.text import text
@@ -76,25 +76,7 @@ class SquirrelEngine:
         """Compile the script and run it in a fresh machine. Raises ConfigError; what ran before is untouched."""
         others = self.node.module("app_sqlang")
         scripts = dict.fromkeys([*(others.scripts() if others else ()), self.script])
-        squirrel = Squirrel(self.node, list(scripts))
-        settings = self.node.settings
-        request = squirrel.route(settings.kemi_request_route_callback)
-        if request is None:
-            raise ConfigError(f"{self.script}: there is no {settings.kemi_request_route_callback} in it")
-        event = settings.kemi_event_route_callback
-        return Generation(
-            squirrel.route,
-            request=request,
-            reply=squirrel.optional(settings.kemi_reply_route_callback),
-            onsend=squirrel.optional(settings.kemi_onsend_route_callback),
-            pre_routing=squirrel.optional(settings.kemi_pre_routing_callback),
-            received=squirrel.optional(settings.kemi_received_route_callback),
-            events=lambda name: squirrel.event(event, name),
-            source=squirrel.source,
-            files=lambda: squirrel.files,
-            language="sqlang",
-            libraries={"sqlang": squirrel},
-        )
+        return generation_of(self.node, self.script, Squirrel(self.node, list(scripts)), "sqlang")
 
 
 class Squirrel:
@@ -161,9 +143,6 @@ class Squirrel:
                 raise failed from cause
 
         return route
-
-    def optional(self, name: str) -> Route | None:
-        return None if name in ("", "none") else self.route(name)
 
     def event(self, callback: str, name: str) -> Route | None:
         """An event route: a function named for the event, as `ksr_event_tm_local_request`, or the callback that the
