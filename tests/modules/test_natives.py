@@ -70,8 +70,6 @@ EXCEPTIONS = {
     "msg_changed_route": UNDOCUMENTED,
     **dict.fromkeys(
         (
-            "uac_auth",
-            "uac_auth_mode",
             "uac_reg_disable",
             "uac_reg_enable",
             "uac_reg_lookup",

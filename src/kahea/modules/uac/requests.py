@@ -6,19 +6,17 @@ What is written belongs to the run; in Kamailio it stays for whatever the same p
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from kahea.modules.tm.uac import NotSent
+from kahea.modules.uac.answering import Login, NoAnswer, authorization
 from kahea.routing.generation import event_message
 from kahea.routing.module import ConfigError, Module, Param, Value, Variable, function, native
 from kahea.routing.pv import Bound, PvError, named
 from kahea.routing.run import Run
 from kahea.routing.text import text, wire
-from kahea.sip.digest import Challenge, Credentials, ha1, parse_challenge, response_of
 from kahea.sip.errors import ParseError
-from kahea.sip.message import H_PROXYAUTHENTICATE, H_WWWAUTHENTICATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +32,8 @@ _STATE: Final = "uac.request"
 #: What `$uac_req(evroute)` asks to be told of, and what `$uac_req(evtype)` says there is.
 FINAL, FAILURE = 1, 2
 REPLY, NO_REPLY = 1, 2
+#: `$uac_req(flags)`: the password is HA1.
+PASSWORD_IS_HA1: Final = 1
 
 #: Bytes that one field of a request may have.
 MAX_FIELD: Final = 65_000
@@ -90,8 +90,8 @@ class Requests(Module):
         """Send the request of `$uac_req(...)`; -1 without a method and a Request-URI, or if it can't be sent.
 
         From and To are the Request-URI unless they are set. With `$uac_req(auser)` and `$uac_req(apasswd)` a challenge
-        is answered, once. `$uac_req(evroute)` 1 asks for `event_route[uac:reply]` with each final reply or its absence,
-        2 with failures only.
+        is answered, once; that password is HA1 if `$uac_req(flags)` is 1. `$uac_req(evroute)` 1 asks for
+        `event_route[uac:reply]` with each final reply or its absence, 2 with failures only.
         """
         request = replace(_fields(run))
         if not request.method or not request.ruri:
@@ -151,44 +151,17 @@ class Requests(Module):
             self.node.run_event(EVENT, msg)
 
     def _answer_challenge(self, request: Fields, t: Transaction, reply: Message) -> None:
-        kind = H_WWWAUTHENTICATE if reply.status == 401 else H_PROXYAUTHENTICATE
-        name = "Authorization" if reply.status == 401 else "Proxy-Authorization"
+        login = Login(wire(request.auser), wire(request.apasswd), bool(request.flags & PASSWORD_IS_HA1))
         try:
-            answer = _answer(request, [parse_challenge(header.body) for header in reply.headers_of(kind)])
+            line = authorization(reply, lambda _realm: login, wire(request.method), wire(request.ruri))
             tag, callid, cseq = t.request.from_.tag or b"", t.request.callid, t.request.cseq
             bare = t.request.from_.uri
-        except (ParseError, ValueError) as error:
+        except (NoAnswer, ParseError) as error:
             log.info("uac_req_send: the challenge can't be answered: %s", error)
             return
         # As Kamailio does it, without From's display name.
         request = replace(request, furi=f"<{text(bare)}>", callid=text(callid))
-        extra = f"CSeq: {cseq + 1} {request.method}\r\n{name}: {text(answer.format())}\r\n"
-        self._send(request, text(tag), extra)
-
-
-def _answer(request: Fields, challenges: list[Challenge]) -> Credentials:
-    """The credentials for the first challenge that can be answered. Raises ValueError."""
-    for challenge in challenges:
-        given = challenge.fields
-        values = {
-            b"username": wire(request.auser),
-            b"realm": challenge.realm,
-            b"nonce": challenge.nonce,
-            b"uri": wire(request.ruri),
-        }
-        if b"opaque" in given:
-            values[b"opaque"] = given[b"opaque"]
-        if b"auth" in challenge.qops:
-            values |= {b"qop": b"auth", b"nc": b"00000001", b"cnonce": os.urandom(8).hex().encode()}
-        values |= {b"response": b"", b"algorithm": challenge.algorithm}
-        made = Credentials(b"Digest", values)
-        try:
-            secret = ha1(challenge.algorithm, wire(request.auser), challenge.realm, wire(request.apasswd))
-            values[b"response"] = response_of(made, wire(request.method), secret, wire(request.body))
-        except ValueError:
-            continue
-        return made
-    raise ValueError("no algorithm that is known here")
+        self._send(request, text(tag), f"CSeq: {cseq + 1} {request.method}\r\n{text(line)}")
 
 
 def _bind(inner: Value, _index: object) -> Bound:
