@@ -133,9 +133,23 @@ class Kamailio:
         """What it wrote so far."""
         return self._log_file.read_text(errors="replace")
 
-    def send(self, data: bytes) -> None:
-        """Send it a datagram."""
-        self._caller.sendto(data, ("127.0.0.1", PORT))
+    def send(self, data: bytes, port: int = CALLER) -> None:
+        """Send it a datagram, from the caller or the sink."""
+        (self._sink if port == SINK else self._caller).sendto(data, ("127.0.0.1", PORT))
+
+    def next_at(self, port: int, within: float = 5.0) -> bytes:
+        """The next message at the caller or the sink. Raises TimeoutError."""
+        at = self._sink if port == SINK else self._caller
+        if not select.select([at], [], [], within)[0]:
+            raise TimeoutError(self.log()[-2000:])
+        return at.recv(65535)
+
+    def has_more(self) -> bool:
+        """Whether the caller or the sink had another message, which is forgotten."""
+        ready = select.select([self._caller, self._sink], [], [], 0)[0]
+        for at in ready:
+            at.recv(65535)
+        return bool(ready)
 
     def run(self, data: bytes) -> Outcome:
         """What comes of a request; over when it answers the next one."""
@@ -178,13 +192,14 @@ class Wire(Listener):
     """A listener that keeps what is sent."""
 
     sent: list[tuple[int, bytes]]
-    #: Told when something was sent to the sink, if somebody waits for it.
-    at_sink: asyncio.Event | None = None
+    #: Told when something was sent to a port, if somebody waits for it.
+    arrived: asyncio.Event | None = None
+    awaited: int = SINK
 
     def send(self, data: bytes, to: Address, connection_id: int = 0) -> bool:
         self.sent.append((to.port, bytes(data)))
-        if to.port == SINK and self.at_sink is not None:
-            self.at_sink.set()
+        if to.port == self.awaited and self.arrived is not None:
+            self.arrived.set()
         return True
 
 
@@ -207,13 +222,28 @@ class Ours:
         self.node.on_datagram(self.wire, data, Address.of("127.0.0.1", CALLER))
         return self._outcome()
 
-    async def wait(self, data: bytes, within: float = 10.0) -> Outcome:
-        """As `run`, for a body that waits for something: until a message reaches the sink."""
+    async def wait(self, data: bytes, within: float = 10.0, to: int = SINK) -> Outcome:
+        """As `run`, for a body that waits for something: until a message reaches a port."""
         self.wire.sent.clear()
-        self.wire.at_sink = asyncio.Event()
+        self.wire.arrived, self.wire.awaited = asyncio.Event(), to
         self.node.on_datagram(self.wire, data, Address.of("127.0.0.1", CALLER))
-        await asyncio.wait_for(self.wire.at_sink.wait(), within)
+        await asyncio.wait_for(self.wire.arrived.wait(), within)
         return self._outcome()
+
+    def send(self, data: bytes, port: int = CALLER) -> None:
+        """Give it a datagram, from the caller or the sink."""
+        self.node.on_datagram(self.wire, data, Address.of("127.0.0.1", port))
+
+    async def next_at(self, port: int, within: float = 5.0) -> bytes:
+        """The next message at the caller or the sink. Raises TimeoutError."""
+        async with asyncio.timeout(within):
+            while True:
+                for index, (to, sent) in enumerate(self.wire.sent):
+                    if to == port:
+                        del self.wire.sent[index]
+                        return sent
+                self.wire.arrived, self.wire.awaited = asyncio.Event(), port
+                await self.wire.arrived.wait()
 
     def _outcome(self) -> Outcome:
         outcome = Outcome()

@@ -137,8 +137,8 @@ def test_a_command_is_bounded(tmp_path: Path) -> None:
         node.node.on_datagram(node.wire, cfgs.request(1), cfgs.Address.of("127.0.0.1", cfgs.CALLER))
         await first  # told of what was sent first: the refusal's
         while node.node.pool.in_flight:
-            node.wire.at_sink = asyncio.Event()
-            await asyncio.wait_for(node.wire.at_sink.wait(), 5)
+            node.wire.arrived = asyncio.Event()
+            await asyncio.wait_for(node.wire.arrived.wait(), 5)
         return re.findall(r"X-Out: (.*)\r", "".join(node._outcome().sink))
 
     began = time.monotonic()

@@ -209,8 +209,8 @@ def test_too_few_connections_make_a_script_wait_no_longer_than_its_timeout(api: 
             node.on_datagram(wire, data, cfgs.Address.of("127.0.0.1", cfgs.CALLER))
         await asyncio.sleep(0)
         while node.pool.in_flight:
-            wire.at_sink = asyncio.Event()
-            await asyncio.wait_for(wire.at_sink.wait(), 5)
+            wire.arrived = asyncio.Event()
+            await asyncio.wait_for(wire.arrived.wait(), 5)
         return list(script.node._outcome().sink)
 
     found = run(lambda: Script([body], extra), work)

@@ -47,10 +47,14 @@ def parse_content_type(data: bytes) -> ContentType:
 
 @dataclass(slots=True)
 class Part:
-    """One part: its header lines as they stand (each with its line end) and its content, both untouched."""
+    """One part: its header lines as they stand (each with its line end) and its content, both untouched.
+
+    `start` is where the content begins in the body that it was split from.
+    """
 
     head: bytes
     content: bytes
+    start: int = 0
 
     def header(self, name: bytes) -> bytes | None:
         """The trimmed body of the first header of that name, any case; folding kept."""
@@ -82,18 +86,17 @@ def split_multipart(body: bytes, boundary: bytes) -> list[Part]:
     if not 1 <= len(boundary) <= 70:
         raise ParseError("Bad Multipart Boundary")
     mark = b"--" + boundary
-    pieces = _between_delimiters(body, mark)
-    return [_split_part(piece) for piece in pieces]
+    return [_split_part(body[start:end], start) for start, end in _between_delimiters(body, mark)]
 
 
-def _between_delimiters(body: bytes, mark: bytes) -> list[bytes]:
-    pieces: list[bytes] = []
+def _between_delimiters(body: bytes, mark: bytes) -> list[tuple[int, int]]:
+    pieces: list[tuple[int, int]] = []
     start = -1  # of the content of the part in progress
     pos = 0 if body.startswith(mark) else _next_delimiter(body, mark, 0)
     while pos >= 0:
         if start >= 0:
             end = pos - 2 if body[pos - 2 : pos] == b"\r\n" else pos - 1
-            pieces.append(body[start : max(start, end)])
+            pieces.append((start, max(start, end)))
             if len(pieces) > MAX_PARTS:
                 raise ParseError("Too Many Body Parts", 413)
         after = pos + len(mark)
@@ -121,36 +124,42 @@ def _next_delimiter(body: bytes, mark: bytes, start: int) -> int:
         pos = after
 
 
-def _split_part(piece: bytes) -> Part:
+def _split_part(piece: bytes, start: int) -> Part:
     if piece.startswith(b"\r\n"):
-        return Part(b"", piece[2:])
+        return Part(b"", piece[2:], start + 2)
     if piece.startswith(b"\n"):
-        return Part(b"", piece[1:])
+        return Part(b"", piece[1:], start + 1)
     ends = [(i, len(e)) for e in (b"\r\n\r\n", b"\n\n") if (i := piece.find(e)) >= 0]
     if not ends:
-        return Part(piece + b"\r\n", b"") if piece else Part(b"", b"")
+        return Part(piece + b"\r\n", b"", start + len(piece)) if piece else Part(b"", b"", start)
     at, size = min(ends)
-    return Part(piece[: at + size // 2], piece[at + size :])
+    return Part(piece[: at + size // 2], piece[at + size :], start + at + size)
 
 
-def find_part(body: bytes, content_type: bytes, wanted: bytes, depth: int = 0) -> bytes | None:
+def find_part(body: bytes, content_type: bytes, wanted: bytes) -> bytes | None:
     """The first content of a type (`application/sdp`) in a body, looking into multiparts; None without one.
 
     Never raises: a body that can't be read has no such part.
     """
+    found = locate_part(body, content_type, wanted)
+    return None if found is None else body[found[0] : found[1]]
+
+
+def locate_part(body: bytes, content_type: bytes, wanted: bytes, depth: int = 0) -> tuple[int, int] | None:
+    """As `find_part`: where in the body that content begins and ends."""
     try:
         kind = parse_content_type(content_type)
         if kind.matches(wanted):
-            return body
+            return 0, len(body)
         if not kind.is_multipart or depth >= MAX_DEPTH:
             return None
         parts = split_multipart(body, kind.params.get(b"boundary", b""))
     except ParseError:
         return None
     for part in parts:
-        found = find_part(part.content, part.header(b"Content-Type") or b"text/plain", wanted, depth + 1)
+        found = locate_part(part.content, part.header(b"Content-Type") or b"text/plain", wanted, depth + 1)
         if found is not None:
-            return found
+            return part.start + found[0], part.start + found[1]
     return None
 
 

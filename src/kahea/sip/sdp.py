@@ -8,15 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from kahea.sip.errors import ParseError
 
-#: More lines, or media descriptions, than these are refused.
+#: More lines, or media descriptions, than these are refused or, where only a few lines matter, not looked at.
 MAX_LINES: Final = 2048
 MAX_MEDIA: Final = 64
 
 DIRECTIONS: Final = (b"sendrecv", b"sendonly", b"recvonly", b"inactive")
+
+
+class Line(NamedTuple):
+    """A line without its end, and where it stands, end and all, in the data that it was found in."""
+
+    text: bytes
+    start: int
+    end: int
+
+
+def lines_between(data: bytes, start: int, end: int) -> Iterator[Line]:
+    """The first `MAX_LINES` lines of a part of some data."""
+    at = start
+    for _ in range(MAX_LINES):
+        if at >= end:
+            return
+        newline = data.find(b"\n", at, end)
+        stop = end if newline < 0 else newline + 1
+        yield Line(data[at:stop].rstrip(b"\r\n"), at, stop)
+        at = stop
 
 
 @dataclass(slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from kahea.sip.sdp import Line, lines_between
 
 if TYPE_CHECKING:
     from kahea.sip.message import Message
@@ -15,18 +16,8 @@ REPLACE_MEDIA: Final = 2
 ADD_MARK: Final = 4
 REPLACE_ORIGIN: Final = 8
 
-#: Lines of a description that are looked at.
-_MAX_LINES: Final = 2048
 _CONNECTION: Final = re.compile(rb"(?:c=|a=rtcp:[0-9]+ |o=\S+ \S+ \S+ )IN (IP[46]) ([^\s/]+)")
 _NOWHERE: Final = (b"0.0.0.0", b"::")
-
-
-class _Line(NamedTuple):
-    """A line without its end, and where it stands in the message."""
-
-    text: bytes
-    start: int
-    end: int
 
 
 class Fix:
@@ -40,7 +31,7 @@ class Fix:
 
     def run(self, flags: int, mark: bytes, *, note_old: bool) -> bool:
         """Do what the flags say; whether any address was replaced. `mark` is a line with its end."""
-        lines = list(_lines(self._msg))
+        lines = list(lines_between(self._msg.raw, self._msg.body_start, self._msg.body_end))
         if flags & REPLACE_MEDIA:
             self._replace(lines, (b"c=", b"a=rtcp:"))
         if flags & REPLACE_ORIGIN:
@@ -59,7 +50,7 @@ class Fix:
             self._append(lines, added)
         return bool(self._old)
 
-    def _replace(self, lines: list[_Line], kinds: tuple[bytes, ...]) -> None:
+    def _replace(self, lines: list[Line], kinds: tuple[bytes, ...]) -> None:
         for line in lines:
             found = _CONNECTION.match(line.text) if line.text.startswith(kinds) else None
             if found is None or found[2] in _NOWHERE:
@@ -68,27 +59,16 @@ class Fix:
             start = line.start + found.start(1)
             self._msg.replace(start, found.end(2) - found.start(1), b"%b %b" % (self._kind, self._address))
 
-    def _add_direction(self, lines: list[_Line]) -> None:
+    def _add_direction(self, lines: list[Line]) -> None:
         """At the end of each stream but the last, whose end is the body's."""
         media = [line for line in lines if line.text.startswith(b"m=")]
         for following in media[1:]:
             self._msg.insert(following.start, b"a=direction:active\r\n")
 
-    def _append(self, lines: list[_Line], added: bytes) -> None:
+    def _append(self, lines: list[Line], added: bytes) -> None:
         """After the last line, whose end may be missing."""
         last = lines[-1]
         if last.end == last.start + len(last.text):
             self._msg.insert(last.end, b"\r\n" + added.removesuffix(b"\r\n"))
         else:
             self._msg.insert(last.end, added)
-
-
-def _lines(msg: Message) -> Iterator[_Line]:
-    at, end = msg.body_start, msg.body_end
-    for _ in range(_MAX_LINES):
-        if at >= end:
-            return
-        newline = msg.raw.find(b"\n", at, end)
-        stop = end if newline < 0 else newline + 1
-        yield _Line(msg.raw[at:stop].rstrip(b"\r\n"), at, stop)
-        at = stop
