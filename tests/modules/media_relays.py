@@ -59,9 +59,13 @@ class Relay:
             if cookie not in self._cookies:
                 self._cookies.add(cookie)
                 self.commands.append(command)
-            answer = self.answer(command)
-            if answer is not None:
-                self._socket.sendto(cookie + b" " + answer, source)
+            for answer in self._answer(cookie, command):
+                self._socket.sendto(answer, source)
+
+    def _answer(self, cookie: bytes, command: bytes) -> list[bytes]:
+        """The datagrams that answer a command."""
+        answer = self.answer(command)
+        return [] if answer is None else [cookie + b" " + answer]
 
     def take(self) -> list[bytes]:
         """The commands since the last time."""

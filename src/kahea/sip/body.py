@@ -54,7 +54,7 @@ class Part:
 
     head: bytes
     content: bytes
-    start: int = 0
+    start: int = field(default=0, compare=False)
 
     def header(self, name: bytes) -> bytes | None:
         """The trimmed body of the first header of that name, any case; folding kept."""

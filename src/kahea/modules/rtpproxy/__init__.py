@@ -23,7 +23,7 @@ from kahea.modules.rtpproxy.session import FAILED, Settings, Side, Talk
 from kahea.routing.checks import between, unless
 from kahea.routing.module import ConfigError, Module, Param, RpcError, Value, function, native, rpc, variable
 from kahea.routing.pv.errors import PvError
-from kahea.routing.run import BRANCH_FAILURE_ROUTE, FAILURE_ROUTE, Run
+from kahea.routing.run import BRANCH_FAILURE_ROUTE, FAILURE_ROUTE, ONREPLY_ROUTE, Run
 from kahea.routing.text import text, wire
 from kahea.sip.message import M_ACK, M_BYE, M_CANCEL, M_INVITE, M_PRACK, M_UPDATE
 
@@ -270,9 +270,16 @@ class Rtpproxy(Module):
             return self.rtpproxy_destroy(run, flags)
         if not self.talk.has_description(msg):
             return FAILED
-        if method == M_INVITE and run.transaction is not None and _OFFERED not in run.transaction.request.facets:
+        if method == M_INVITE and self._is_offer(run):
             return self.rtpproxy_offer_ip(run, flags, address)
         return self.rtpproxy_answer_ip(run, flags, address)
+
+    @staticmethod
+    def _is_offer(run: Run) -> bool:
+        """Whether a reply's description offers: its INVITE, as a route of the transaction knows, did not."""
+        return (
+            run.kind == ONREPLY_ROUTE and run.transaction is not None and _OFFERED not in run.transaction.request.facets
+        )
 
     def _manage_request(self, run: Run, flags: str, address: str) -> int:
         method = run.msg.method_id

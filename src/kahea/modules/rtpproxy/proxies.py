@@ -125,9 +125,9 @@ class Proxies:
         except Unavailable as error:
             self._disable(proxy, error)
         else:
-            if proxy.disabled:
+            if proxy.disabled and proxy.asked_again_at is not None:
                 log.warning("relay %s is used again", proxy.url)
-            proxy.disabled = False
+                proxy.disabled, proxy.asked_again_at = False, 0.0
         proxy.tested = True
 
     async def _can(self, proxy: Proxy, part: int) -> bool:
