@@ -115,7 +115,7 @@ class Relay:
             return await self._exchange(command, tries, seconds)
         except TimeoutError:
             raise Unavailable("no answer") from None
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that is none
             self.close()
             raise Unavailable(str(error)) from error
 
