@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from kahea.connectors.errors import BadUrl, DatabaseError
 from kahea.routing.lists import lists_of
-from kahea.routing.module import ConfigError, Module, Param, function, native
-from kahea.routing.run import REQUEST_ROUTE, Run, can_wait, wait
+from kahea.routing.lookups import DEFAULT_URL, DatabaseError, Lookups, column_name
+from kahea.routing.module import Module, Param, function, native
+from kahea.routing.run import REQUEST_ROUTE, Run
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
 from kahea.sip.message import (
@@ -27,7 +27,6 @@ from kahea.sip.uri import parse_uri
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kahea.connectors.sql import Database
     from kahea.routing.node import Node
 
 #: The version of the table `subscriber`.
@@ -48,14 +47,7 @@ _ANONYMOUS: Final = frozenset((M_INVITE, M_BYE, M_PRACK, M_UPDATE, M_MESSAGE))
 _BY_DOMAIN: Final = 1
 _LOAD_NOTHING: Final = 2
 
-_COLUMN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _CREDENTIAL: Final = re.compile(r"(?:\$avp\(([^()]+)\)\s*=\s*)?([A-Za-z_][A-Za-z0-9_]{0,63})")
-
-
-def _column(value: str) -> str:
-    if _COLUMN.fullmatch(value) is None:
-        raise ValueError("must be the name of a column")
-    return value
 
 
 class Loaded(NamedTuple):
@@ -86,11 +78,11 @@ class AuthDb(Module):
     name = "auth_db"
     needs = ("auth",)
 
-    db_url = Param("mysql://kamailioro:kamailioro@localhost/kamailio", "The database of subscribers.")
-    user_column = Param("username", "The column with the user.", check=_column)
-    domain_column = Param("domain", "The column with the domain.", check=_column)
-    password_column = Param("ha1", "The column with HA1, or with the password.", check=_column)
-    password_column_2 = Param("ha1b", "The column with HA1 of user@domain.", check=_column)
+    db_url = Param(DEFAULT_URL, "The database of subscribers.")
+    user_column = Param("username", "The column with the user.", check=column_name)
+    domain_column = Param("domain", "The column with the domain.", check=column_name)
+    password_column = Param("ha1", "The column with HA1, or with the password.", check=column_name)
+    password_column_2 = Param("ha1b", "The column with HA1 of user@domain.", check=column_name)
     calculate_ha1 = Param(0, "1: the column has passwords in plain, and HA1 is made of them.")
     use_domain = Param(0, "1 looks for the domain, too.")
     load_credentials = Param("", "Columns to leave in AVPs: `$avp(name)=column;column`.", check=_credentials)
@@ -99,57 +91,27 @@ class AuthDb(Module):
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)
-        self._database: Database | None = None
-        self._checked: set[str] = set()
+        self._lookups = Lookups(self)
         self._loaded: list[Loaded] = []
 
     def start(self) -> None:
         """Take over the parameters."""
         self._loaded = _loaded(self.load_credentials)
-        if "db_url" in self.__dict__:
-            self._database = self._make()
-
-    def _make(self) -> Database:
-        """The pool of connections, which are made when they are needed. Raises ConfigError."""
-        from kahea.connectors.sql import Database
-
-        try:
-            return Database(self.db_url)
-        except BadUrl as error:
-            raise ConfigError(f"parameter auth_db.db_url: {error}") from error
+        self._lookups.prepare()
 
     async def stop(self) -> None:
         """Let go of the connections."""
-        if self._database is not None:
-            await self._database.close()
+        await self._lookups.close()
 
     # ---- the table
 
     def _fetch(self, table: str, columns: Sequence[str], user: str, domain: str | None) -> Any | None:
-        """A subscriber's columns; None if there is none. Raises DatabaseError, ValueError for no name of a table."""
-        from sqlalchemy import column, select
-        from sqlalchemy import table as named
-
-        if _COLUMN.fullmatch(table) is None:
-            raise ValueError(f"{table!r} is no name of a table")
-        query: Any = select(*map(column, columns)).select_from(named(table)).where(column(self.user_column) == user)
+        """A subscriber's columns; None if there is none. Waits. Raises DatabaseError."""
+        where = {self.user_column: user}
         if domain is not None:
-            query = query.where(column(self.domain_column) == domain)
-        rows = wait(self._query(table, query.limit(1)))
+            where[self.domain_column] = domain
+        rows = self._lookups.rows(table, columns, where, limit=1, version=VERSION if self.version_table else 0)
         return rows[0] if rows else None
-
-    async def _query(self, table: str, query: Any) -> Sequence[Any]:
-        if self._database is None:
-            try:
-                self._database = self._make()  # of the default, which few have
-            except ConfigError as error:
-                raise DatabaseError(str(error)) from error
-        if self.version_table and table not in self._checked:
-            from kahea.connectors.versions import Versions
-
-            await Versions(self.node.settings.version_table).check(self._database, table, VERSION)
-            self._checked.add(table)
-        return await self._database.fetch(query)
 
     def _load(self, run: Run, values: Sequence[object]) -> None:
         avps = lists_of(run.msg).avps
@@ -161,8 +123,8 @@ class AuthDb(Module):
 
     def _authenticate(self, run: Run, kind: int, realm: str, table: str, method: str = "") -> int:
         auth: Any = self.node.module("auth")
-        if not realm or not can_wait():
-            self.node.log.error("auth_db: %s", "this route can't wait" if realm else "an empty realm")
+        if not realm:
+            self.node.log.error("auth_db: an empty realm")
             return FAILED
         asked = auth.ask(run, kind, realm)
         if asked.found is None:
@@ -177,7 +139,7 @@ class AuthDb(Module):
                 text(user),
                 text(domain or wire(auth.realm(realm))) if self.use_domain else None,
             )
-        except (DatabaseError, ValueError) as error:
+        except DatabaseError as error:
             self.node.log.error("auth_db: %s", error)
             return FAILED
         if row is None:
@@ -249,9 +211,6 @@ class AuthDb(Module):
             parsed = parse_uri(wire(uri))
         except ParseError:
             return FAILED
-        if not can_wait():
-            self.node.log.error("is_subscriber: this route can't wait")
-            return FAILED
         try:
             row = self._fetch(
                 dbtable,
@@ -259,7 +218,7 @@ class AuthDb(Module):
                 text(parsed.user),
                 text(parsed.host) if flags & _BY_DOMAIN else None,
             )
-        except (DatabaseError, ValueError) as error:
+        except DatabaseError as error:
             self.node.log.error("is_subscriber: %s", error)
             return FAILED
         if row is None:

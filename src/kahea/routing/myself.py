@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kahea.net.address import P_TLS, P_WSS, PROTO_IDS, is_ip
 from kahea.routing.dispatch import Asked
 from kahea.routing.module import ConfigError
+from kahea.routing.text import text
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
@@ -47,6 +49,7 @@ class Myself(Asked):
         self._entries: set[tuple[str, int, int]] | None = None
         self._extra: set[tuple[str, int, int]] = set()
         self._domains: list[tuple[str, int, int]] = []
+        self._hosts: list[Callable[[str], bool]] = []
 
     def forget(self) -> None:
         """Listeners or aliases changed."""
@@ -61,6 +64,12 @@ class Myself(Asked):
     def add_subdomains(self, spec: str) -> None:
         """A domain that is this node with everything below it. Raises ConfigError."""
         self._domains.append(parse_alias(spec))
+        self.forget()
+
+    def add_hosts(self, known: Callable[[str], bool]) -> None:
+        """More hosts, on any port and protocol: those that `known` says yes to, given a host as it is written. When it
+        comes to know others, `forget` must be called."""
+        self._hosts.append(known)
         self.forget()
 
     def aliases(self) -> list[tuple[str, int, int]]:
@@ -80,6 +89,10 @@ class Myself(Asked):
         """The answer to `check`."""
         if self._entries is None:
             self._entries = self._build()
+        if self._hosts:
+            written = text(host) if isinstance(host, bytes) else host
+            if any(known(written) for known in self._hosts):
+                return True
         name = canonical(host.decode("utf-8", "replace") if isinstance(host, bytes) else host)
         return any(
             name == h and (not p or not port or p == port) and (not q or not proto or q == proto)

@@ -22,11 +22,22 @@ URI_PORT = "uri:port"
 class Targeting(Module):
     """Choosing the next hop."""
 
-    @native("str", module="kex")
+    @native("str", name="setdsturi", module="kex")
+    def setdsturi_native(self, run: Run, uri: str) -> bool:
+        """As `setdsturi`; the Request-URI becomes one that is yet to be tried, as with `$du = ...`."""
+        run.msg.dst_uri = wire(uri) if uri else None
+        return True
+
     @function(group="")
     def setdsturi(self, run: Run, uri: str) -> bool:
-        """Set the destination URI (`$du`), the next hop that overrides the Request-URI; "" resets it."""
-        run.msg.dst_uri = wire(uri) if uri else None
+        """Set the destination URI (`$du`), the next hop that overrides the Request-URI; "" resets it.
+
+        A Request-URI that was tried already is not tried again for that (in a failure route); with `$du` it is.
+        """
+        tried = not run.msg.uri_fresh
+        self.setdsturi_native(run, uri)
+        if tried:
+            run.msg.uri_fresh = False
         return True
 
     @native(module="kex")
