@@ -68,6 +68,7 @@ EXCEPTIONS = {
     "http_client_response_headers_clear": UNDOCUMENTED,
     "http_client_request_v2pk": "HTTP/2 without TLS, which the client here does not speak",
     "msg_changed_route": UNDOCUMENTED,
+    "allow_register_include_port": UNDOCUMENTED,
     **dict.fromkeys(
         (
             "uac_reg_disable",

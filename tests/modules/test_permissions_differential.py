@@ -193,7 +193,7 @@ def test_files_of_rules(tmp_path: Path, all_branches: int, rules_of: list[str]) 
         "null": 'allow_uri("{folder}.f0", "$avp(nothing)")',
         "number": 'allow_uri("{folder}.bob", "$Rp")',
     }
-    # Where two files are named, Kamailio looks up the second by the first one's number: both must be the nth of their kind.
+    # Of two files, Kamailio looks up the second by the number of the first: both must be the nth of their kind.
     cases = [f'    case "{name}": {call}; $var(rc) = $rc; break;' for name, call in more.items()] + cases
     for name in ("kamailio", "kahea"):
         for i, rules in enumerate(rules_of):

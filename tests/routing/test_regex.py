@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from kahea.routing.basic_regex import compile_basic
 from kahea.routing.regex import RegexError, compile_posix, compile_shell
 
 EXTENDED, ICASE, NEWLINE = 1, 2, 4  # of glibc's regex.h
@@ -31,10 +32,10 @@ except (OSError, AttributeError):
 needs_glibc = pytest.mark.skipif(libc is None, reason="the C library is not glibc")
 
 
-def c_search(pattern: str, text: str, flags: int) -> tuple[int, int] | str | None:
+def c_search(pattern: str, text: str, flags: int, syntax: int = EXTENDED) -> tuple[int, int] | str | None:
     """Where the C library finds the pattern, "bad" if it refuses it."""
     regex = ctypes.create_string_buffer(512)
-    if libc.regcomp(regex, pattern.encode(), EXTENDED | flags):
+    if libc.regcomp(regex, pattern.encode(), syntax | flags):
         return "bad"
     try:
         found = (_Match * GROUPS)()
@@ -167,3 +168,33 @@ def test_what_is_found_in_text_that_is_not_ascii() -> None:
 )
 def test_shell_patterns(pattern: str, text: str, matches: bool) -> None:
     assert (compile_shell(pattern).fullmatch(text) is not None) is matches
+
+
+_BASIC = st.lists(
+    st.sampled_from(
+        [
+            *("a", "b", ".", "^", "$", "0", "(", ")", "{", "}", "|", "+", "?", "*", "]", "a{1}", "a|b", "(a)"),
+            *("[ab]", "[^a]", "[]a]", "[^]a]", "[[:alpha:]]", "[a*^$(|]", "[[.a.]]", "\\.", "\\*", "\\\\", "\\w"),
+            *("a*", "b\\+", "c\\?", "a\\{2\\}", "b\\{1,2\\}", "\\(a\\)", "\\(b*\\)", "\\(a\\|ab\\)", "\\(^a$\\)"),
+            *("\\|", "\\(", "\\)", "\\{", "^*", "\\(*a\\)", "a^", "$a"),
+        ]
+    ),
+    max_size=5,
+).map("".join)
+
+
+@needs_glibc
+@given(_BASIC, st.text(alphabet="abc0.^$(){}|+?*", max_size=10))
+@example("^*ab", "*ab")
+@example("a\\|*b", "*b")
+@example("\\(^a\\)", "a")
+@example("a\\{1", "a")
+@example("[", "[")
+def test_basic_expressions(pattern: str, text: str) -> None:
+    try:
+        found = compile_basic(pattern).search(text)
+        ours: object = found.span() if found else None
+    except RegexError:
+        ours = "bad"
+    theirs = c_search(pattern, text, 0, syntax=0)
+    assert ours == theirs

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 _ANY: Final = None
 #: Characters of an IPv6 address in brackets, at most.
 _LONGEST: Final = 41
-_DOTTED: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_DOTTED: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 
 
 class Ip(NamedTuple):

@@ -19,7 +19,7 @@ TRUSTED_VERSION: Final = 6
 #: Rows that are fetched at a time.
 PAGE: Final = 1000
 
-_LINE: Final = re.compile(r"\s*(\d{1,18})\s+([^\s#]+)\s*(\d{0,18})\s*(\d{0,18})\s*([^\s#]*)")
+_LINE: Final = re.compile(r"\s*(\d{1,18})\s+([^\s#]+)\s*(\d{0,18})\s*(\d{0,18})\s*([^\s#]*)", re.ASCII)
 
 
 class BadRecord(ValueError):
