@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -82,3 +84,56 @@ def test_what_it_answers(stock: ServerProcess) -> None:
                 s.sendto(text.replace("INVITE", "ACK").encode(), ("127.0.0.1", stock.port))
             found.append((method, uri, headers, answer.partition("\r\n")[0].removeprefix("SIP/2.0 ")))
     assert found == ANSWERS
+
+
+TABLES = [Path(f"/usr/share/kamailio/db_sqlite/{name}-create.sql") for name in ("standard", "presence")]
+LIBRARY = list(Path("/usr/lib").glob("*/kamailio/modules/presence_xml.so"))
+DOCUMENT = (
+    '<?xml version="1.0"?><presence xmlns="urn:ietf:params:xml:ns:pidf" entity="sip:bob@ME"><tuple id="t">'
+    "<status><basic>open</basic></status></tuple></presence>"
+)
+
+
+@pytest.mark.skipif(not all(path.exists() for path in TABLES), reason="needs Debian's kamailio-sqlite-modules")
+@pytest.mark.parametrize("kind", ["kahea", "kamailio"])
+def test_its_presence_server(kind: str, tmp_path: Path) -> None:
+    """Defined WITH_PRESENCE: a watcher subscribes, and is told what a phone publishes."""
+    if kind == "kamailio" and (not LIBRARY or shutil.which("kamailio") is None):
+        pytest.skip("needs Debian's kamailio-presence-modules")
+    database = tmp_path / "kamailio.sqlite"
+    for path in TABLES:
+        subprocess.run(["sqlite3", str(database)], input=path.read_text(), text=True, check=True)
+    more = ["-E", "-Y", str(tmp_path)] if kind == "kahea" else ["--loadmodule", "db_sqlite.so"]
+    more += ["-A", "WITH_PRESENCE", "-A", f'DBURL="sqlite:///{database}"']
+    with ServerProcess(kind, tmp_path, STOCK, *more) as running, socket.socket(type=socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        s.settimeout(5)
+
+        def send(method: str, headers: str, body: str) -> None:
+            text = (
+                f"{method} sip:bob@ME SIP/2.0\r\nVia: SIP/2.0/UDP HERE;branch=z9hG4bK{method}\r\n"
+                f"From: <sip:alice@ME>;tag=here\r\nTo: <sip:bob@ME>\r\nCall-ID: {method}@test\r\n"
+                f"CSeq: 1 {method}\r\nMax-Forwards: 70\r\nContact: <sip:alice@HERE>\r\nEvent: presence\r\n"
+                f"{headers}Content-Length: LENGTH\r\n\r\n"
+            )
+            body = body.replace("ME", f"127.0.0.1:{running.port}")
+            text = text.replace("LENGTH", str(len(body))).replace("ME", f"127.0.0.1:{running.port}")
+            text = text.replace("HERE", f"127.0.0.1:{s.getsockname()[1]}")
+            s.sendto((text + body).encode(), ("127.0.0.1", running.port))
+
+        def expect(start: str) -> str:
+            while True:
+                got = s.recv(65535).decode()
+                if got.startswith("NOTIFY"):
+                    kept = [line for line in got.split("\r\n") if re.match("(Via|From|To|Call-ID|CSeq):", line)]
+                    answer = "\r\n".join(["SIP/2.0 200 OK", *kept, "Content-Length: 0", "", ""])
+                    s.sendto(answer.encode(), ("127.0.0.1", running.port))
+                if got.startswith(start):
+                    return got
+
+        send("SUBSCRIBE", "", "")
+        assert "\r\nExpires: 3600\r\n" in expect("SIP/2.0 200")
+        assert "\r\nContent-Length: 0\r\n" in expect("NOTIFY")
+        send("PUBLISH", "Content-Type: application/pidf+xml\r\n", DOCUMENT)
+        assert "\r\nSIP-ETag: " in expect("SIP/2.0 200")
+        assert "<basic>open</basic>" in expect("NOTIFY")

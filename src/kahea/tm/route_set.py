@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from kahea.sip import message as m
@@ -27,7 +28,11 @@ def route_set(reply: m.Message) -> RouteSet:
     """The way that a response's Record-Route and Contact tell. Raises ParseError."""
     contacts = reply.name_addrs(m.H_CONTACT)
     target = contacts[0].uri if contacts else b""
-    recorded = reply.name_addrs(m.H_RECORDROUTE)[::-1]
+    return way_to(target, reply.name_addrs(m.H_RECORDROUTE)[::-1])
+
+
+def way_to(target: bytes, recorded: Sequence[m.NameAddr]) -> RouteSet:
+    """The way to the far end's Contact URI by a route set. Raises ParseError."""
     if not recorded:
         return RouteSet(target, target, ())
     routes = tuple(bytes(entry) for entry in recorded)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from kahea.modules.tm.success_ack import LocalInvite, own_message
 from kahea.net.address import Listener
@@ -87,14 +87,15 @@ class Uac(Module):
         on_reply: OnReply | None = None,
         acknowledge: bool = True,
         timers: tuple[float, float] | None = None,
+        facets: Mapping[str, object] | None = None,
     ) -> Transaction:
         """Send a request outside of a dialog, or within one if `headers` say so. May wait, where that is possible.
 
         `headers` are whole lines with From and To; Call-ID, CSeq and Max-Forwards are added where they are missing, and
         a tag to the From. It goes to `next_hop`, else to its Request-URI. `on_reply(transaction, branch, status,
         message)` is called for each response, with None for a timeout. A 2xx to an INVITE is acknowledged, unless not
-        `acknowledge`. `timers` are the seconds to wait for any response, and for an INVITE's final one. An ACK is sent
-        once, without waiting for anything.
+        `acknowledge`. `timers` are the seconds to wait for any response, and for an INVITE's final one. `facets` are
+        attached to the request for scripts that see it. An ACK is sent once, without waiting for anything.
 
         Raises ValueError for what makes no SIP request, with Kamailio's words, NotSent if it can't be sent.
         """
@@ -116,6 +117,8 @@ class Uac(Module):
         # What the script sees has the Via that it will be sent with.
         t.request = request = _parsed(start + via + rest, destination.listener)
         request.dst_uri = hop
+        if facets is not None:
+            request.facets.update(facets)
         try:
             self._let_script_see(t)
             if request.dst_uri != hop or request.send_sock is not None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
     MetaData,
-    Table,
     and_,
     bindparam,
     delete,
@@ -24,11 +23,10 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from kahea.connectors.errors import Refused
 from kahea.connectors.group import GroupWriter
 from kahea.connectors.sql import Database, Prepared, Step
+from kahea.connectors.upsert import upsert
 from kahea.connectors.versions import Versions
 from kahea.modules.usrloc import tables
 from kahea.modules.usrloc.contact import DIRTY, NEW, SYNC, UNSURE, Contact
@@ -266,7 +264,7 @@ class Store:
         cached = self._upserts.get(columns)
         if cached is None:
             cached = self._upserts[columns] = upsert(
-                self._location, self.database.dialect, [k for k in columns if k not in _FIXED]
+                self._location, self.database.dialect, ["ruid"], [k for k in columns if k not in _FIXED]
             )
         return cached
 
@@ -278,21 +276,3 @@ class Store:
     async def clean(self, before: int) -> int:
         """Remove contacts that ended before a time; how many rows. Raises DatabaseError."""
         return (await self.database.run([(delete(self._location).where(self._has_ended(before)), [{}])]))[0]
-
-
-def upsert(table: Table, dialect: str, columns: Sequence[str]) -> Any:
-    """An INSERT that updates `columns` of a row with the same ruid instead; Refused for other dialects."""
-    if dialect == "mysql":
-        statement = mysql.insert(table)
-        return statement.on_duplicate_key_update({table.c[k].name: statement.inserted[k] for k in columns})
-    if dialect == "postgresql":
-        for_postgresql = postgresql.insert(table)
-        return for_postgresql.on_conflict_do_update(
-            index_elements=[table.c.ruid], set_={table.c[k]: for_postgresql.excluded[k] for k in columns}
-        )
-    if dialect == "sqlite":
-        for_sqlite = sqlite.insert(table)
-        return for_sqlite.on_conflict_do_update(
-            index_elements=[table.c.ruid], set_={table.c[k]: for_sqlite.excluded[k] for k in columns}
-        )
-    raise Refused(f"{dialect} has no insert that updates")

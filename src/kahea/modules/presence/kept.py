@@ -1,0 +1,155 @@
+"""Publications and subscriptions that a database keeps, as the rest of the module sees them: looking synchronous to a
+run, which waits. Imported only where there is a database."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from kahea.connectors.errors import DatabaseError
+from kahea.modules.presence import subscriptions
+from kahea.modules.presence.publications import MAX_OF_ONE, MAX_PUBLICATIONS, Presentity, Publication
+from kahea.modules.presence.subscriptions import TooMany
+from kahea.modules.presence.tables import subscription_row
+from kahea.routing.run import wait
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
+    from kahea.modules.presence.store import Store
+    from kahea.modules.presence.subscription import Dialog, Subscription
+
+log = logging.getLogger("kahea.presence")
+
+
+class KeptPublications:
+    """Publications in the database; with `indexed`, who has any is known without asking it (`publ_cache` 1)."""
+
+    def __init__(self, store: Store, *, indexed: bool) -> None:
+        self._store = store
+        self._indexed = indexed
+        #: How many publications each has.
+        self._index: dict[Presentity, int] = {}
+
+    async def load(self) -> None:
+        """Learn who has any. Raises DatabaseError."""
+        if self._indexed:
+            async for page in self._store.presentities():
+                self._index.update(page)
+
+    def _count(self, presentity: Presentity, by: int) -> None:
+        if not self._indexed:
+            return
+        number = self._index.get(presentity, 0) + by
+        if number > 0:
+            self._index[presentity] = number
+        else:
+            self._index.pop(presentity, None)
+
+    def of(self, presentity: Presentity) -> Sequence[Publication]:
+        """See `Publications`."""
+        if self._indexed and presentity not in self._index:
+            return ()
+        return wait(self._store.publications(presentity))
+
+    def add(self, publication: Publication) -> None:
+        """See `Publications`."""
+        presentity = publication.presentity
+        if self._indexed and len(self._index) >= MAX_PUBLICATIONS and presentity not in self._index:
+            raise TooMany("too many presentities")
+        if len(self.of(presentity)) >= MAX_OF_ONE:
+            raise TooMany("too many publications")
+        wait(self._store.add_publication(publication))
+        self._count(presentity, 1)
+
+    def replace(self, etag: str, publication: Publication) -> bool:
+        """See `Publications`."""
+        return wait(self._store.replace_publication(etag, publication))
+
+    def remove(self, presentity: Presentity, etag: str) -> bool:
+        """See `Publications`."""
+        if not wait(self._store.remove_publication(presentity, etag)):
+            return False
+        self._count(presentity, -1)
+        return True
+
+    def ended(self, now: int) -> Sequence[Publication]:
+        """See `Publications`."""
+        return wait(self._store.ended_publications(now))
+
+
+class KeptSubscriptions(subscriptions.Memory):
+    """Subscriptions in memory that are written to the database, at once (`through`) or by `flush`."""
+
+    def __init__(self, store: Store, *, through: bool, folds: bool) -> None:
+        super().__init__(folds)
+        self._store = store
+        self._through = through
+        #: What is yet to be written: a subscription, or None for one that is gone.
+        self._dirty: dict[Dialog, Subscription | None] = {}
+
+    async def load(self, now: int) -> None:
+        """Read all. Raises DatabaseError."""
+        async for page in self._store.subscriptions(now):
+            for subscription in page:
+                try:
+                    super().add(subscription)
+                except TooMany:
+                    log.error("the database has more subscriptions than there is room for")
+                    return
+
+    def add(self, subscription: Subscription) -> None:
+        """See `Subscriptions`."""
+        super().add(subscription)
+        if not self._through:
+            self._dirty[subscription.dialog] = subscription
+            return
+        try:
+            wait(self._put(subscription.dialog, subscription))
+        except BaseException:
+            super().remove(subscription)
+            self._dirty.pop(subscription.dialog, None)
+            raise
+
+    def changed(self, subscription: Subscription) -> None:
+        """See `Subscriptions`."""
+        if self.find(subscription.dialog) is subscription:
+            self._note(subscription.dialog, subscription)
+
+    def remove(self, subscription: Subscription) -> None:
+        """See `Subscriptions`."""
+        if self.find(subscription.dialog) is subscription:
+            super().remove(subscription)
+            self._note(subscription.dialog, None)
+
+    def _note(self, dialog: Dialog, subscription: Subscription | None) -> None:
+        self._dirty[dialog] = subscription
+        if self._through:
+            self._put(dialog, subscription)
+
+    def _put(self, dialog: Dialog, subscription: Subscription | None) -> asyncio.Future[None]:
+        """Hand a write in; what fails stays for the next flush."""
+        self._dirty.pop(dialog, None)
+        future = self._store.group.put((None if subscription is None else subscription_row(subscription), dialog))
+
+        def settled(done: asyncio.Future[None]) -> None:
+            error = None if done.cancelled() else done.exception()
+            if error is not None and self.find(dialog) is subscription:
+                log.error("a subscription was not written: %s", error)
+                self._dirty.setdefault(dialog, subscription)
+
+        future.add_done_callback(settled)
+        return future
+
+    async def flush(self) -> None:
+        """Write what is yet to be written; what fails is logged, and kept on."""
+        futures = [self._put(dialog, subscription) for dialog, subscription in list(self._dirty.items())]
+        for future in futures:
+            try:
+                await future
+            except DatabaseError:
+                continue  # logged where it settled
+
+
+__all__ = ["KeptPublications", "KeptSubscriptions"]

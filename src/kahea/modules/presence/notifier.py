@@ -1,0 +1,228 @@
+"""NOTIFY requests: composed in the subscription's dialog, sent one after the other, and what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from kahea.modules.presence.server import Server
+from kahea.modules.presence.subscription import ACTIVE, STATUS_NAMES, TERMINATED, Notify, Subscription, uri_of
+from kahea.modules.presence.winfo import watcher_info
+from kahea.modules.tm.uac import NotSent
+from kahea.routing.lists import lists_of
+from kahea.routing.text import text, wire
+from kahea.sip.errors import ParseError
+from kahea.sip.message import parse, parse_name_addrs
+from kahea.tm.route_set import way_to
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kahea.modules.presence.events import EventPackage
+    from kahea.routing.node import Node
+    from kahea.routing.run import Run
+    from kahea.sip.message import Message
+    from kahea.tm.transaction import Branch, Transaction
+
+log = logging.getLogger("kahea.presence")
+
+EVENT: Final = "presence:notify-reply"
+#: Where scripts find the subscription and the reply: in the facets of a NOTIFY.
+SUBSCRIPTION: Final = "presence.subscription"
+REPLY: Final = "presence.reply"
+
+#: NOTIFYs that wait for one watcher's way to be found; of more the oldest are left out, as each has the whole state.
+MAX_WAITING: Final = 16
+#: Watchers that are sent to before others get their turn.
+SLICE: Final = 100
+#: Seconds until a NOTIFY is tried again for which there was no worker.
+_LATER: Final = 0.1
+#: What ends a subscription when it answers a NOTIFY (RFC 6665 §4.2.2); a timeout if `timeout_rm_subs` says so.
+_GONE: Final = frozenset((404, 481))
+_TIMEOUT: Final = 408
+
+_TIMED_OUT: Final = parse(b"SIP/2.0 408 TIMEOUT\r\n\r\n")
+
+
+class Seen(NamedTuple):
+    """A subscription as scripts see it in a NOTIFY: `left` seconds of it were left then."""
+
+    subscription: Subscription
+    left: int
+
+
+class Notifier(Server):
+    """How watchers are told."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        #: Subscriptions with something in their outboxes.
+        self._waiting: deque[Subscription] = deque()
+
+    def notify(self, subscription: Subscription, body: bytes) -> None:
+        """Tell a watcher of a state, b"" for none; whoever does so has the presentity's turn.
+
+        What the watcher may not see is left out. The NOTIFY leaves when the run waits or ends.
+        """
+        event = self.packages.get(subscription.event)
+        if event is None:
+            return
+        left = max(0, subscription.expires - self.now())
+        is_new = subscription.local_cseq == 0
+        last = left == 0 or subscription.status == TERMINATED
+        if not (is_new and last):
+            subscription.local_cseq += 1
+            if not is_new:
+                subscription.version += 1
+        if body and not subscription.is_shown:
+            body = b""
+        if not last:
+            self.subscriptions.changed(subscription)
+        headers = self._headers(subscription, event, left, has_body=bool(body))
+        self._queue(subscription, Notify(headers, body, left))
+
+    def _headers(self, subscription: Subscription, event: EventPackage, left: int, *, has_body: bool) -> str:
+        """The lines of a NOTIFY that are not its route's."""
+        s = subscription
+        if s.status == TERMINATED:
+            state = f"terminated;reason={s.reason}" if s.reason else "terminated"
+        elif left == 0:
+            state = "terminated;reason=timeout"
+        else:
+            state = f"{STATUS_NAMES[s.status]};expires={left}"
+        identifier = f";id={s.event_id}" if s.event_id else ""
+        lines = [
+            f"To: <{uri_of(s.from_user, s.from_domain)}>;tag={s.from_tag}",
+            f"From: <{uri_of(s.to_user, s.to_domain)}>;tag={s.to_tag}",
+            f"CSeq: {s.local_cseq + 1} NOTIFY",
+            f"Call-ID: {s.callid}",
+            f"Event: {event.name}{identifier}",
+            f"Contact: <{s.local_contact}>",
+            f"Subscription-State: {state}",
+        ]
+        if has_body:
+            lines.append(f"Content-Type: {event.content_type}")
+        return "".join(f"{line}\r\n" for line in lines)
+
+    # ---- who is told what
+
+    def tell_watchers(self, presentity: str, event: EventPackage, body: bytes, sender: str = "") -> None:
+        """Tell all who watch a presentity's state, but for the one who `sender` says caused it."""
+        now = self.now()
+        for subscription in self.subscriptions.watching(presentity, event.name):
+            if subscription.status == ACTIVE and subscription.expires > now and subscription.contact != sender:
+                self.notify(subscription, event.adapt(body, subscription) if body else body)
+
+    def tell_of_watcher(self, subscription: Subscription) -> None:
+        """Tell those who watch the watchers: of one who came or was refreshed, or of all once one has left."""
+        if self.winfo_of(subscription.event) is None:
+            return
+        gone = subscription.expires <= self.now()
+        self._tell_of_watchers(subscription.presentity, subscription.event, None if gone else [subscription])
+
+    def _tell_of_watchers(self, presentity: str, watched: str, changed: Iterable[Subscription] | None) -> None:
+        winfo = self.winfo_of(watched)
+        if winfo is None:
+            return
+        now = self.now()
+        for subscription in self.subscriptions.watching(presentity, winfo.name):
+            if subscription.status == ACTIVE and subscription.expires > now:
+                # Its version is that of this NOTIFY.
+                version = subscription.version + (subscription.local_cseq > 0)
+                shown = self.watchers_of(presentity, watched) if changed is None else changed
+                self.notify(subscription, watcher_info(presentity, watched, version, shown, full=changed is None))
+
+    def watchers_of(self, presentity: str, event: str) -> list[Subscription]:
+        """Who watches a presentity now."""
+        now = self.now()
+        return [each for each in self.subscriptions.watching(presentity, event) if each.expires > now]
+
+    # ---- sending
+
+    def _queue(self, subscription: Subscription, notify: Notify) -> None:
+        if len(subscription.outbox) >= MAX_WAITING:
+            subscription.outbox.popleft()
+        subscription.outbox.append(notify)
+        if subscription.sending:
+            return
+        subscription.sending = True
+        self._waiting.append(subscription)
+        if len(self._waiting) == 1:
+            self._send_soon()
+
+    def _send_soon(self) -> None:
+        # Not here: whoever has the presentity's turn is not to wait for the way to a watcher.
+        asyncio.get_running_loop().call_soon(self._send_some)
+
+    def _send_some(self) -> None:
+        """Send to the next few watchers, and give others their turn."""
+        for _ in range(min(SLICE, len(self._waiting))):
+            if not self.node.in_worker(self._send_all, self._waiting[0]):
+                break
+            self._waiting.popleft()
+        else:
+            if self._waiting:
+                self._send_soon()
+            return
+        self.node.call_later(_LATER, self._send_some)
+
+    def _send_all(self, subscription: Subscription) -> None:
+        """Send what waits, in order: the way to a watcher may have to be looked up."""
+        try:
+            while subscription.outbox:
+                self._send(subscription, subscription.outbox.popleft())
+        finally:
+            subscription.sending = False
+
+    def _send(self, subscription: Subscription, notify: Notify) -> None:
+        tm = self.node.module("tm")
+
+        def done(t: Transaction, branch: Branch, status: int, reply: Message | None) -> None:
+            del branch
+            if status >= 200:
+                self._answered(subscription, t, status, reply)
+
+        try:
+            routes = parse_name_addrs(wire(subscription.record_route)) if subscription.record_route else []
+            way = way_to(wire(subscription.contact), routes)
+            listener = subscription.listener
+            if listener is None and self.default_socket:
+                listener = tm.listener_named(self.default_socket)
+            tm.send_request(
+                "NOTIFY",
+                text(way.uri),
+                headers=notify.headers + text(way.line()),
+                body=notify.body,
+                next_hop=text(way.next_hop),
+                listener=listener,
+                on_reply=done,
+                facets={SUBSCRIPTION: Seen(subscription, notify.left)},
+            )
+        except (NotSent, ValueError, ParseError) as error:
+            log.error("no NOTIFY to %s: %s", subscription.contact, error)
+
+    def _answered(self, subscription: Subscription, t: Transaction, status: int, reply: Message | None) -> None:
+        """A NOTIFY has its final answer, or none came."""
+        wants = self._run_reply_route(t, reply)
+        if status in _GONE or wants or (status == _TIMEOUT and self.timeout_rm_subs):
+            self.subscriptions.remove(subscription)
+            subscription.outbox.clear()
+
+    def _run_reply_route(self, t: Transaction, reply: Message | None) -> bool:
+        """`event_route[presence:notify-reply]`, on the NOTIFY; whether it wants the subscription ended (`xavp_cfg`)."""
+        msg = t.request
+        msg.facets[REPLY] = reply if reply is not None else _TIMED_OUT
+        run = self.node.run_event(EVENT, msg)
+        return run is not None and bool(self.xavp_cfg) and self.configured(run, "delete_subscription") == 1
+
+    def configured(self, run: Run, name: str) -> Any:
+        """What a script set for this message in the XAVP that `xavp_cfg` names; None if nothing."""
+        item = lists_of(run.msg).xavps.find(self.xavp_cfg) if self.xavp_cfg else None
+        fields = None if item is None else item.fields
+        found = None if fields is None else fields.find(name)
+        return None if found is None else found.value
+
+
+__all__ = ["EVENT", "REPLY", "SUBSCRIPTION", "Notifier", "Seen"]

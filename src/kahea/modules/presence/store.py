@@ -1,0 +1,183 @@
+"""The database of presence: publications, subscriptions, and what was decided of watchers.
+
+Imported only where there is a database. Nothing here waits but the coroutines, which raise DatabaseError.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import and_, bindparam, column, delete, func, insert, select, text, update
+
+from kahea.connectors.group import GroupWriter
+from kahea.connectors.sql import Database, Prepared, Step
+from kahea.connectors.upsert import upsert
+from kahea.connectors.versions import Versions
+from kahea.modules.presence import tables
+from kahea.modules.presence.events import Decision
+from kahea.modules.presence.publications import Presentity, Publication
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+    from sqlalchemy.sql.elements import ColumnElement
+
+    from kahea.modules.presence.subscription import Dialog, Subscription
+    from kahea.net.address import Listener
+
+log = logging.getLogger("kahea.presence")
+
+#: What names a subscription's row, and what names the decision on a watcher.
+_DIALOG: Final = ("callid", "to_tag", "from_tag")
+_WATCHER: Final = ("presentity_uri", "watcher_username", "watcher_domain", "event")
+
+#: What stands before a key in the name of a parameter that finds a row.
+_KEY: Final = "b_"
+
+#: A subscription's row as it is to be, or None and its dialog: it is to go.
+Change = tuple[dict[str, Any] | None, "Dialog"]
+
+
+class Store:
+    """The three tables, under the names that parameters give them."""
+
+    def __init__(
+        self,
+        database: Database,
+        names: tuple[str, str, str],
+        version_table: str,
+        order: Sequence[str],
+        page: int,
+        find_listener: Callable[[str], Listener | None],
+    ) -> None:
+        """`names` are those of presentity, active_watchers and watchers; the `order` of publications is by columns."""
+        self.database = database
+        self._page = page
+        self._find_listener = find_listener
+        self._presentity = tables.presentity_table(names[0])
+        self._active = tables.active_watchers_table(names[1])
+        self._watchers = tables.watchers_table(names[2])
+        self._order = [text(each) for each in order]
+        self._versions = Versions(version_table)
+        self.group: GroupWriter[Change] = GroupWriter(self._commit)
+        self._upsert_active = self._upsert(self._active, _DIALOG)
+        self._upsert_watcher = self._upsert(self._watchers, _WATCHER, but=("inserted_time",))
+        found = and_(*(self._active.c[name] == bindparam(f"{_KEY}{name}") for name in _DIALOG))
+        self._delete_active = database.prepare(delete(self._active).where(found), prefix=len(_KEY))
+        self._insert_publication = database.prepare(insert(self._presentity), [c.name for c in self._presentity.c][1:])
+
+    def _upsert(self, table: Table, key: Sequence[str], but: Sequence[str] = ()) -> Prepared:
+        names = [c.name for c in table.c if c.name != "id"]
+        changed = [name for name in names if name not in (*key, *but)]
+        return self.database.prepare(upsert(table, self.database.dialect, key, changed), names)
+
+    async def prepare(self) -> None:
+        """Make the tables where they are missing (SQLite), and check their versions."""
+        wanted = [
+            (self._presentity, tables.PRESENTITY_VERSION),
+            (self._active, tables.ACTIVE_WATCHERS_VERSION),
+            (self._watchers, tables.WATCHERS_VERSION),
+        ]
+        if self.database.dialect == "sqlite":
+            await self.database.call(lambda connection: self._versions.create_missing(connection, wanted))
+        for table, version in wanted:
+            await self._versions.check(self.database, table.name, version)
+
+    async def close(self) -> None:
+        """Write what waits, and let go of the connections."""
+        await self.group.flush()
+        await self.database.close()
+
+    # ---- publications
+
+    def _is_presentity(self, presentity: Presentity) -> ColumnElement[bool]:
+        c = self._presentity.c
+        return and_(c.username == presentity.user, c.domain == presentity.domain, c.event == presentity.event)
+
+    async def publications(self, presentity: Presentity) -> list[Publication]:
+        """A presentity's, in order."""
+        query = select(self._presentity).where(self._is_presentity(presentity)).order_by(*self._order, column("id"))
+        return [tables.publication_of(row) for row in await self.database.fetch(query)]
+
+    async def add_publication(self, publication: Publication) -> None:
+        """Insert one."""
+        await self.database.run([(self._insert_publication, [tables.publication_row(publication)])])
+
+    async def replace_publication(self, etag: str, publication: Publication) -> bool:
+        """Put one in the place of another; False if there is none with that entity-tag."""
+        row = tables.publication_row(publication)
+        del row["ruid"]
+        where = and_(self._is_presentity(publication.presentity), self._presentity.c.etag == etag)
+        return (await self.database.run([(update(self._presentity).where(where).values(row), [{}])]))[0] > 0
+
+    async def remove_publication(self, presentity: Presentity, etag: str) -> bool:
+        """Delete one; False if there is none with that entity-tag."""
+        where = and_(self._is_presentity(presentity), self._presentity.c.etag == etag)
+        return (await self.database.run([(delete(self._presentity).where(where), [{}])]))[0] > 0
+
+    async def ended_publications(self, now: int) -> list[Publication]:
+        """Those whose time was over by then, a page of them."""
+        query = select(self._presentity).where(self._presentity.c.expires <= now).limit(self._page)
+        return [tables.publication_of(row) for row in await self.database.fetch(query)]
+
+    async def presentities(self) -> AsyncIterator[list[tuple[Presentity, int]]]:
+        """Every presentity with the number of its publications, in pages."""
+        c = self._presentity.c
+        query = select(c.username, c.domain, c.event, func.count(c.id)).group_by(c.username, c.domain, c.event)
+        async for page in self.database.pages(query, self._page):
+            yield [(Presentity(*row[:3]), int(row[3])) for row in page]
+
+    # ---- subscriptions
+
+    async def _commit(self, changes: Sequence[Change]) -> None:
+        """Write changes in one transaction, of several to one subscription the last."""
+        last = {dialog: row for row, dialog in changes}
+        rows = [row for row in last.values() if row is not None]
+        gone = [
+            {"callid": callid, "to_tag": to_tag, "from_tag": from_tag}
+            for (callid, from_tag, to_tag), row in last.items()
+            if row is None
+        ]
+        steps: list[Step] = []
+        if rows:
+            steps.append((self._upsert_active, rows))
+        if gone:
+            steps.append((self._delete_active, gone))
+        await self.database.run(steps)
+
+    async def subscriptions(self, now: int) -> AsyncIterator[list[Subscription]]:
+        """All whose time is not over, in pages."""
+        query = select(self._active).where(self._active.c.expires > now).order_by(self._active.c.id)
+        async for page in self.database.pages(query, self._page):
+            yield [tables.subscription_of(row, self._find_listener) for row in page]
+
+    # ---- what was decided
+
+    async def decision(self, subscription: Subscription) -> Decision | None:
+        """What was decided of a subscription's watcher, None if nothing."""
+        c = self._watchers.c
+        query = select(c.status, c.reason).where(
+            c.presentity_uri == subscription.presentity,
+            c.watcher_username == subscription.watcher_user,
+            c.watcher_domain == subscription.watcher_domain,
+            c.event == subscription.event,
+        )
+        rows = await self.database.fetch(query)
+        return Decision(int(rows[0].status), rows[0].reason or "") if rows else None
+
+    async def decide(self, subscription: Subscription, decision: Decision, now: int) -> None:
+        """Keep what was decided of a subscription's watcher."""
+        row = {
+            "presentity_uri": subscription.presentity,
+            "watcher_username": subscription.watcher_user,
+            "watcher_domain": subscription.watcher_domain,
+            "event": subscription.event,
+            "status": decision.status,
+            "reason": decision.reason,
+            "inserted_time": now,
+        }
+        await self.database.run([(self._upsert_watcher, [row])])
+
+
+__all__ = ["Change", "Store"]

@@ -1,0 +1,101 @@
+"""What time does to publications and subscriptions: they end, and watchers are told."""
+
+from __future__ import annotations
+
+import logging
+
+from kahea.connectors.errors import DatabaseError
+from kahea.modules.presence.publications import Publication
+from kahea.modules.presence.subscribe import Subscribing
+from kahea.modules.presence.subscription import Subscription
+from kahea.modules.presence.turns import Busy
+from kahea.routing.run import NoRun
+
+log = logging.getLogger("kahea.presence")
+
+#: What has ended and is seen to before others get their turn.
+SLICE = 100
+
+
+class Upkeep(Subscribing):
+    """The timers."""
+
+    _stopped = False
+
+    async def open(self) -> None:
+        """Load, and start the timers."""
+        await super().open()
+        if self.store is not None:
+            self._plan_publications()
+            self._plan_subscriptions()
+
+    async def stop(self) -> None:
+        """End the timers, write what is yet to be written, and let go of the database."""
+        self._stopped = True
+        await super().stop()
+
+    def _plan_publications(self) -> None:
+        if self.clean_period > 0 and not self._stopped:
+            self.node.call_later(self.clean_period, self._clean_publications)
+
+    def _plan_subscriptions(self) -> None:
+        if self.db_update_period > 0 and not self._stopped:
+            self.node.call_later(self.db_update_period, self._clean_subscriptions)
+
+    def _clean_publications(self) -> None:
+        if not self._stopped and not self.node.in_worker(self._end_publications):
+            log.error("no worker for publications that have ended")
+            self._plan_publications()
+
+    def _clean_subscriptions(self) -> None:
+        if not self._stopped and not self.node.in_worker(self._end_subscriptions):
+            log.error("no worker for subscriptions that have ended")
+            self._plan_subscriptions()
+
+    def _end_publications(self) -> None:
+        try:
+            self.clean_publications()
+        finally:
+            self._plan_publications()
+
+    def _end_subscriptions(self) -> None:
+        try:
+            self.clean_subscriptions()
+        finally:
+            self._plan_subscriptions()
+
+    def clean_publications(self) -> None:
+        """End the publications whose time is over. May wait."""
+        try:
+            while ended := self.publications.ended(self.now()):
+                for publication in ended:
+                    self._end_publication(publication)
+        except (DatabaseError, Busy, NoRun) as error:
+            log.error("publications that have ended are still there: %s", error)
+
+    def _end_publication(self, publication: Publication) -> None:
+        presentity = publication.presentity
+        with self.turns.of(presentity.uri):
+            removed = self.publications.remove(presentity, publication.etag)
+            event = self.packages.get(presentity.event)
+            if removed and event is not None and not self.force_delete:
+                self.tell_watchers(presentity.uri, event, self.state_of(event, presentity))
+
+    def clean_subscriptions(self) -> None:
+        """End the subscriptions whose time is over, and have changes written. May wait."""
+        for subscription in self.subscriptions.ended(self.now()):
+            try:
+                self._end_subscription(subscription)
+            except (DatabaseError, Busy, NoRun) as error:
+                log.error("a subscription that has ended is still there: %s", error)
+        self.spawn(self.flush())
+
+    def _end_subscription(self, subscription: Subscription) -> None:
+        with self.turns.of(subscription.presentity):
+            # It may have been refreshed, or ended, while others had their turn.
+            if subscription.expires <= self.now() and self.subscriptions.find(subscription.dialog) is subscription:
+                self.subscriptions.remove(subscription)
+                self.notify(subscription, b"")
+
+
+__all__ = ["Upkeep"]

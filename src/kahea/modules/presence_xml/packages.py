@@ -1,0 +1,62 @@
+"""The event packages of presence_xml."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from kahea.modules.presence.events import Decision, Document, EventPackage
+from kahea.modules.presence.subscription import ACTIVE
+from kahea.modules.presence_xml.documents import read
+from kahea.modules.presence_xml.pidf import merge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kahea.modules.presence.subscription import Subscription
+
+log = logging.getLogger("kahea.presence")
+
+
+def _is_xml(body: bytes) -> bool:
+    try:
+        read(body)
+    except ValueError as error:
+        log.info("a document is refused: %s", error)
+        return False
+    return True
+
+
+class PresenceEvent(EventPackage):
+    """Presence (RFC 3856)."""
+
+    authorizes = True
+
+    def __init__(self, default_expires: int) -> None:
+        super().__init__("presence", "application/pidf+xml", default_expires)
+
+    def accepts(self, body: bytes) -> bool:
+        """Whether a body is XML within bounds."""
+        return _is_xml(body)
+
+    def decide(self, subscription: Subscription) -> Decision | None:
+        """Every watcher may see everything."""
+        return Decision(ACTIVE)
+
+    def merge(self, presentity: str, documents: Sequence[Document]) -> bytes:
+        """See `pidf.merge`."""
+        return merge(documents)
+
+
+class XcapDiff(EventPackage):
+    """Changes of a user's documents (RFC 5875); the latest that was published counts."""
+
+    def __init__(self, default_expires: int) -> None:
+        super().__init__("xcap-diff", "application/xcap-diff+xml", default_expires)
+
+    def accepts(self, body: bytes) -> bool:
+        """Whether a body is XML within bounds."""
+        return _is_xml(body)
+
+
+__all__ = ["PresenceEvent", "XcapDiff"]
