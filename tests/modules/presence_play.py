@@ -30,7 +30,8 @@ request_route {
     if ($rU == "ping") { sl_send_reply("200", "OK"); exit; }
     if (is_method("PUBLISH|SUBSCRIBE")) {
         if ($hdr(X-Stateless) == $null && !t_newtran()) { sl_reply_error(); exit; }
-        if (is_method("PUBLISH")) PUBLISH else SUBSCRIBE
+        if (is_method("PUBLISH")) { $var(r) = PUBLISHED; } else { $var(r) = SUBSCRIBED; }
+        xlog("L_ERR", "code $rm $var(r)\n");
         t_release();
         exit;
     }
@@ -55,17 +56,18 @@ def layout(folder: Path, name: str) -> Path:
 
 def config(
     params: str = "",
-    publish: str = "handle_publish();",
-    subscribe: str = "handle_subscribe();",
+    publish: str = "handle_publish()",
+    subscribe: str = "handle_subscribe()",
     more: str = "",
     routes: str = "",
 ) -> str:
     """The cfg of both servers."""
-    text = CFG.replace("PARAMS", params).replace(
-        'if (is_method("PUBLISH")) PUBLISH else SUBSCRIBE',
-        f'if (is_method("PUBLISH")) {{ {publish} }} else {{ {subscribe} }}',
-    )
-    return text.replace("MORE", more).replace("ROUTES", routes)
+    cfg = CFG
+    for word, text in (
+        ("PARAMS", params), ("PUBLISHED", publish), ("SUBSCRIBED", subscribe), ("MORE", more), ("ROUTES", routes)
+    ):  # fmt: skip
+        cfg = cfg.replace(word, text)
+    return cfg
 
 
 def pidf(tuple_id: str = "t1", basic: str = "open", *, more: str = "", after: str = "") -> str:
@@ -199,8 +201,7 @@ class Play:
 
 #: Columns that each server fills as it likes; and Kamailio's marks for its notifiers.
 _VOLATILE = frozenset(
-    ("id", "etag", "ruid", "expires", "received_time", "to_tag", "inserted_time", "updated", "updated_winfo", "reason")
-    + ("local_cseq", "version")
+    "id etag ruid expires received_time to_tag inserted_time updated updated_winfo reason local_cseq version".split()  # noqa: SIM905
 )
 
 
@@ -225,6 +226,7 @@ def play(folder: Path, cfg: str, scenario: Callable[[Play], None]) -> list[tuple
     def one(server: Server) -> list[Any]:
         playing = Play(server, databases[server.name])
         scenario(playing)
+        playing.seen.append(re.findall(r"<script>: code (.*)", server.log))
         return playing.seen
 
     theirs, ours = compared(folder, cfg, MODULES, one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from presence_play import PRESENCE, WINFO, Play, config, etag_of, needs_presence, pidf, play, tag_of
@@ -80,6 +81,148 @@ def watched(p: Play) -> None:
     p.rows()
 
 
+#: A user's rules, in which the first that names a watcher holds.
+RULES = (
+    '<?xml version="1.0"?><ruleset xmlns="urn:ietf:params:xml:ns:common-policy" '
+    'xmlns:pr="urn:ietf:params:xml:ns:pres-rules">RULES</ruleset>'
+)
+RULE = (
+    '<rule id="r"><conditions>{conditions}</conditions><actions><pr:sub-handling>{handling}</pr:sub-handling></actions>'
+    "<transformations>{granted}</transformations></rule>"
+)
+ALICE = '<identity><one id="sip:alice@example.com"/></identity>'
+ANYBODY = "<identity><many/></identity>"
+
+
+def rules(p: Play, handling: str, conditions: str = ALICE, granted: str = "", user: str = "bob") -> None:
+    """Give a user another set of rules."""
+    rule = RULE.format(conditions=conditions, handling=handling, granted=granted) if handling else ""
+    assert p.database is not None
+    with sqlite3.connect(p.database) as connection:
+        connection.execute("DELETE FROM xcap WHERE username = ?", (user,))
+        connection.execute(
+            "INSERT INTO xcap (username, domain, doc, doc_type, etag, source, doc_uri, port) "
+            "VALUES (?, 'example.com', ?, 2, 'e', 0, ?, 0)",
+            (user, RULES.replace("RULES", rule).encode(), f"rules of {user}"),
+        )
+    connection.close()
+
+
+def status(p: Play, watcher: str = "sip:alice@example.com", presentity: str = "sip:bob@example.com") -> None:
+    """What the script is told of a watcher."""
+    p.send("OPTIONS", f"X-Watcher: {watcher}\r\nX-Presentity: {presentity}\r\n", uri="sip:status@example.com")
+
+
+def refresh(p: Play, *words: str) -> None:
+    """A command, and the NOTIFYs that it causes."""
+    told = p.server.rpc(*words).partition(":")[0]
+    p.note(f"{' '.join(words)}: {told}")
+
+
+STATUS = """
+if ($rU == "status") {
+    pres_auth_status("$hdr(X-Watcher)", "$hdr(X-Presentity)");
+    $var(s) = $rc;
+    pres_has_subscribers("$hdr(X-Presentity)", "presence");
+    sl_send_reply("200", "is $var(s) $rc");
+    exit;
+}
+if ($rU == "refresh") {
+    pres_update_watchers("sip:bob@example.com", "presence");
+    $var(s) = $rc;
+    pres_refresh_watchers("sip:bob@example.com", "presence", 1);
+    $var(t) = $rc;
+    pres_refresh_watchers("sip:bob@example.com", "nothing", 1);
+    $var(u) = $rc;
+    pres_refresh_watchers("sip:bob@example.com", "presence", 2, "file", "name");
+    sl_send_reply("200", "is $var(s) $var(t) $var(u) $rc");
+    exit;
+}
+if ($rU == "check") {
+    pres_check_basic("sip:bob@example.com", "$hdr(X-Basic)");
+    $var(s) = $rc;
+    pres_check_activities("sip:bob@example.com", "$hdr(X-Activity)");
+    sl_send_reply("200", "is $var(s) $rc");
+    exit;
+}
+"""
+
+
+def decided(p: Play) -> None:
+    """Rules decide of watchers, and change."""
+    p.send("SUBSCRIBE", WINFO, callid="info", sender="bob")
+    status(p)
+    p.send("SUBSCRIBE", callid="early")
+    p.send("PUBLISH", body=pidf())
+    for handling in ("allow", "confirm", "polite-block", "block"):
+        rules(p, handling)
+        status(p)
+        refresh(p, "presence.refreshWatchers", "sip:bob@example.com", "presence", "0")
+        if handling != "block":
+            tag = tag_of(p.send("SUBSCRIBE", callid=handling))
+            p.send("SUBSCRIBE", callid=handling, to_tag=tag)
+            p.send("SUBSCRIBE", f"{PRESENCE}Expires: 0\r\n", callid=handling, to_tag=tag)
+    rules(p, "block", user="dave")
+    p.send("SUBSCRIBE", uri="sip:dave@example.com")
+    rules(p, "allow")
+    refresh(p, "presence.updateWatchers", "sip:bob@example.com", "presence")
+    status(p)
+    p.send("SUBSCRIBE", callid="late")
+    p.send("OPTIONS", "", uri="sip:refresh@example.com")
+    rules(p, "")
+    refresh(p, "presence.updateWatchers", "sip:bob@example.com", "presence")
+    for words in (["sip:bob@example.com", "presence"], ["sip:nobody@example.com", "presence", "0"],
+                  ["sip:bob@example.com", "nothing", "1"],
+                  ["sip:bob@example.com", "presence", "2"]):  # fmt: skip
+        refresh(p, "presence.refreshWatchers", *words)
+    refresh(p, "presence.cleanup")
+    status(p, "nonsense")
+    status(p, presentity="nonsense")
+
+
+def shown(p: Play) -> None:
+    """What of a document watchers are shown when they come."""
+    document = pidf(
+        more="<rpid:class>biz</rpid:class><contact>sip:bob@192.0.2.1</contact>",
+        after='<tuple id="t2"><status><basic>closed</basic></status><contact>tel:+123</contact></tuple>'
+        '<dm:person id="p"><rpid:activities><rpid:away/></rpid:activities><rpid:mood><rpid:sad/></rpid:mood>'
+        "</dm:person>"
+        '<dm:device id="d"><rpid:user-input>active</rpid:user-input><dm:deviceID>urn:d</dm:deviceID></dm:device>',
+    )
+    p.send("PUBLISH", body=document, uri="sip:carol@example.com")
+    for number, granted in enumerate(
+        [
+            "",
+            "<pr:provide-services><pr:all-services/></pr:provide-services>",
+            "<pr:provide-services><pr:class>biz</pr:class></pr:provide-services>",
+            "<pr:provide-services><pr:service-uri-scheme>tel</pr:service-uri-scheme></pr:provide-services>",
+            "<pr:provide-services><pr:service-uri>sip:bob@192.0.2.1</pr:service-uri></pr:provide-services>",
+            "<pr:provide-persons><pr:class>none</pr:class></pr:provide-persons>",
+            "<pr:provide-devices><pr:deviceID>urn:d</pr:deviceID></pr:provide-devices>",
+            "<pr:provide-mood>false</pr:provide-mood><pr:provide-activities>true</pr:provide-activities>",
+            "<pr:provide-all-attributes/>",
+        ]
+    ):
+        rules(p, "allow", ANYBODY, granted, user="carol")
+        p.send("SUBSCRIBE", uri="sip:carol@example.com", sender=f"watcher{number}")
+
+
+def checked(p: Play) -> None:
+    """What a script asks of a user's presence."""
+
+    def check(basic: str, activity: str) -> None:
+        p.send("OPTIONS", f"X-Basic: {basic}\r\nX-Activity: {activity}\r\n", uri="sip:check@example.com")
+
+    check("open", "away")
+    activities = '<dm:person id="p"><rpid:activities><rpid:away/></rpid:activities></dm:person>'
+    first = etag_of(p.send("PUBLISH", body=pidf("x")))
+    check("open", "away")
+    check("closed", "away")
+    p.send("PUBLISH", f"{PRESENCE}SIP-If-Match: {first}\r\n", body=pidf("x", "closed", after=activities))
+    check("open", "away")
+    check("closed", "busy")
+
+
 def all_of_it(p: Play) -> None:
     for scenario in (published, refused, dialogs, watched):
         scenario(p)
@@ -90,4 +233,16 @@ def all_of_it(p: Play) -> None:
 def test_both_answer_and_notify_alike(tmp_path: Path) -> None:
     params = f'{ACTIVE}\nmodparam("presence", "min_expires", 60)'
     for theirs, ours in play(tmp_path, config(params), all_of_it):
+        assert ours == theirs
+
+
+@needs_presence
+def test_rules_decide_alike(tmp_path: Path) -> None:
+    params = 'modparam("presence_xml", "integrated_xcap_server", 1)\nmodparam("presence", "subs_db_mode", 1)'
+
+    def scenario(p: Play) -> None:
+        for part in (decided, shown, checked):
+            part(p)
+
+    for theirs, ours in play(tmp_path, config(params, more=STATUS), scenario):
         assert ours == theirs

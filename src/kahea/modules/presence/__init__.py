@@ -7,7 +7,7 @@
 | `publish.py`, `subscribe.py`, `requests.py` | the requests |
 | `notifier.py`, `winfo.py` | NOTIFYs, and documents that tell who watches |
 | `turns.py` | one piece of work at a time for each presentity |
-| `upkeep.py` | what ends by itself |
+| `upkeep.py`, `authorize.py`, `management.py` | what ends by itself; other rules and their watchers; the commands |
 | `store.py`, `tables.py`, `kept.py` | the database; imported only where there is one |
 | `server.py`, `parameters.py`, `variables.py`, `module.py` | the module |
 """

@@ -5,7 +5,7 @@ Other modules make packages and hand them to `presence.add_event`, as Kamailio's
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from kahea.modules.presence.subscription import ACTIVE
 from kahea.sip.errors import ParseError
@@ -13,8 +13,6 @@ from kahea.sip.params import is_token, iter_params
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from kahea.modules.presence.subscription import Subscription
 
 #: What follows the name of the package that tells of a package's watchers (RFC 3857 §4.1).
 WINFO: Final = ".winfo"
@@ -25,6 +23,20 @@ class Decision(NamedTuple):
 
     status: int
     reason: str = ""
+
+
+class RulesError(Exception):
+    """A presentity's rules can't be read."""
+
+
+class Rules(Protocol):
+    """What a presentity lets its watchers see."""
+
+    def decide(self, watcher: str, before: int) -> Decision:
+        """What holds for a watcher whose status was `before`, 0 if it had none."""
+
+    def view(self, state: bytes, watcher: str) -> bytes:
+        """What of a state a watcher may see."""
 
 
 class Document(NamedTuple):
@@ -41,8 +53,9 @@ class EventPackage:
     documents, `default_expires` the seconds of a request that says none.
     """
 
-    #: Whether a watcher needs the presentity's leave.
+    #: Whether watchers need the presentity's leave; then `without_rules` holds where it has no rules.
     authorizes = False
+    without_rules = Decision(ACTIVE)
     #: Whether a publication keeps its entity-tag when it is modified.
     keeps_etag = False
 
@@ -55,17 +68,13 @@ class EventPackage:
         """Whether a body can be published."""
         return bool(body)
 
-    def decide(self, subscription: Subscription) -> Decision | None:
-        """What the presentity's rules say of a watcher; None where there are none. Raises DatabaseError."""
-        return Decision(ACTIVE)
+    def rules_of(self, presentity: str) -> Rules | None:
+        """A presentity's rules, None if it has none. Raises DatabaseError, RulesError."""
+        return None
 
     def merge(self, presentity: str, documents: Sequence[Document]) -> bytes:
         """The state that several publications make, newest first; b"" for none."""
         return next((document.body for document in documents if not document.removed), b"")
-
-    def adapt(self, body: bytes, subscription: Subscription) -> bytes:
-        """What of a state this watcher may see. Raises DatabaseError."""
-        return body
 
 
 class WatcherInfo(EventPackage):
@@ -100,4 +109,14 @@ def parse_event(value: bytes) -> Event:
     return Event(name.decode("utf-8", "surrogateescape"), identifier.decode("utf-8", "surrogateescape"))
 
 
-__all__ = ["WINFO", "Decision", "Document", "Event", "EventPackage", "WatcherInfo", "parse_event"]
+__all__ = [
+    "WINFO",
+    "Decision",
+    "Document",
+    "Event",
+    "EventPackage",
+    "Rules",
+    "RulesError",
+    "WatcherInfo",
+    "parse_event",
+]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from kahea.modules.presence.management import Management
 from kahea.modules.presence.notifier import EVENT
-from kahea.modules.presence.variables import Variables
 
 
-class Presence(Variables):
+class Presence(Management):
     """A server of presence: PUBLISH and SUBSCRIBE are answered, and watchers told (RFC 3903, RFC 6665)."""
 
     name = "presence"

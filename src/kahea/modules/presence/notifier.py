@@ -109,11 +109,17 @@ class Notifier(Server):
     # ---- who is told what
 
     def tell_watchers(self, presentity: str, event: EventPackage, body: bytes, sender: str = "") -> None:
-        """Tell all who watch a presentity's state, but for the one who `sender` says caused it."""
+        """Tell all who may see a presentity's state, but for the one who `sender` says caused it. May wait."""
         now = self.now()
-        for subscription in self.subscriptions.watching(presentity, event.name):
-            if subscription.status == ACTIVE and subscription.expires > now and subscription.contact != sender:
-                self.notify(subscription, event.adapt(body, subscription) if body else body)
+        told = [
+            subscription
+            for subscription in self.subscriptions.watching(presentity, event.name)
+            if subscription.status == ACTIVE and subscription.expires > now and subscription.contact != sender
+        ]
+        rules = event.rules_of(presentity) if told and body else None
+        for subscription in told:
+            view = body if rules is None else rules.view(body, subscription.watcher)
+            self.notify(subscription, view)
 
     def tell_of_watcher(self, subscription: Subscription) -> None:
         """Tell those who watch the watchers: of one who came or was refreshed, or of all once one has left."""

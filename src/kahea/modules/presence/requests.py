@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kahea.connectors.errors import DatabaseError
-from kahea.modules.presence.events import Event, EventPackage, parse_event
+from kahea.modules.presence.events import Event, EventPackage, RulesError, parse_event
 from kahea.modules.presence.notifier import Notifier
 from kahea.modules.presence.subscription import split_uri
 from kahea.modules.presence.subscriptions import TooMany
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from kahea.sip.message import Message
 
 log = logging.getLogger("kahea.presence")
+
+
+#: Why work on a presentity may fail, other than by what a request says.
+FAILURES: Final = (DatabaseError, RulesError, Busy, NoRun)
 
 
 class Refused(Exception):
@@ -60,7 +64,7 @@ class Requests(Notifier):
         return split_uri(msg.uri)
 
     def attempt(self, run: Run, work: Callable[[], None]) -> int:
-        """Handle a request; 1, or -1 where it was refused, and so answered."""
+        """Handle a request; 1, or -1 where it was refused, and so answered: but for a 412, as in Kamailio."""
         try:
             if self.store is None:
                 raise DatabaseError("parameter db_url is not set")
@@ -70,16 +74,16 @@ class Requests(Notifier):
         except ParseError as error:
             log.info("a request is refused: %s", error)
             refused = Refused(400, "Bad request")
-        except (TooMany, Busy) as error:
+        except TooMany as error:
             log.error("a request is refused: %s", error)
             refused = Refused(503, "Service Unavailable")
-        except (DatabaseError, NoRun) as error:
+        except FAILURES as error:
             log.error("a request could not be handled: %s", error)
             refused = Refused(500, "Server Internal Error")
         else:
             return 1
         self.answer(run, refused.status, refused.reason, *refused.lines)
-        return -1
+        return 1 if refused.status == 412 else -1
 
     def answer(self, run: Run, status: int, reason: str, *lines: str) -> None:
         """Answer the request in hand, through its transaction if there is one."""
@@ -88,4 +92,4 @@ class Requests(Notifier):
             log.error("a %s could not be answered with %d", run.msg.method.decode("ascii", "replace"), status)
 
 
-__all__ = ["Refused", "Requests"]
+__all__ = ["FAILURES", "Refused", "Requests"]

@@ -166,6 +166,24 @@ class Store:
         rows = await self.database.fetch(query)
         return Decision(int(rows[0].status), rows[0].reason or "") if rows else None
 
+    async def decisions(self, presentity: str, event: str) -> list[tuple[str, str, Decision]]:
+        """What was decided of all watchers of a presentity: user, domain, and that."""
+        c = self._watchers.c
+        query = select(c.watcher_username, c.watcher_domain, c.status, c.reason).where(
+            c.presentity_uri == presentity, c.event == event
+        )
+        rows = await self.database.fetch(query)
+        return [(row[0], row[1], Decision(int(row.status), row.reason or "")) for row in rows]
+
+    async def change_decision(self, presentity: str, event: str, user: str, domain: str, decision: Decision) -> None:
+        """Keep what was decided anew of a watcher."""
+        c = self._watchers.c
+        where = and_(
+            c.presentity_uri == presentity, c.event == event, c.watcher_username == user, c.watcher_domain == domain
+        )
+        values = {"status": decision.status, "reason": decision.reason or None}
+        await self.database.run([(update(self._watchers).where(where).values(values), [{}])])
+
     async def decide(self, subscription: Subscription, decision: Decision, now: int) -> None:
         """Keep what was decided of a subscription's watcher."""
         row = {

@@ -136,12 +136,13 @@ class Subscribing(Publishing):
             self._tell(subscription, state)
 
     def _decision(self, subscription: Subscription, package: EventPackage) -> Decision:
-        """What holds for a watcher: what was decided before, else what the rules say now. Raises DatabaseError."""
+        """What holds for a watcher: what was decided before, else what the rules say now."""
         if not package.authorizes:
             return Decision(ACTIVE)
         decided = self.decided(subscription)
         if decided is None:
-            decided = package.decide(subscription) or Decision(PENDING)
+            rules = package.rules_of(subscription.presentity)
+            decided = package.without_rules if rules is None else rules.decide(subscription.watcher, PENDING)
             self.keep_decision(subscription, decided)
         return decided
 
@@ -203,7 +204,8 @@ class Subscribing(Publishing):
             return watcher_info(subscription.presentity, package.watched.name, version, watchers, full=True)
         presentity = Presentity(*split_uri(subscription.presentity), package.name)
         state = self.state_of(package, presentity)
-        return package.adapt(state, subscription) if state else state
+        rules = package.rules_of(subscription.presentity) if state else None
+        return state if rules is None else rules.view(state, subscription.watcher)
 
 
 __all__ = ["Subscribing"]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from kahea.connectors.errors import DatabaseError
 from kahea.modules.presence.publications import Publication
+from kahea.modules.presence.requests import FAILURES
 from kahea.modules.presence.subscribe import Subscribing
 from kahea.modules.presence.subscription import Subscription
-from kahea.modules.presence.turns import Busy
-from kahea.routing.run import NoRun
 
 log = logging.getLogger("kahea.presence")
 
@@ -70,7 +68,7 @@ class Upkeep(Subscribing):
             while ended := self.publications.ended(self.now()):
                 for publication in ended:
                     self._end_publication(publication)
-        except (DatabaseError, Busy, NoRun) as error:
+        except FAILURES as error:
             log.error("publications that have ended are still there: %s", error)
 
     def _end_publication(self, publication: Publication) -> None:
@@ -86,7 +84,7 @@ class Upkeep(Subscribing):
         for subscription in self.subscriptions.ended(self.now()):
             try:
                 self._end_subscription(subscription)
-            except (DatabaseError, Busy, NoRun) as error:
+            except FAILURES as error:
                 log.error("a subscription that has ended is still there: %s", error)
         self.spawn(self.flush())
 

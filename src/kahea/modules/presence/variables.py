@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from kahea.modules.presence.authorize import Authorizing
 from kahea.modules.presence.notifier import REPLY, SUBSCRIPTION, Seen
-from kahea.modules.presence.upkeep import Upkeep
 from kahea.routing.module import Value, Variable
 from kahea.routing.pv import Bound, PvError, named
 from kahea.routing.run import EVENT_ROUTE, Run
@@ -43,7 +43,7 @@ _ATTRIBUTES: Final[dict[str, Callable[[Seen], Any]]] = {
 }
 
 
-class Variables(Upkeep):
+class Variables(Authorizing):
     """What scripts can ask of a subscription."""
 
     def variables(self) -> Iterator[Variable]:

@@ -6,14 +6,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from kahea.modules.presence.events import Decision, Document, EventPackage
-from kahea.modules.presence.subscription import ACTIVE
+from kahea.modules.presence.subscription import ACTIVE, PENDING
 from kahea.modules.presence_xml.documents import read
 from kahea.modules.presence_xml.pidf import merge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from kahea.modules.presence.subscription import Subscription
+    from kahea.modules.presence_xml.rules import XcapRules
 
 log = logging.getLogger("kahea.presence")
 
@@ -32,16 +32,19 @@ class PresenceEvent(EventPackage):
 
     authorizes = True
 
-    def __init__(self, default_expires: int) -> None:
+    def __init__(self, default_expires: int, rules_of: Callable[[str], XcapRules | None] | None) -> None:
+        """`rules_of` looks a presentity's rules up; without it every watcher may see everything."""
         super().__init__("presence", "application/pidf+xml", default_expires)
+        self._rules_of = rules_of
+        self.without_rules = Decision(ACTIVE if rules_of is None else PENDING)
 
     def accepts(self, body: bytes) -> bool:
         """Whether a body is XML within bounds."""
         return _is_xml(body)
 
-    def decide(self, subscription: Subscription) -> Decision | None:
-        """Every watcher may see everything."""
-        return Decision(ACTIVE)
+    def rules_of(self, presentity: str) -> XcapRules | None:
+        """A user's rules. Raises DatabaseError, RulesError."""
+        return None if self._rules_of is None else self._rules_of(presentity)
 
     def merge(self, presentity: str, documents: Sequence[Document]) -> bytes:
         """See `pidf.merge`."""
