@@ -227,7 +227,9 @@ def managed(server: Server) -> list[str]:
 
 
 def called(server: Server) -> list[str]:
-    """The messages of a call to an alias of two users, which a failure route sends on to another."""
+    """The messages of a call to an alias of two users, which a failure route sends on to another.
+
+    To that one alone, since KEMI's `setdsturi` does not have the first tried again."""
     seen = []
     with sqlite3.connect(_database(server)) as db:
         rows = [(user, server.fill("@SINK")) for user in ("one", "other")]

@@ -20,7 +20,15 @@ _MADE_UP = re.compile(rb"(;branch=z9hG4bK|;tag=)[0-9a-f]{4}[0-9a-z.]+")
 _SL_ERROR = re.compile(rb"500 [^\r]*/SL\)")
 
 #: What needs a database.
-DATABASES = {"WITH_ACCDB", "WITH_USRLOCDB"}
+DATABASES = {"WITH_ACCDB", "WITH_USRLOCDB", "WITH_ALIASDB", "WITH_SPEEDDIAL", "WITH_MULTIDOMAIN"}
+#: That these have something to find: who is asked for in `calls`, by another name.
+ROWS = f"""
+insert into domain (domain) values ('{SERVER}');
+insert into dbaliases (alias_username, alias_domain, username, domain)
+  values ('+3912345678', '{SERVER}', 'bob', '{SERVER}');
+insert into speed_dial (username, domain, sd_username, sd_domain, new_uri)
+  values ('alice', '{SERVER}', '12', '{SERVER}', 'sip:bob@{SERVER}');
+"""
 TABLES = Path("/usr/share/kamailio/db_sqlite")
 
 needs_stock = pytest.mark.skipif(not STOCK.exists(), reason="Debian's kamailio is not installed")
@@ -66,6 +74,7 @@ def asking(sim: Simulation, alice: UserAgent, to_bob: str) -> None:
     for method, uri, headers in (
         ("OPTIONS", f"sip:{SERVER}", []),
         ("OPTIONS", to_bob, []),
+        ("MESSAGE", f"sip:12@{SERVER}", []),
         ("MESSAGE", f"sip:nobody@{SERVER}", []),
         ("INVITE", f"sip:nobody@{SERVER}", []),
         ("INVITE", f"sip:+3912345678@{SERVER}", []),
@@ -107,8 +116,9 @@ def counting(sim: Simulation) -> None:
 def fill(database: Path) -> None:
     """Kamailio's tables."""
     with contextlib.closing(sqlite3.connect(database)) as db:
-        for name in ("standard", "acc", "usrloc"):
+        for name in ("standard", "acc", "usrloc", "alias_db", "speeddial", "domain"):
             db.executescript((TABLES / f"{name}-create.sql").read_text())
+        db.executescript(ROWS)
 
 
 def wire(sim: Simulation) -> list[tuple[float, str, str, bytes]]:
@@ -141,6 +151,7 @@ def played(
         ("WITH_PSTN", "WITH_VOICEMAIL", "WITH_JSONRPC", "WITH_BLOCK3XX", "WITH_BLOCK401407"),
         ("WITH_ANTIFLOOD", "WITH_MSGREBUILD"),
         ("WITH_ACCDB", "WITH_USRLOCDB"),
+        ("WITH_ALIASDB", "WITH_SPEEDDIAL", "WITH_MULTIDOMAIN"),
     ],
     ids=" ".join,
 )

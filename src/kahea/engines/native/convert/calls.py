@@ -43,7 +43,13 @@ RENAMED: Final = {
     "rewritehost": {1: ("", "sethost")},
     "setuser": {1: ("", "setuser")},
     "rewriteuser": {1: ("", "setuser")},
+    "alias_db_lookup": {1: ("alias_db", "lookup"), 2: ("alias_db", "lookup_ex")},
+    "sd_lookup": {1: ("speeddial", "lookup"), 2: ("speeddial", "lookup_owner")},
+    "lookup_domain": {1: ("domain", "lookup_domain"), 2: ("domain", "lookup_domain_prefix")},
 }
+
+#: Native functions that do more than KEMI's of the same name: this one has the Request-URI tried once more.
+UNLIKE: Final = frozenset(["setdsturi"])
 
 #: xlog's levels as native scripts write them, and KEMI's functions for them.
 _LEVELS: Final = {
@@ -98,6 +104,8 @@ class Calls:
         return Code(f"KSR.x.modf({', '.join(given)})", type=INT)
 
     def _function(self, call: Call) -> Function | None:
+        if call.name in UNLIKE:
+            return None
         renamed = RENAMED.get(call.name, {}).get(len(call.arguments))
         if renamed is not None:
             return self._node.registry.functions.get(renamed)
