@@ -581,3 +581,27 @@ async def branch_route_drops_the_middle(s: Stage) -> None:
             peer.reply(await peer.expect("INVITE"), 404, "Not Found")
             await peer.expect("ACK")
     await finish(alice, invite, "[3-6]..")
+
+
+@flow(TRICKS)
+async def branch_failure_routes_of_later_branches(s: Stage) -> None:
+    """Branches that a failure route makes, and that a branch's failure route makes, with and without its being armed
+    anew: a branch that has one answers for itself."""
+    alice, bob, carol = await s.peer("alice"), await s.peer("bob"), await s.peer("carol")
+    again = [f"append {carol.contact}", "relay"]
+    cases: dict[str, tuple[list[str], list[str], int]] = {
+        "failure": (again, ["if 481", *again], 1),
+        "failure-armed": (["bfailure", *again], ["if 481", *again], 2),
+        "branch": ([], ["if 48[16]", *again], 1),
+        "branch-armed": ([], ["if 48[16]", "bfailure", *again], 2),
+    }
+    for name, (fail, bfail, times) in cases.items():
+        headers = [*(("X-Fail-1", verb) for verb in fail), *(("X-BFail", verb) for verb in bfail)]
+        do = ["bfailure", "failure", "relay"]
+        invite = alice.send(alice.request("INVITE", bob.contact, do=do, headers=headers, callid=f"{s.flow}-{name}"))
+        bob.reply(await bob.expect("INVITE"), 486, "No")
+        await bob.expect("ACK")
+        for number in range(times):
+            carol.reply(await carol.expect("INVITE"), 480 if number else 481, "No")
+            await carol.expect("ACK")
+        await finish(alice, invite, "[3-6]..")

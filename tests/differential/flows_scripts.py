@@ -54,6 +54,63 @@ async def reply_edits(s: Stage) -> None:
 
 
 @flow(TRICKS)
+async def flags_on_their_way(s: Stage) -> None:
+    """Flags of transaction, script and branch, set and shown in every route: two branches, then a third."""
+    alice, carol = await s.peer("alice"), await s.peer("carol")
+    bob, dave = await s.peer("bob"), await s.peer("dave")
+    do = ["mark 1", f"append {dave.contact}", "flags request", "branch", "reply", "failure", "relay"]
+    headers = [("X-Branch", "flags branch-0"), ("X-Branch", "mark 2"), ("X-Branch", "flags branch")]
+    fail = [f"append {carol.contact}", "mark 32", "flags failed", "branch", "reply", "relay"]
+    headers += [("X-Fail-1", verb) for verb in ["flags fail", *fail]]
+    headers += [("X-Fail-2", verb) for verb in ["flags last", "mark 64", "tell 480 $mf"]]
+    invite = alice.send(alice.request("INVITE", bob.contact, do=do, headers=headers))
+    at_bob, at_dave = await bob.expect("INVITE"), await dave.expect("INVITE")
+    replying = [("X-Core", "flags core"), ("X-Core", "mark 4"), ("X-Reply", "flags reply"), ("X-Reply", "mark 8")]
+    for peer, arrived in ((bob, at_bob), (dave, at_dave)):
+        for status in (180, 183):
+            peer.reply(arrived, status, "Progress", headers=replying)
+            await alice.expect(f"{status} INVITE")
+    for peer, arrived, status in ((dave, at_dave, 500), (bob, at_bob, 486)):
+        peer.reply(arrived, status, "No", headers=[*replying, ("X-Reply", "mark 16")])
+        await peer.expect("ACK")
+    at_carol = await carol.expect("INVITE")
+    carol.reply(at_carol, 180, "Ringing", headers=replying)
+    await alice.expect("180 INVITE")
+    carol.reply(at_carol, 486, "No", headers=replying)
+    await carol.expect("ACK")
+    await finish(alice, invite, "[3-6]..")
+
+
+@flow(TRICKS)
+async def flags_after_other_routes(s: Stage) -> None:
+    """Those of the request route after a branch route; of a branch's failure; of a resumed run."""
+    alice, bob, helper = await s.peer("alice"), await s.peer("bob"), await s.peer("helper")
+    for shown in ("$mf", "$sf", "$bf"):
+        do, headers = ["mark 1", "branch", "relay", f"tell 480 {shown}"], [("X-Branch", "mark 2")]
+        callid = f"{s.flow}-{shown[1:]}"
+        invite = alice.send(alice.request("INVITE", "tel:+15551234", do=do, headers=headers, callid=callid))
+        await finish(alice, invite, "480")
+    do = ["mark 1", "branch", "bfailure", "relay"]
+    headers = [("X-Branch", "mark 2"), ("X-BFail", "flags bfail"), ("X-BFail", "mark 4")]
+    headers += [("X-BFail", f"append {bob.contact};again"), ("X-BFail", "relay")]
+    invite = alice.send(alice.request("INVITE", bob.contact, do=do, headers=headers, callid=f"{s.flow}-2"))
+    for _ in range(2):
+        bob.reply(await bob.expect("INVITE"), 486, "No")
+        await bob.expect("ACK")
+    await finish(alice, invite, "486")
+    do = ["mark 1", f"append {helper.contact}", "suspend f"]
+    headers = [("X-Resume", verb) for verb in ("flags resumed", "mark 2", "branch", "relay")]
+    headers += [("X-Branch", "flags branch")]
+    invite = alice.send(alice.request("INVITE", bob.contact, do=do, headers=headers, callid=f"{s.flow}-3"))
+    await alice.barrier()
+    helper.send(helper.request("OPTIONS", f"sip:x@{s.uri()}", do=["resume f", "sl_reply 200 Resumed"]))
+    await helper.expect("200 OPTIONS")
+    bob.reply(await bob.expect("INVITE"), 486, "No")
+    await bob.expect("ACK")
+    await finish(alice, invite, "486")
+
+
+@flow(TRICKS)
 async def reply_dropped(s: Stage) -> None:
     """drop in an onreply route and in the reply route: a provisional one disappears."""
     alice, bob = await s.pair()

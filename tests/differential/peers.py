@@ -147,6 +147,8 @@ class Peer:
         self.proto = proto
         self.flow = flow
         self.port = 0
+        #: host:port that it believes to have, behind a NAT.
+        self.inside = ""
         self.tag = f"{name}-tag"
         self.entries: list[Entry] = []
         self.ports: dict[int, str] = {}
@@ -276,14 +278,19 @@ class Peer:
         return f"{bracket(self.host)}:{self.port}"
 
     @property
+    def own_hostport(self) -> str:
+        """What it writes of itself."""
+        return self.inside or self.hostport
+
+    @property
     def contact(self) -> str:
         transport = ";transport=tcp" if self.proto == "tcp" else ""
-        return f"sip:{self.name}@{self.hostport}{transport}"
+        return f"sip:{self.name}@{self.own_hostport}{transport}"
 
     def via(self, branch: str | None = None) -> str:
         self._count += 1
         branch = branch or f"z9hG4bK-{self.flow}-{self.name}-{self._count}"
-        return f"SIP/2.0/{self.proto.upper()} {self.hostport};branch={branch}"
+        return f"SIP/2.0/{self.proto.upper()} {self.own_hostport};branch={branch}"
 
     def request(
         self,
@@ -484,9 +491,13 @@ class Stage:
     #: What the flow itself wants compared, beside the messages (one line each).
     notes: list[str] = field(default_factory=list)
 
-    async def peer(self, name: str, proto: str = "udp", host: str = "127.0.0.1", *, connect: bool = True) -> Peer:
-        """Make a peer; `proto` and `host` choose the server's listener that it talks to."""
+    async def peer(
+        self, name: str, proto: str = "udp", host: str = "127.0.0.1", *, connect: bool = True, inside: str = ""
+    ) -> Peer:
+        """Make a peer; `proto` and `host` choose the server's listener that it talks to. One behind a NAT writes
+        `inside`, a host and port that nobody reaches, of itself."""
         peer = Peer(name, host, proto, self.flow)
+        peer.inside = inside
         key = f"{proto}6" if ":" in host else proto
         await peer.open(self.server[key], connect)
         self.peers[name] = peer

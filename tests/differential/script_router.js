@@ -1,12 +1,11 @@
 // The registrar and proxy of script_router.py, in JavaScript (that of Duktape as well as QuickJS).
 
-var FLAG_SEEN = 1, FLAG_FAILED = 2, BRANCH_FLAG = 6;
+var FLAG_SEEN = 1, FLAG_FAILED = 2, FLAG_NATED = 5, BRANCH_NATED = 6;
 
 function relay() {
 	if (KSR.is_method_in("IBSU") && KSR.tm.t_is_set("branch_route") < 0) KSR.tm.t_on_branch("ksr_branch");
 	if (KSR.is_method_in("ISU") && KSR.tm.t_is_set("onreply_route") < 0) KSR.tm.t_on_reply("ksr_onreply");
 	if (KSR.is_INVITE() && KSR.tm.t_is_set("failure_route") < 0) KSR.tm.t_on_failure("ksr_failure");
-	if (KSR.isbflagset(BRANCH_FLAG)) KSR.rr.add_rr_param(";nat=yes");
 	if (KSR.tm.t_relay() < 0) KSR.sl.sl_reply_error();
 }
 
@@ -31,11 +30,43 @@ function checks() {
 	}
 }
 
+// Who sent the request stands behind a NAT: tells where its answers and later requests have to go.
+function nat_detect() {
+	if (KSR.nathelper.nat_uac_test(19) < 0) return;
+	if (KSR.is_REGISTER()) KSR.nathelper.fix_nated_register();
+	else if (KSR.siputils.is_first_hop() > 0) nat_contact();
+	KSR.setflag(FLAG_NATED);
+}
+
+// Most phones bring back an alias; for the others the Contact itself is changed.
+function nat_contact() {
+	var way = KSR.hdr.get("X-Contact");
+	if (way === "fix") KSR.nathelper.fix_nated_contact();
+	else if (way === "add") KSR.nathelper.add_contact_alias();
+	else KSR.nathelper.set_contact_alias();
+}
+
+// A message whose sender or receiver stands behind a NAT, where media are not relayed.
+function nat_manage() {
+	var request = KSR.siputils.is_request() > 0, within = KSR.siputils.has_totag() > 0;
+	if (request && within && KSR.rr.check_route_param("nat=yes") > 0) KSR.setbflag(BRANCH_NATED);
+	if (!(KSR.isflagset(FLAG_NATED) || KSR.isbflagset(BRANCH_NATED))) return;
+	if (KSR.nathelper.nat_uac_test(8) > 0) KSR.nathelper.fix_nated_sdp(10);
+	if (request && !within && KSR.tmx.t_is_branch_route() > 0) KSR.rr.add_rr_param(";nat=yes");
+	if (!request && KSR.isbflagset(BRANCH_NATED) && KSR.siputils.is_first_hop() > 0) nat_contact();
+	if (request && within && KSR.isbflagset(BRANCH_NATED)) KSR.set_forward_no_connect();
+}
+
 // Requests inside of dialogs.
 function dialog() {
 	if (KSR.siputils.has_totag() < 0) return;
 	if (KSR.rr.loose_route() > 0) {
+		if (!KSR.isdsturiset() && KSR.nathelper.handle_ruri_alias() < 0) {
+			KSR.sl.sl_send_reply(400, "Bad Alias");
+			KSR.x.exit();
+		}
 		if (KSR.is_BYE()) KSR.setflag(FLAG_SEEN);
+		else if (KSR.is_ACK()) nat_manage();
 		else if (KSR.is_NOTIFY()) KSR.rr.record_route();
 		relay();
 	} else if (KSR.is_ACK()) {
@@ -47,7 +78,7 @@ function dialog() {
 }
 
 function register() {
-	if (KSR.kx.get_srcport() === 1) KSR.setbflag(BRANCH_FLAG);
+	if (KSR.isflagset(FLAG_NATED)) KSR.setbflag(BRANCH_NATED);
 	if (KSR.registrar.save("location", 0) < 0) KSR.sl.sl_reply_error();
 }
 
@@ -59,7 +90,7 @@ function location() {
 		else KSR.sl.send_reply(404, "Not Found");
 		return;
 	}
-	if (KSR.pv.get("$rU") === "serial") {
+	if (KSR.pv.get("$rU").indexOf("serial") === 0) {
 		KSR.tm.t_load_contacts();
 		KSR.tm.t_next_contacts();
 	}
@@ -72,6 +103,7 @@ function ksr_request_route() {
 		return 1;
 	}
 	checks();
+	nat_detect();
 	if (KSR.is_CANCEL()) {
 		if (KSR.tm.t_check_trans() > 0) relay();
 		return 1;
@@ -109,6 +141,7 @@ function ksr_branch() {
 	if (KSR.siputils.is_request() > 0 && KSR.tmx.t_is_branch_route() > 0)
 		KSR.hdr.append("X-Branch-Index: " + KSR.pv.get("$T_branch_idx") + "\r\n");
 	if (!KSR.pv.is_null("$rd") && KSR.isdsturiset()) KSR.hdr.append("X-Via-Destination: yes\r\n");
+	nat_manage();
 	return 1;
 }
 
@@ -118,6 +151,7 @@ function ksr_onreply() {
 		if (status.charAt(0) === "1") KSR.hdr.append("X-Progress: " + status + "\r\n");
 	}
 	if (KSR.pv.gete("$hdr(X-Noise)") !== "") KSR.hdr.remove("X-Noise");
+	if (KSR.kx.get_status() < 300) nat_manage();
 	return 1;
 }
 
@@ -141,6 +175,7 @@ function ksr_failure() {
 		var target = KSR.hdr.get("X-Voicemail");
 		if (target !== null) {
 			KSR.seturi(target);
+			KSR.resetdsturi();
 			KSR.tm.t_relay();
 		}
 	}

@@ -1,17 +1,18 @@
 # mypy: ignore-errors
 # ruff: noqa: UP031
-"""A registrar and proxy as a KEMI script, built as the stock Kamailio configuration is: checks, dialogs,
-registrations, lookup, relay with branch, reply and failure routes.
+"""A registrar and proxy as a KEMI script, built as the stock Kamailio configuration is: checks, NATs,
+dialogs, registrations, lookup, relay with branch, reply and failure routes.
 
-It uses the functions that Kamailio's example scripts use, as far as they need no module for NAT,
-authentication or hash tables.
+It uses the functions that Kamailio's example scripts use, as far as they need no module for authentication or hash
+tables, nor a relay of media.
 """
 
 import KSR as KSR
 
 FLAG_SEEN = 1
 FLAG_FAILED = 2
-BRANCH_FLAG = 6
+FLAG_NATED = 5
+BRANCH_NATED = 6
 
 
 def mod_init():
@@ -35,6 +36,7 @@ class Router:
             return 1
         if self.checks():
             return 1
+        self.nat_detect()
         if KSR.is_CANCEL():
             if KSR.tm.t_check_trans() > 0:
                 self.relay()
@@ -90,8 +92,13 @@ class Router:
         if KSR.siputils.has_totag() < 0:
             return False
         if KSR.rr.loose_route() > 0:
+            if not KSR.isdsturiset() and KSR.nathelper.handle_ruri_alias() < 0:
+                KSR.sl.sl_send_reply(400, "Bad Alias")
+                return True
             if KSR.is_BYE():
                 KSR.setflag(FLAG_SEEN)
+            elif KSR.is_ACK():
+                self.nat_manage()
             elif KSR.is_NOTIFY():
                 KSR.rr.record_route()
             self.relay()
@@ -104,8 +111,8 @@ class Router:
         return True
 
     def register(self):
-        if KSR.kx.get_srcport() == 1:
-            KSR.setbflag(BRANCH_FLAG)
+        if KSR.isflagset(FLAG_NATED):
+            KSR.setbflag(BRANCH_NATED)
         if KSR.registrar.save("location", 0) < 0:
             KSR.sl.sl_reply_error()
 
@@ -118,7 +125,7 @@ class Router:
             else:
                 KSR.sl.send_reply(404, "Not Found")
             return
-        if KSR.pv.get("$rU") == "serial":
+        if KSR.pv.get("$rU").startswith("serial"):
             KSR.tm.t_load_contacts()
             KSR.tm.t_next_contacts()
         self.relay()
@@ -130,10 +137,47 @@ class Router:
             KSR.tm.t_on_reply("ksr_onreply")
         if KSR.is_INVITE() and KSR.tm.t_is_set("failure_route") < 0:
             KSR.tm.t_on_failure("ksr_failure")
-        if KSR.isbflagset(BRANCH_FLAG):
-            KSR.rr.add_rr_param(";nat=yes")
         if KSR.tm.t_relay() < 0:
             KSR.sl.sl_reply_error()
+
+    # -- NATs
+
+    def nat_detect(self):
+        """Who sent the request stands behind a NAT: tell where its answers and later requests have to go."""
+        if KSR.nathelper.nat_uac_test(19) < 0:
+            return
+        if KSR.is_REGISTER():
+            KSR.nathelper.fix_nated_register()
+        elif KSR.siputils.is_first_hop() > 0:
+            self.nat_contact()
+        KSR.setflag(FLAG_NATED)
+
+    def nat_contact(self):
+        """Most phones bring back an alias; for the others the Contact itself is changed."""
+        way = KSR.hdr.get("X-Contact")
+        if way == "fix":
+            KSR.nathelper.fix_nated_contact()
+        elif way == "add":
+            KSR.nathelper.add_contact_alias()
+        else:
+            KSR.nathelper.set_contact_alias()
+
+    def nat_manage(self):
+        """A message whose sender or receiver stands behind a NAT, where media are not relayed."""
+        request = KSR.siputils.is_request() > 0
+        within = KSR.siputils.has_totag() > 0
+        if request and within and KSR.rr.check_route_param("nat=yes") > 0:
+            KSR.setbflag(BRANCH_NATED)
+        if not (KSR.isflagset(FLAG_NATED) or KSR.isbflagset(BRANCH_NATED)):
+            return
+        if KSR.nathelper.nat_uac_test(8) > 0:
+            KSR.nathelper.fix_nated_sdp(10)
+        if request and not within and KSR.tmx.t_is_branch_route() > 0:
+            KSR.rr.add_rr_param(";nat=yes")
+        if not request and KSR.isbflagset(BRANCH_NATED) and KSR.siputils.is_first_hop() > 0:
+            self.nat_contact()
+        if request and within and KSR.isbflagset(BRANCH_NATED):
+            KSR.set_forward_no_connect()
 
     # -- branches, replies, failures
 
@@ -143,6 +187,7 @@ class Router:
             KSR.hdr.append("X-Branch-Index: %d\r\n" % KSR.pv.get("$T_branch_idx"))
         if not KSR.pv.is_null("$rd") and KSR.isdsturiset():
             KSR.hdr.append("X-Via-Destination: yes\r\n")
+        self.nat_manage()
         return 1
 
     def ksr_onreply(self, msg):
@@ -152,6 +197,8 @@ class Router:
                 KSR.hdr.append("X-Progress: %s\r\n" % status)
         if KSR.pv.gete("$hdr(X-Noise)") != "":
             KSR.hdr.remove("X-Noise")
+        if KSR.kx.get_status() < 300:
+            self.nat_manage()
         return 1
 
     def ksr_reply_route(self, msg):
@@ -177,5 +224,6 @@ class Router:
             target = KSR.hdr.get("X-Voicemail")
             if target is not None:
                 KSR.seturi(target)
+                KSR.resetdsturi()
                 KSR.tm.t_relay()
         return 1

@@ -78,6 +78,18 @@ def where(text):
     return KSR.hdr.append("X-Where-%s: %s\r\n" % (text, shown))
 
 
+def mark(bits):
+    """Set flags of the transaction, the script and the branch."""
+    for variable in ("$mf", "$sf", "$bf"):
+        KSR.pv.seti(variable, KSR.pv.get(variable) | int(bits))
+
+
+def flags(name):
+    """Show them."""
+    shown = " ".join(str(KSR.pv.get(variable)) for variable in ("$mf", "$sf", "$bf"))
+    return KSR.hdr.append("X-Flags-%s: %s\r\n" % (name, shown))
+
+
 def cancel_callid(text):
     callid, cseq, flag = text.split()
     return KSR.tmx.t_cancel_callid(callid, cseq, int(flag))
@@ -163,6 +175,8 @@ VERBS = {
     "cancel_callid": cancel_callid,
     "reply_callid": reply_callid,
     "where": where,
+    "mark": mark,
+    "flags": flags,
     "sanity": lambda a: KSR.sanity.sanity_check(int(a.split()[0]), int(a.split()[1])),
     "options": lambda a: KSR.siputils.options_reply(),
 }  # fmt: skip

@@ -17,7 +17,7 @@ from .peers import PATIENCE, Peer, bracket, free_port
 HERE = Path(__file__).parent
 MODULES = (
     "kex", "corex", "tm", "tmx", "sl", "rr", "pv", "maxfwd", "usrloc", "registrar",
-    "textops", "siputils", "xlog", "sanity", "kemix",
+    "textops", "siputils", "xlog", "sanity", "nathelper", "kemix",
 )  # fmt: skip
 
 #: What the same scripts need in Kamailio's own language.
@@ -36,7 +36,9 @@ PARAMETERS: dict[str, dict[str, int | str]] = {
         "contacts_avp": "tm_contacts",
         "contact_flows_avp": "tm_contact_flows",
     },
-    "usrloc": {"db_mode": 0, "preload": "location"},
+    "usrloc": {"db_mode": 0, "preload": "location", "nat_bflag": 6},
+    "registrar": {"received_avp": "$avp(RECEIVED)"},
+    "nathelper": {"received_avp": "$avp(RECEIVED)"},
 }
 SETTINGS: dict[str, int | str] = {
     "server_header": "Server: proxy",

@@ -327,3 +327,62 @@ def test_management_commands(tmp_path: Path) -> None:
             with pytest.raises(RpcError) as raised:
                 node.rpc(command, "x")
             assert raised.value.code == code
+
+
+GUARDED = """
+import KSR
+
+def ksr_request_route():
+    if KSR.is_ACK() or KSR.siputils.has_totag() > 0:
+        KSR.rr.loose_route()
+        KSR.tm.t_relay()
+        return 1
+    if KSR.is_CANCEL():
+        KSR.tm.t_relay()
+        return 1
+    if KSR.is_REGISTER():
+        if KSR.auth.pv_www_authenticate("x.example", "secret", 0) < 0:
+            KSR.auth.www_challenge("x.example", 1)
+            return 1
+        KSR.sl.sl_send_reply(200, "Welcome")
+        return 1
+    if KSR.auth.pv_proxy_authenticate("x.example", "secret", 0) < 0:
+        KSR.auth.proxy_challenge("x.example", 0)
+        return 1
+    KSR.rr.record_route()
+    KSR.tm.t_relay()
+    return 1
+"""
+
+
+def test_user_agents_with_a_password_answer_challenges(kahea: Simulation) -> None:
+    kahea.node(GUARDED, "udp:10.0.0.9:5060")
+    alice, bob = kahea.ua("alice", password="secret"), kahea.ua("bob")
+    assert alice.register("sip:x.example").status == 200
+    assert bob.register("sip:x.example").status == 401
+    call = alice.invite(bob.contact, body="v=0\r\n")
+    leg = bob.ring()
+    assert 'uri="sip:bob@' in leg.invite["Proxy-Authorization"]
+    assert call.invite.cseq == leg.invite.cseq == 2
+    leg.answer()
+    call.wait(200)
+    assert call.exchange.challenge is not None
+    assert call.exchange.challenge.status == 407
+    leg.wait_ack()
+    info = call.request("INFO")
+    assert bob.expect("INFO").cseq == 3
+    bob.reply(bob.received[-1], 200)
+    assert info.wait().status == 200
+    assert call.bye().status == 200
+    canceled = alice.invite(bob.contact)
+    bob.ring()
+    canceled.cancel()
+    assert canceled.wait().status == 487
+    kahea.finish()
+
+
+def test_a_wrong_password_is_tried_once(kahea: Simulation) -> None:
+    kahea.node(GUARDED, "udp:10.0.0.9:5060")
+    mallory = kahea.ua("mallory", password="wrong")
+    assert mallory.register("sip:x.example").status == 401
+    assert len(mallory.received) == 2

@@ -139,6 +139,9 @@ class Tmx(Module):
         waiting[0].cancel()
         if t.saved is not None:
             restore(t.request, t.saved)
+        # As in Kamailio: neither the flags of the first branch nor the added branches outlast a suspension.
+        t.request.bflags = t.request.sflags = 0
+        t.request.branches = []
         t.request.uri_fresh = True
         return True
 

@@ -643,12 +643,24 @@ cdef class Dispatcher:
 
     def run_branch_route(self, name, Transaction t not None, Branch branch not None):
         """False drops the branch. The message has the branch's target already."""
-        return self.run_named("branch", BRANCH_ROUTE, name, t, branch, t.request, 0)
+        cdef unsigned int sflags = t.request.sflags
+        t.request.sflags = 0
+        keep = self.run_named("branch", BRANCH_ROUTE, name, t, branch, t.request, 0)
+        t.request.sflags = sflags
+        return keep
 
     def run_reply_route(self, name, Transaction t not None, Branch branch not None, Message reply not None):
-        """False drops the reply."""
+        """False drops the reply. It sees the flags of its transaction and of its branch, and what it sets stays."""
         reply.facets = t.request.get_facets()
-        return self.run_named("reply", ONREPLY_ROUTE, name, t, branch, reply, reply.status)
+        reply.flags = t.request.flags
+        reply.bflags = branch.flags
+        reply.sflags = 0
+        keep = self.run_named("reply", ONREPLY_ROUTE, name, t, branch, reply, reply.status)
+        t.request.flags = reply.flags
+        if t.saved is not None:
+            t.saved.flags = reply.flags
+        branch.flags = reply.bflags
+        return keep
 
     cdef bint run_named(self, str word, int kind, object name, Transaction t, Branch branch, Message msg,
                         int status) except -1:

@@ -434,6 +434,7 @@ class Node(Dispatcher):
         msg.dst_uri = branch.dst_uri
         msg.path = branch.path
         msg.bflags = branch.flags
+        msg.sflags = 0
         msg.uri_fresh = False
         msg.faked = True
         run = Run(self, msg, kind, name, t, branch, branch.status)

@@ -86,13 +86,17 @@ class Call(_Dialog):
     def __init__(self, ua: UserAgent, exchange: Exchange) -> None:
         super().__init__(ua)
         self.exchange = exchange
-        self.invite = exchange.request
         self.call_id = self.invite.call_id
         self.local = self.invite["From"]
         self.cseq = self.invite.cseq
         #: The 2xx replies, one for each branch that was answered.
         self.answers: list[SipMessage] = []
         self._gone: set[str] = set()
+
+    @property
+    def invite(self) -> SipMessage:
+        """The INVITE: of two, that with credentials."""
+        return self.exchange.request
 
     @property
     def status(self) -> int:

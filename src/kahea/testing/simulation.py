@@ -286,10 +286,12 @@ class Simulation:
         linecache.checkcache(str(path))
         return path
 
-    def ua(self, name: str, address: str = "", *, proxy: str | VirtualNode = "", domain: str = "") -> UserAgent:
+    def ua(
+        self, name: str, address: str = "", *, proxy: str | VirtualNode = "", domain: str = "", password: str = ""
+    ) -> UserAgent:
         """A user agent at an address such as `udp:10.0.0.1:5060`; without one it gets the next of 10.0.1.x.
 
-        Its requests go to `proxy`, by default the simulation's first node.
+        Its requests go to `proxy`, by default the simulation's first node. With a `password` it answers challenges.
         """
         if name in self.uas:
             raise ValueError(f"there is a user agent {name!r} already")
@@ -299,6 +301,7 @@ class Simulation:
             address or f"udp:10.0.1.{len(self.uas) + 1}:5060",
             proxy=proxy.address if isinstance(proxy, VirtualNode) else proxy,
             domain=domain,
+            password=password,
         )
         self.uas[name] = made
         return made

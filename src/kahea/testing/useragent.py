@@ -5,6 +5,7 @@ What a user agent does by itself, unless told otherwise:
 1. It sends its requests again until they are answered (RFC 3261 §17.1), if `retransmits`.
 2. It acknowledges final replies to its INVITEs: failures hop by hop, and 2xx in the dialog (`auto_ack`).
 3. It answers a repeated request as it did the first time, and repeats final replies to an INVITE until ACK.
+4. With a `password`, it sends a request that was challenged (401, 407) once more, with credentials.
 
 All else waits for the test: what arrives is kept in `received`, and `expect` takes it from there.
 """
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from kahea.net.address import Address
+from kahea.testing import digest
 from kahea.testing.message import SipMessage, param, reply_to, uri_of
 from kahea.testing.network import Connection, Packet, split_address
 
@@ -43,6 +45,8 @@ class Exchange:
         self.ua = ua
         self.request = request
         self.replies: list[SipMessage] = []
+        #: The reply that made the request be sent again with credentials, and that `replies` does not have.
+        self.challenge: SipMessage | None = None
         #: True once it was given up without a final reply.
         self.timed_out = False
         self._again: Planned | None = None
@@ -98,11 +102,29 @@ class Exchange:
         """A reply to this request."""
         self.replies.append(reply)
 
+    def go_on(self, challenge: SipMessage, request: SipMessage) -> None:
+        """Send this one in its place, with credentials."""
+        self.challenge, self.request = challenge, request
+        self.replies.clear()
+        self._interval, self._end = T1, self.ua.now + TIMEOUT
+        if self._again is not None:
+            self._again.cancel()
+        self.start()
+
 
 class UserAgent:
     """One phone at one address. Make it by `Simulation.ua`."""
 
-    def __init__(self, simulation: Simulation, name: str, address: str, *, proxy: str = "", domain: str = "") -> None:
+    def __init__(
+        self,
+        simulation: Simulation,
+        name: str,
+        address: str,
+        *,
+        proxy: str = "",
+        domain: str = "",
+        password: str = "",
+    ) -> None:
         self.simulation = simulation
         self.name = name
         self.proto, self.address = split_address(address)
@@ -110,6 +132,8 @@ class UserAgent:
         #: Where its requests go, whatever their URI says: "" means the simulation's first node.
         self.proxy = proxy
         self.domain = domain or self.host
+        #: For challenges, to which its name is the user; "" answers none.
+        self.password = password
         self.retransmits = True
         self.auto_ack = True
         #: All that arrived, repeats included.
@@ -415,8 +439,34 @@ class UserAgent:
             exchange.took(reply)
         if exchange is not None and reply.method == "INVITE" and reply.status >= 200:
             self._acknowledge(exchange, reply)
+        if exchange is not None and not again and self._authorizes(exchange, reply):
+            self._taken.add(index)
         if not again and self._handled(reply):
             self._taken.add(index)
+
+    def _authorizes(self, exchange: Exchange, challenge: SipMessage) -> bool:
+        """Send a request that was challenged again, with credentials; False if that can't be, or was done."""
+        if not self.password or challenge.status not in digest.HEADERS or exchange.challenge is not None:
+            return False
+        request = exchange.request
+        header = digest.answer(challenge, request, self.name, self.password, f"{self.name}-{self._count}")
+        if header is None:
+            return False
+        self._count += 1
+        number = request.cseq + 1
+        changed = {"Via": request["Via"].replace(request.branch, f"z9hG4bK-{self.name}-{self._count}")}
+        changed["CSeq"] = f"{number} {request.method}"
+        lines = [(name, changed.get(name, value)) for name, value in request.headers]
+        lines[-1:-1] = [header]
+        for call in self.calls:
+            if call.call_id == request.call_id:
+                call.cseq = max(call.cseq, number)
+        again = SipMessage(request.start, lines, request.body)
+        # Repeats of the challenge are acknowledged as it was.
+        self._exchanges[request.branch, request.method] = Exchange(self, request)
+        self._exchanges[again.branch, again.method] = exchange
+        exchange.go_on(challenge, again)
+        return True
 
     def _acknowledge(self, exchange: Exchange, reply: SipMessage) -> None:
         if reply.status >= 300:

@@ -145,6 +145,7 @@ cdef int _add(TransactionLayer layer, Transaction t, Message msg, bytes uri, byt
     branch.dst_uri = dst_uri
     branch.path = path
     branch.flags = flags
+    branch.on_failure = t.on_branch_failure
     if target is not None:
         branch.ruid = target.ruid
         branch.instance = target.instance

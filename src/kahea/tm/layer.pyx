@@ -357,8 +357,7 @@ cdef class TransactionLayer(Owner):
                 self._send_cancel(branch, self.reason_line(t.status) if t.status >= 200 else b"")
         elif cell & PASS:
             if t.on_reply is not None or branch.on_reply is not None or t.on_failure is not None \
-                    or t.on_branch_failure is not None or branch.on_failure is not None or t.on_complete is not None \
-                    or self.onsend_reply:
+                    or branch.on_failure is not None or t.on_complete is not None or self.onsend_reply:
                 if not self.hooks.in_worker(self._pass_up, branch, msg):
                     self._pass_plain(branch, msg)
             else:
@@ -441,8 +440,8 @@ cdef class TransactionLayer(Owner):
         # A caller that gave up is told 487, whether or not the far end ever says so.
         branch.status = 487 if timeout and t.cancelled else 408 if timeout else 503
         branch.reply = None
-        if t.on_failure is not None or t.on_branch_failure is not None or branch.on_failure is not None \
-                or branch.spare or t.on_complete is not None or self.onsend_reply:
+        if t.on_failure is not None or branch.on_failure is not None or branch.spare \
+                or t.on_complete is not None or self.onsend_reply:
             if self.hooks.in_worker(self._failed_in_worker, branch):
                 return 0
         self._failed_in_worker(branch)
@@ -467,9 +466,9 @@ cdef class TransactionLayer(Owner):
             self.cancel_branches(t, branch, self.reason_line(branch.status))
         if t.status >= 200:
             return 0
-        name = branch.on_failure if branch.on_failure is not None else t.on_branch_failure
-        if name is not None and t.request is not None and not t.local:
-            self._run_busy(t, self.hooks.run_branch_failure_route, name, branch)
+        if branch.on_failure is not None and t.request is not None and not t.local:
+            t.on_branch_failure = None
+            self._run_busy(t, self.hooks.run_branch_failure_route, branch.on_failure, branch)
             if t.freed:
                 return 0
         self._conclude(t)
@@ -550,7 +549,7 @@ cdef class TransactionLayer(Owner):
         if t.on_failure is not None and not t.local:
             # The route sets its own for the branches that it adds.
             name = t.on_failure
-            t.on_failure = None
+            t.on_failure = t.on_branch_failure = None
             t.on_branch = None
             known = len(t.branches)
             self._run_busy(t, self.hooks.run_failure_route, name, best)

@@ -276,14 +276,18 @@ class Nathelper(Module):
         msg = run.msg
         if not msg.body:
             return FAILED
-        changed = Fix(msg, wire(ip) or msg.src_ip).run(
-            flags, wire(self.nortpproxy_str), note_old=bool(self.append_sdp_oldmediaip)
-        )
+        fix = Fix(msg, wire(ip) or msg.src_ip)
+        try:
+            changed = fix.run(flags, wire(self.nortpproxy_str), note_old=bool(self.append_sdp_oldmediaip))
+        except ParseError as error:
+            self.node.log.error("fix_nated_sdp: %s", error)
+            return FAILED
         return RIGHT if changed else NOTHING
 
     @function
     def fix_nated_sdp(self, run: Run, flags: int) -> int:
-        """Mend the session description: 1 if an address was replaced, 2 if none, -1 without a body.
+        """Mend the session description: 1 if an address was replaced, 2 if none, -1 without a body, or where a line
+        has no address.
 
         `flags` is a sum: 1 add `a=direction:active`; 2 replace the media's addresses by where the message came from;
         4 add the mark `nortpproxy_str`; 8 replace the origin's address.

@@ -47,14 +47,14 @@ def source(msg: Message) -> Place:
 
 
 def parse_alias(value: bytes) -> Place:
-    """Read `host~port~protocol`. Raises ParseError."""
-    parts = value.split(b"~")
-    if len(parts) != 3 or not parts[0]:
-        raise ParseError("bad alias")
-    port, proto = (int(p) if p.isdigit() and len(p) < 6 else 0 for p in parts[1:])
-    if not 0 < port < 65536 or proto not in _PROTOCOLS:
-        raise ParseError("bad alias")
-    return Place(parts[0], port, proto)
+    """Read `host~port~protocol`; that there is no such port is found when somebody sends there. Raises ParseError."""
+    host, *numbers = value.split(b"~")
+    if not host or len(numbers) != 2 or not all(n.isdigit() and len(n) < 6 for n in numbers):
+        raise ParseError("Bad Alias")
+    port, proto = map(int, numbers)
+    if proto not in _PROTOCOLS:
+        raise ParseError("Bad Alias")
+    return Place(host, port, proto)
 
 
 def contact_of(msg: Message) -> NameAddr | None:

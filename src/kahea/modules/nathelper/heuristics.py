@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from kahea.modules.nathelper.contact import contact_of
+from kahea.modules.nathelper.session import ADDRESS
 from kahea.net.address import P_WS, P_WSS
+from kahea.sip.body import find_part
 from kahea.sip.errors import ParseError
-from kahea.sip.sdp import parse_sdp
 from kahea.sip.uri import parse_uri
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ def is_private(host: bytes | str, *, reserved: bool) -> bool | None:
     except ValueError:
         return None
     return any(address in network for network in (_RESERVED if reserved else _PRIVATE))
+
+
+def _ip(address: bytes) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Raises ValueError for what is none."""
+    return ipaddress.ip_address(address.decode("latin-1"))
 
 
 class Signs:
@@ -68,8 +74,14 @@ class Signs:
         return self._private(self._msg.via1.host)
 
     def private_media(self) -> bool:
-        """A connection of the SDP has a private address."""
-        return any(self._private(address) for address in self._media())
+        """A stream of the SDP has a private address. As in Kamailio, one on hold (0.0.0.0) or without an address hides
+        those after it."""
+        for address in self._media()[1]:
+            if address in (b"", b"0.0.0.0"):
+                return False
+            if self._private(address):
+                return True
+        return False
 
     def other_port(self) -> bool:
         """The topmost Via has another port than the message came from."""
@@ -89,8 +101,12 @@ class Signs:
         return contact is not None and (parse_uri(contact.uri).port or 5060) != self._msg.src_port
 
     def other_media(self) -> bool:
-        """A connection of the SDP has another address than the message came from."""
-        return any(address != self._msg.src_ip for address in self._media())
+        """The SDP's session has another address than the message came from; the streams' own do not matter."""
+        session, streams = self._media()
+        try:
+            return bool(streams) and _ip(session) != _ip(self._msg.src_ip)
+        except ValueError:
+            return False
 
     def other_target(self) -> bool:
         """A request's Request-URI and next hop are different places, or a reply's second Via and its sender."""
@@ -106,9 +122,33 @@ class Signs:
         host, port = via.received or via.host, int(via.rport or 0) or via.port
         return host != via.host or (port or 5060) != (via.port or 5060)
 
-    def _media(self) -> list[bytes]:
-        body = self._msg.body
-        return parse_sdp(body).addresses() if body else []
+    def _media(self) -> tuple[bytes, list[bytes]]:
+        """The addresses of the SDP's session and of its streams, where a stream without one of its own has the
+        session's; as they are written, empty where there is none. Raises ParseError for a line that lacks its
+        address."""
+        kind = self._msg.content_type
+        sdp = find_part(self._msg.body, kind, b"application/sdp") if kind else None
+        session = b""
+        streams: list[bytes] = []
+        own = True
+        if sdp is None or not sdp.startswith(b"v=") or b"\no=" not in sdp:
+            return session, streams
+        for line in sdp.split(b"\n"):
+            if line.startswith(b"m="):
+                streams.append(session)
+                own = False
+            elif line.startswith((b"c=", b"o=")):
+                found = ADDRESS.search(line)
+                if found is None:
+                    raise ParseError("No Address In SDP")
+                if line.startswith(b"o="):
+                    continue
+                if not streams:
+                    session = session or found[2]
+                elif not own:
+                    streams[-1] = found[2]
+                    own = True
+        return session, streams
 
 
 _SIGNS: Final[dict[int, Callable[[Signs], bool]]] = {

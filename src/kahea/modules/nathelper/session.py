@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from kahea.sip.body import locate_part
+from kahea.sip.errors import ParseError
 from kahea.sip.sdp import Line, lines_between
 
 if TYPE_CHECKING:
@@ -16,7 +18,8 @@ REPLACE_MEDIA: Final = 2
 ADD_MARK: Final = 4
 REPLACE_ORIGIN: Final = 8
 
-_CONNECTION: Final = re.compile(rb"(?:c=|a=rtcp:[0-9]+ |o=\S+ \S+ \S+ )IN (IP[46]) ([^\s/]+)")
+#: The address of a line that has one, and its kind.
+ADDRESS: Final = re.compile(rb"(IP[46])[ \t]+(\S+)")
 _NOWHERE: Final = (b"0.0.0.0", b"::")
 
 
@@ -30,12 +33,22 @@ class Fix:
         self._old: list[bytes] = []
 
     def run(self, flags: int, mark: bytes, *, note_old: bool) -> bool:
-        """Do what the flags say; whether any address was replaced. `mark` is a line with its end."""
-        lines = list(lines_between(self._msg.raw, self._msg.body_start, self._msg.body_end))
-        if flags & REPLACE_MEDIA:
-            self._replace(lines, (b"c=", b"a=rtcp:"))
-        if flags & REPLACE_ORIGIN:
-            self._replace(lines, (b"o=",) if flags & REPLACE_MEDIA else (b"o=", b"a=rtcp:"))
+        """Do what the flags say; whether any address was replaced. `mark` is a line with its end. Raises ParseError
+        without a description, or for a line that lacks its address."""
+        lines = _lines(self._msg)
+        try:
+            if flags & (REPLACE_MEDIA | REPLACE_ORIGIN):
+                self._replace(lines, b"a=rtcp:")
+            if flags & REPLACE_MEDIA:
+                self._replace(lines, b"c=")
+            if flags & REPLACE_ORIGIN:
+                self._replace(lines, b"o=")
+        finally:
+            # Also of a description that turns out to be broken, as in Kamailio.
+            self._add(lines, flags, mark, note_old=note_old)
+        return bool(self._old)
+
+    def _add(self, lines: list[Line], flags: int, mark: bytes, *, note_old: bool) -> None:
         added = b""
         if flags & ADD_DIRECTION:
             self._add_direction(lines)
@@ -45,19 +58,23 @@ class Fix:
             added += mark
         if note_old:
             for old in self._old:
-                added += b"a=oldmediaip%b:%b\r\n" % (b"6" if b":" in old else b"", old)
+                added += b"a=oldmediaip%b\r\n" % old
         if added:
             self._append(lines, added)
-        return bool(self._old)
 
-    def _replace(self, lines: list[Line], kinds: tuple[bytes, ...]) -> None:
+    def _replace(self, lines: list[Line], kind: bytes) -> None:
         for line in lines:
-            found = _CONNECTION.match(line.text) if line.text.startswith(kinds) else None
+            if not line.text.startswith(kind):
+                continue
+            found = ADDRESS.search(line.text)
+            if found is None and kind != b"a=rtcp:":
+                raise ParseError("No Address In SDP")
             if found is None or found[2] in _NOWHERE:
                 continue
-            self._old.append(found[2])
-            start = line.start + found.start(1)
-            self._msg.replace(start, found.end(2) - found.start(1), b"%b %b" % (self._kind, self._address))
+            self._old.append(b"%b:%b" % (b"6" if found[1] == b"IP6" else b"", found[2]))
+            if found[1] != self._kind:
+                self._msg.replace(line.start + found.start(1), len(found[1]), self._kind)
+            self._msg.replace(line.start + found.start(2), len(found[2]), self._address)
 
     def _add_direction(self, lines: list[Line]) -> None:
         """At the end of each stream but the last, whose end is the body's."""
@@ -66,9 +83,14 @@ class Fix:
             self._msg.insert(following.start, b"a=direction:active\r\n")
 
     def _append(self, lines: list[Line], added: bytes) -> None:
-        """After the last line, whose end may be missing."""
-        last = lines[-1]
-        if last.end == last.start + len(last.text):
-            self._msg.insert(last.end, b"\r\n" + added.removesuffix(b"\r\n"))
-        else:
-            self._msg.insert(last.end, added)
+        """After the text of the last line that has any, whose end may be missing."""
+        last = next((line for line in reversed(lines) if line.text), lines[-1])
+        self._msg.insert(last.start + len(last.text), b"\r\n" + added.removesuffix(b"\r\n"))
+
+
+def _lines(msg: Message) -> list[Line]:
+    """Of the description: the body, or the part of it that says so. Raises ParseError without one."""
+    found = locate_part(msg.body, msg.content_type or b"application/sdp", b"application/sdp")
+    if found is None:
+        raise ParseError("No SDP")
+    return list(lines_between(msg.raw, msg.body_start + found[0], msg.body_start + found[1]))

@@ -79,7 +79,7 @@ class Control(Module):
     @native("text", routes=_STEERING)
     @function
     def t_on_branch_failure(self, run: Run, name: str) -> int:
-        """The route for each branch that fails."""
+        """The route for each branch made from now on that fails; failure routes must arm it again for theirs."""
         armed = name if name not in ("", "0") else None
         t = run.transaction
         if t is None:
