@@ -80,6 +80,7 @@ BODIES_OF_KINDS = (
     (f"--b\r\nContent-Type: a/b\r\n\r\nx\r\n--b\r\nContent-Type: application/sdp\r\n\r\n{SDP}\r\n--b--\r\n",
      "multipart/mixed;boundary=b"),
     (f"--b\r\nContent-Type: a/b\r\n\r\n{SDP}\r\n--b--\r\n", "multipart/mixed;boundary=b"),
+    ("--b\r\nContent-Type: application/sdp\r\n\r\n\r\n--b--\r\n", "multipart/mixed;boundary=b"),
 )  # fmt: skip
 ALIASES = (
     "sip:x@h;alias=1.2.3.4~5~1", "sip:x@h;a;alias=1.2.3.4~5~2;b", "sip:x@h;alias=[2001:db8::1]~5~3;alias=1.1.1.1~9~1",

@@ -91,6 +91,6 @@ class Fix:
 def _lines(msg: Message) -> list[Line]:
     """Of the description: the body, or the part of it that says so. Raises ParseError without one."""
     found = locate_part(msg.body, msg.content_type or b"application/sdp", b"application/sdp")
-    if found is None:
+    if found is None or found[0] == found[1]:
         raise ParseError("No SDP")
     return list(lines_between(msg.raw, msg.body_start + found[0], msg.body_start + found[1]))
