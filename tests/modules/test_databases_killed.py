@@ -16,6 +16,7 @@ from locating import register
 from stored import Server
 from twin import request
 
+from kahea.connectors.pools import describe_pools
 from kahea.routing.module import RpcError
 
 #: Seconds between calls; that a call may take: what waits for a database waits five, and the test's machine is busy.
@@ -92,6 +93,7 @@ def scripted(server: Server, code: str, callid: str) -> Call:
     return call
 
 
+REDIS_SCHEMAS = Path("/usr/share/kamailio/db_redis/kamailio")
 SCHEMAS = ("standard", "usrloc", "acc", "htable")
 
 
@@ -181,10 +183,25 @@ def test_a_sql_database_is_killed_under_load(name: str, mode: int, request: pyte
         engine.start()
 
 
+@pytest.mark.skipif(not REDIS_SCHEMAS.exists(), reason="needs the schemas of kamailio-redis-modules")
 def test_redis_is_killed_under_load(redis: Engine) -> None:
+    keys = "location=entry:ruid&usrdom:username,domain;acc=entry:callid,time"
+    params = {
+        "ndb_redis": {"server": f"name=a;addr=127.0.0.1;port={redis.port}"},
+        "db_redis": {"schema_path": str(REDIS_SCHEMAS), "keys": keys},
+        "usrloc": {"db_url": redis.url, "db_mode": 3, "use_domain": 1, "preload": "location"},
+        "registrar": {"min_expires": 1},
+        "acc": {"db_url": redis.url},
+    }
+
     async def check() -> None:
-        given = {"server": f"name=a;addr=127.0.0.1;port={redis.port}"}
-        async with Server({"ndb_redis": given}, load=("sl", "tm", "pv", "ndb_redis")) as server:
+        async with Server(params, load=("sl", "tm", "pv", "usrloc", *params)) as server:
+
+            async def save(number: int) -> tuple[Any, str]:
+                message = register(f"u{number}@x", 1, f"<sip:u{number}@10.1.1.1>", callid=f"r{number}")
+                outcome = await server.run('out.append(KSR.registrar.save("location", 0))', message)
+                return outcome.out[0], outcome.caller[-1]
+
             single = Load(scripted(server, "rc = KSR.ndb_redis.redis_cmd('a', 'SET k@N v', 'r')", "s"))
             piped = Load(
                 scripted(
@@ -194,10 +211,20 @@ def test_redis_is_killed_under_load(redis: Engine) -> None:
                     "p",
                 )
             )
-            times = await outage(redis, [single, piped])
+            saved = Load(save)
+            written = Load(scripted(server, "rc = KSR.acc.acc_db_request('200 call@N', 'acc')", "a"))
+            times = await outage(redis, [single, piped, saved, written])
             single.check((1, 200), (-1, 503), times)
             piped.check((1, 200), (-1, 503), times)
+            saved.check((1, 200), (-1, 500), times)
+            written.check((1, 200), (-1, 503), times)
             (shown,) = await server.rpc("ndb_redis.servers")
             assert (shown["state"], shown["busy"], shown["waiting"]) == ("up", 0, 0)
+            # It forgets all when it dies; what came after is there.
+            for number, began, *_, status in saved.done:
+                if began > times[1] and status == 200:
+                    assert (await server.lookup(f"sip:u{number}@x"))[0] == 1
+            described = [pool for pool in describe_pools() if pool["url"].startswith("redis+")]
+            assert [(pool["state"], pool["busy"], pool["waiting"]) for pool in described] == [("up", 0, 0)] * 2
 
     asyncio.run(check())

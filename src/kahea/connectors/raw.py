@@ -16,7 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kahea.connectors.errors import DatabaseError, Refused, Unavailable
+from kahea.connectors.errors import BadUrl, DatabaseError, Refused, Unavailable
 from kahea.connectors.options import MYSQL
 from kahea.connectors.sql import Database, database_url
 from kahea.connectors.statement import Statement
@@ -51,6 +51,8 @@ class RawDatabase(Database):
     def __init__(self, url: str, *, pool_size: int, timeout: float, waiting: int) -> None:
         """Raises BadUrl."""
         dialect = database_url(url).get_backend_name()
+        if dialect not in _OPTIONS:
+            raise BadUrl(f"{dialect} takes no statements of scripts")
         super().__init__(
             url,
             pool_size=pool_size,

@@ -259,62 +259,67 @@ class RedisPool:
         return Unavailable(self._error)
 
     async def _connect(self) -> Connection:
-        place = self.place
-        if place.unix:
-            streams = await asyncio.open_unix_connection(place.unix)
-        else:
-            host, port = await self._find() if place.sentinels else (place.host, place.port)
-            streams = await asyncio.open_connection(host, port)
-        connection = Connection(*streams)
-        first: list[Command] = []
-        if place.password:
-            user = [place.user.encode()] if place.user else []
-            first.append([b"AUTH", *user, place.password.encode()])
-        if place.database:
-            first.append([b"SELECT", b"%d" % place.database])
-        if self._up is False and self.flush_on_reconnect:
-            first.append([b"FLUSHALL"])
-        try:
-            for reply in await connection.exchange(first):
-                if isinstance(reply, ErrorReply):
-                    raise ProtocolError(reply.decode("utf-8", "replace"))
-        except BaseException:
-            connection.close()
-            raise
+        flush: list[Command] = [[b"FLUSHALL"]] if self._up is False and self.flush_on_reconnect else []
+        connection = await connect_to(self.place, flush)
         if self._up is False:
-            log.warning("%s is back", place)
+            log.warning("%s is back", self.place)
         self._up = True
-        connection.used = False
         return connection
-
-    async def _find(self) -> tuple[str, int]:
-        """Ask the Sentinels in turn where the master, or a replica, is."""
-        group = self.place.group.encode()
-        for host, port in self.place.sentinels:
-            connection = None
-            try:
-                connection = Connection(*await asyncio.open_connection(host, port))
-                if self.place.master:
-                    (found,) = await connection.exchange([[b"SENTINEL", b"get-master-addr-by-name", group]])
-                    if isinstance(found, list) and len(found) == 2:
-                        return _address(found[0], found[1])
-                else:
-                    (replicas,) = await connection.exchange([[b"SENTINEL", b"replicas", group]])
-                    for fields in replicas if isinstance(replicas, list) else []:
-                        if isinstance(fields, list):
-                            named = dict(zip(fields[::2], fields[1::2], strict=False))
-                            return _address(named.get(b"ip"), named.get(b"port"))
-            except _FAILURES as error:
-                log.warning("sentinel %s:%d: %s", host, port, error)
-            finally:
-                if connection is not None:
-                    connection.close()
-        raise ProtocolError(f"no sentinel knows a server of {self.place.group}")
 
     async def close(self) -> None:
         """Release the connections."""
         POOLS.discard(self)
         self._drop_idle()
+
+
+async def connect_to(place: Place, first: Sequence[Command] = ()) -> Connection:
+    """A new connection, on which `first` was done. Raises OSError, EOFError and ProtocolError."""
+    if place.unix:
+        streams = await asyncio.open_unix_connection(place.unix)
+    else:
+        host, port = await _find(place) if place.sentinels else (place.host, place.port)
+        streams = await asyncio.open_connection(host, port)
+    connection = Connection(*streams)
+    commands: list[Command] = []
+    if place.password:
+        user = [place.user.encode()] if place.user else []
+        commands.append([b"AUTH", *user, place.password.encode()])
+    if place.database:
+        commands.append([b"SELECT", b"%d" % place.database])
+    try:
+        for reply in await connection.exchange([*commands, *first]):
+            if isinstance(reply, ErrorReply):
+                raise ProtocolError(reply.decode("utf-8", "replace"))
+    except BaseException:
+        connection.close()
+        raise
+    connection.used = False
+    return connection
+
+
+async def _find(place: Place) -> tuple[str, int]:
+    """Ask the Sentinels in turn where the master, or a replica, is."""
+    group = place.group.encode()
+    for host, port in place.sentinels:
+        connection = None
+        try:
+            connection = Connection(*await asyncio.open_connection(host, port))
+            if place.master:
+                (found,) = await connection.exchange([[b"SENTINEL", b"get-master-addr-by-name", group]])
+                if isinstance(found, list) and len(found) == 2:
+                    return _address(found[0], found[1])
+            else:
+                (replicas,) = await connection.exchange([[b"SENTINEL", b"replicas", group]])
+                for fields in replicas if isinstance(replicas, list) else []:
+                    if isinstance(fields, list):
+                        named = dict(zip(fields[::2], fields[1::2], strict=False))
+                        return _address(named.get(b"ip"), named.get(b"port"))
+        except _FAILURES as error:
+            log.warning("sentinel %s:%d: %s", host, port, error)
+        finally:
+            if connection is not None:
+                connection.close()
+    raise ProtocolError(f"no sentinel knows a server of {place.group}")
 
 
 def _address(host: Reply, port: Reply) -> tuple[str, int]:
@@ -323,4 +328,14 @@ def _address(host: Reply, port: Reply) -> tuple[str, int]:
     return host.decode(), int(port)
 
 
-__all__ = ["Command", "Connection", "ErrorReply", "Place", "RedisPool", "Reply", "Status"]
+__all__ = [
+    "Command",
+    "Connection",
+    "ErrorReply",
+    "Place",
+    "ProtocolError",
+    "RedisPool",
+    "Reply",
+    "Status",
+    "connect_to",
+]

@@ -22,6 +22,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import event, make_url
+from sqlalchemy.dialects import registry
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -62,7 +63,11 @@ DRIVERS: Final = {
     "mysql+asyncmy": "mysql+asyncmy",
     "mariadb+asyncmy": "mysql+asyncmy",
     "mysql+aiomysql": "mysql+aiomysql",
+    "redis": "redis+kahea",
 }
+
+# Loaded where there is such a URL.
+registry.register("redis.kahea", "kahea.connectors.redis_tables.dialect", "RedisDialect")
 
 #: Seconds after a failed connection during which nobody tries again.
 RETRY_AFTER: Final = 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import insert
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from kahea.connectors.errors import Refused
@@ -32,4 +33,6 @@ def upsert(table: Table, dialect: str, key: Sequence[str], columns: Sequence[str
         return for_sqlite.on_conflict_do_update(
             index_elements=[table.c[k] for k in key], set_={table.c[k]: for_sqlite.excluded[k] for k in columns}
         )
+    if dialect == "redis":
+        return insert(table)  # which writes over the row of the same name, as `keys` of db_redis makes it
     raise Refused(f"{dialect} has no insert that updates")

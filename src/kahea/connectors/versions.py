@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Column, Integer, MetaData, String, Table, UniqueConstraint, insert, inspect, select
 
 from kahea.connectors.errors import Refused
+from kahea.connectors.redis_tables.schema import SCHEMAS
 
 if TYPE_CHECKING:
     from kahea.connectors.sql import Database
@@ -36,8 +37,12 @@ class Versions:
 
     async def check(self, database: Database, name: str, wanted: int) -> None:
         """Raises Refused where a table is missing or has another version, DatabaseError where nobody can tell."""
-        v = self.table.c
-        rows = await database.fetch(select(v.table_version).where(v.table_name == name))
-        found = rows[0].table_version if rows else None
+        found: int | None
+        if database.dialect == "redis":
+            found = SCHEMAS.layout(name).version
+        else:
+            v = self.table.c
+            rows = await database.fetch(select(v.table_version).where(v.table_name == name))
+            found = rows[0].table_version if rows else None
         if found != wanted:
             raise Refused(f"table {name} has version {found}, not {wanted}")

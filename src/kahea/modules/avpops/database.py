@@ -219,6 +219,9 @@ class Preferences:
         """The rows of a statement of the script's own. Waits. Raises DatabaseError, ValueError."""
         from sqlalchemy.exc import ResourceClosedError
 
+        if self.database.dialect == "redis":
+            raise ValueError("Redis takes no statements of scripts")
+
         def work(connection: Any) -> Sequence[Any]:
             result = connection.exec_driver_sql(statement)
             try:

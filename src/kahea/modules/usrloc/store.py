@@ -156,7 +156,7 @@ class Store:
         Raises DatabaseError.
         """
         c = self._location.c
-        what: Any = func.count(c.id)
+        what: Any = func.count()
         if users:
             what = func.count(distinct(c.user + "@" + func.coalesce(c.domain, "")))
         where = or_(c.expires > now, c.expires == 0) if expired_at is None else self._has_ended(expired_at)
