@@ -7,22 +7,25 @@
 | `requests.py` | `$uac_req` and `uac_req_send` |
 | `answering.py` | digest challenges answered |
 | `authentication.py` | `uac_auth`: credentials for a request that was challenged |
+| `account.py`, `store.py` | accounts with other servers, and the table that they are in |
+| `registration.py` | the state of registrations with other servers |
+| `registering.py` | REGISTERs, and what comes of them |
+| `accounts.py` | `uac_reg_...`, and the commands on registrations |
 | here | the module |
-
-Not built yet: registering with other servers (`uac_reg_...`).
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from kahea.modules.uac.authentication import Authentication
+from kahea.modules.uac.accounts import Accounts
 from kahea.modules.uac.requests import Requests
 from kahea.modules.uac.rewriting import Rewriting
 
 
-class Uac(Rewriting, Requests, Authentication):
-    """Acting as a user agent: requests of the script, From and To rewritten, challenges answered."""
+class Uac(Rewriting, Requests, Accounts):
+    """Acting as a user agent: requests of the script, From and To rewritten, challenges answered,
+    accounts registered with other servers."""
 
     name = "uac"
     events: ClassVar = {"uac:reply": "The reply to a request of `uac_req_send()` has come, or none will."}
@@ -33,6 +36,7 @@ class Uac(Rewriting, Requests, Authentication):
         self.start_rewriting()
         self.start_requests()
         self.start_authentication()
+        self.start_registering()
 
 
 MODULE = Uac
