@@ -46,6 +46,10 @@ modparam("ctl", "binrpc", "unix:{folder}/ctl")
 """
 
 
+#: What a test does before a server starts.
+Prepare = Callable[["Server"], None]
+
+
 class Peer:
     """A UDP socket that the server knows by a word such as `@SINK`."""
 
@@ -91,7 +95,10 @@ class Peer:
 class Server:
     """A running server; `name` says which."""
 
-    def __init__(self, name: str, folder: Path, cfg: str, modules: Sequence[str]) -> None:
+    def __init__(
+        self, name: str, folder: Path, cfg: str, modules: Sequence[str], prepare: Prepare | None = None
+    ) -> None:
+        """`prepare` is called before it starts, when its folder and its peers are there."""
         self.name = name
         self.folder = folder
         folder.mkdir()
@@ -107,6 +114,8 @@ class Server:
                 CONFIG.format(library=library, modules=load, cfg=cfg.replace("{folder}", str(folder)), folder=folder)
             )
         )
+        if prepare is not None:
+            prepare(self)
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
                 self._command(), stdout=log, stderr=log, cwd=folder, env=self._environment()
@@ -219,18 +228,24 @@ def request(method: str, uri: str, headers: str = "", *, callid: str = "call", b
 
 
 @contextlib.contextmanager
-def servers(folder: Path, cfg: str, modules: Sequence[str]) -> Iterator[list[Server]]:
+def servers(folder: Path, cfg: str, modules: Sequence[str], prepare: Prepare | None = None) -> Iterator[list[Server]]:
     """Kamailio and our server with one cfg, which must answer OPTIONS to `ping`."""
     with contextlib.ExitStack() as stack:
         made = []
         for name in ("kamailio", "kahea"):
-            server = Server(name, folder / name, cfg, modules)
+            server = Server(name, folder / name, cfg, modules, prepare)
             stack.callback(server.end)
             made.append(server)
         yield made
 
 
-def compared(folder: Path, cfg: str, modules: Sequence[str], scenario: Callable[[Server], T]) -> tuple[T, T]:
+def compared(
+    folder: Path,
+    cfg: str,
+    modules: Sequence[str],
+    scenario: Callable[[Server], T],
+    prepare: Prepare | None = None,
+) -> tuple[T, T]:
     """What a scenario gives with Kamailio and with our server, which run side by side."""
 
     def played(server: Server) -> T:
@@ -239,6 +254,6 @@ def compared(folder: Path, cfg: str, modules: Sequence[str], scenario: Callable[
         except TimeoutError as error:
             raise AssertionError(f"{server.name} fell silent: {error}\n{server.log[-3000:]}") from error
 
-    with servers(folder, cfg, modules) as both, ThreadPoolExecutor(2) as pool:
+    with servers(folder, cfg, modules, prepare) as both, ThreadPoolExecutor(2) as pool:
         theirs, ours = pool.map(played, both)
         return theirs, ours

@@ -37,7 +37,6 @@ BITS = {
 
 #: Functions that are not here, or are otherwise, each with the reason.
 BINDING = "a binding between Kamailio's modules, not for scripts"
-NO_UAC = "module uac answers no challenge to forwarded requests and registers nowhere yet"
 UNDOCUMENTED = "newer than 5.6, and nothing says what it does"
 EXCEPTIONS = {
     "bind_app_lua": BINDING,
@@ -69,20 +68,8 @@ EXCEPTIONS = {
     "http_client_request_v2pk": "HTTP/2 without TLS, which the client here does not speak",
     "msg_changed_route": UNDOCUMENTED,
     "allow_register_include_port": UNDOCUMENTED,
-    **dict.fromkeys(
-        (
-            "uac_reg_disable",
-            "uac_reg_enable",
-            "uac_reg_lookup",
-            "uac_reg_lookup_uri",
-            "uac_reg_refresh",
-            "uac_reg_request_to",
-            "uac_reg_send_register",
-            "uac_reg_send_unregister",
-            "uac_reg_status",
-        ),
-        NO_UAC,
-    ),
+    "uac_reg_send_register": UNDOCUMENTED,
+    "uac_reg_send_unregister": UNDOCUMENTED,
     "is_incoming": "speaks of data before it is a message, which no route is shown here (parameter nio_intercept)",
 }
 

@@ -110,6 +110,8 @@ def read_account(row: Mapping[str, object], contact_addr: str) -> Account:
         else:
             values[name] = "" if value is None else str(value)
     values["contact_addr"] = values["contact_addr"] or contact_addr
+    # It is hashed as text, in which its digits are lower-case ones (RFC 7616 §3.4.1).
+    values["auth_ha1"] = str(values["auth_ha1"]).lower()
     return Account(**values)  # type: ignore[arg-type]
 
 

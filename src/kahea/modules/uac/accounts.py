@@ -149,26 +149,6 @@ class Accounts(Registering, Authentication):
         found.disable(self.now())
         return 1
 
-    @native("str", "str")
-    def uac_reg_send_register(self, run: Run, attr: str, val: str) -> int:
-        """Send a REGISTER at once for a registration, as `uac_reg_enable` finds it; it is enabled, too."""
-        del run
-        found = self._filtered(attr, val)
-        if isinstance(found, int):
-            return found
-        self._register_now(found)
-        return 1
-
-    @native("str", "str")
-    def uac_reg_send_unregister(self, run: Run, attr: str, val: str) -> int:
-        """Send a REGISTER at once that takes the contact away, as `uac_reg_enable` finds it; it is disabled then."""
-        del run
-        found = self._filtered(attr, val)
-        if isinstance(found, int):
-            return found
-        self.register(found, leaving=True)
-        return 1
-
     @native("str")
     @function
     def uac_reg_refresh(self, run: Run, l_uuid: str) -> int:
@@ -215,10 +195,6 @@ class Accounts(Registering, Authentication):
         self.registrations.add(account, self.now())
         return True
 
-    def _register_now(self, registration: Registration) -> None:
-        registration.enable(self.now())
-        self.register(registration)
-
     # ---- management
 
     @rpc("uac.reg_dump")
@@ -244,11 +220,6 @@ class Accounts(Registering, Authentication):
     def reg_disable(self, attribute: str | None = None, value: str | None = None) -> None:
         """Disable a registration: no REGISTER is sent any more, and what there is ends by itself."""
         self._found(attribute, value).disable(self.now())
-
-    @rpc("uac.reg_register")
-    def reg_register(self, attribute: str | None = None, value: str | None = None) -> None:
-        """Enable a registration, and send its REGISTER at once."""
-        self._register_now(self._found(attribute, value))
 
     @rpc("uac.reg_unregister")
     def reg_unregister(self, attribute: str | None = None, value: str | None = None) -> None:

@@ -103,9 +103,13 @@ class Registering(Module):
     # ---- life
 
     async def open(self) -> None:
-        """Begin to look at the registrations, once traffic flows."""
+        """Load the accounts, and begin to look at them once traffic flows. A database that is down is asked again."""
         await super().open()
         if self.store is not None:
+            try:
+                self._begin(await self.store.load())
+            except DatabaseError as error:
+                self._not_loaded(error)
             self.node.call_later(0, self._look)
 
     async def stop(self) -> None:
@@ -130,7 +134,7 @@ class Registering(Module):
         try:
             self.load()
         except DatabaseError as error:
-            log.error("the accounts of %s can't be loaded: %s", self.reg_db_table, error)
+            self._not_loaded(error)
         else:
             self._send_due()
         finally:
@@ -139,12 +143,17 @@ class Registering(Module):
     def load(self) -> None:
         """Begin anew with the accounts that the database has. Waits; raises DatabaseError."""
         assert self.store is not None
-        accounts = wait(self.store.load())
+        self._begin(wait(self.store.load()))
+
+    def _begin(self, accounts: list[Account]) -> None:
         fresh, now = self._table(), self.now()
         for account in accounts:
             fresh.add(account, now)
         self.registrations = fresh
         self._loaded = True
+
+    def _not_loaded(self, error: DatabaseError) -> None:
+        log.error("the accounts of %s can't be loaded: %s", self.reg_db_table, error)
 
     # ---- sending
 

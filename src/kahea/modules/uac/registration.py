@@ -114,31 +114,23 @@ class Registration:
 
     def not_listed(self, now: int) -> None:
         """The registrar said yes, but the contact is not among those that it has: try again at the next look."""
-        self._over()
-        self.flags &= ~ONLINE
-        self.timer_expires = now
+        self._lost(now)
 
     def too_brief(self, least: int, now: int) -> None:
         """The registrar wants longer registrations: ask for `least` seconds, or twice as many as before."""
-        self.not_listed(now)
+        self._lost(now)
         self.expires = min(least if least > self.expires else self.expires * 2, MAX_EXPIRES)
 
     def failed(self, now: int, retry: int) -> None:
         """It failed: try again in `retry` seconds, with 0 never."""
-        self._over()
-        self.callid = ""
-        self.flags &= ~ONLINE
-        if retry:
-            self.timer_expires = now + retry
-        else:
+        self._lost(now + retry)
+        if not retry:
             self.flags |= DISABLED
 
     def left(self, now: int) -> None:
         """The contact was taken away, or nobody knows: disabled until it is enabled."""
-        self._over()
-        self.callid = ""
-        self.flags = (self.flags | DISABLED) & ~ONLINE
-        self.timer_expires = now
+        self._lost(now)
+        self.flags |= DISABLED
 
     def enable(self, now: int) -> None:
         """Register at the next look."""
@@ -149,6 +141,13 @@ class Registration:
         """Send nothing any more; what the registrar has ends by itself."""
         self.flags |= DISABLED
         self.timer_expires = now + 1
+
+    def _lost(self, until: int) -> None:
+        """There is no registration, until a REGISTER in a Call-ID of its own may make one."""
+        self._over()
+        self.flags &= ~ONLINE
+        self.callid = ""
+        self.timer_expires = until
 
     def _over(self) -> None:
         self.flags &= ~(UNDER_WAY | ANSWERING)
