@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import ifaddr
 
-from kahea.net.address import P_TCP, P_UDP, PROTO_IDS, Address, is_ip
+from kahea.net.address import P_TCP, P_TLS, P_UDP, PROTO_IDS, Address, is_ip
 from kahea.routing.settings import ConfigError, ListenSpec, Settings, parse_listen
+
+log = logging.getLogger("kahea.server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,8 @@ class Bind:
 def binds(settings: Settings) -> list[Bind]:
     """The sockets that the settings ask for, in order and each once. Raises ConfigError.
 
-    Without `listen`: UDP and TCP on every IPv4 address of this host, the loopback last, so that the first
-    listener is one that others can reach; with `auto_bind_ipv6` on the global IPv6 addresses, too.
+    Without `listen`: UDP, TCP and, with `enable_tls`, TLS on every IPv4 address of this host, the loopback last, so
+    that the first listener is one that others can reach; with `auto_bind_ipv6` on the global IPv6 addresses, too.
     """
     specs = [parse_listen(text) for text in settings.listen] or list(_everywhere(settings))
     found: dict[tuple[int, Address], Bind] = {}
@@ -51,13 +54,27 @@ def _everywhere(settings: Settings) -> Iterator[ListenSpec]:
 def _binds_of(spec: ListenSpec, settings: Settings) -> Iterator[Bind]:
     advertised = spec.advertise or settings.advertised_address
     host = f"[{advertised}]" if ":" in advertised else advertised
-    for proto in (PROTO_IDS[spec.proto],) if spec.proto else (P_UDP, P_TCP):
+    for proto in (PROTO_IDS[spec.proto],) if spec.proto else (P_UDP, P_TCP, P_TLS):
         if proto == P_TCP and settings.disable_tcp:
             continue
+        if proto == P_TLS and (settings.disable_tcp or not settings.enable_tls):
+            if spec.proto:
+                why = "disable_tcp is set" if settings.disable_tcp else "enable_tls is not set"
+                log.warning("nothing listens on tls:%s: %s", spec.host, why)
+            continue
         for ip in addresses_of(spec.host):
-            address = Address.of(ip, 0 if spec.any_port else spec.port or settings.port)
+            address = Address.of(ip, _port(spec, proto, settings))
             port = spec.advertise_port or settings.advertised_port
             yield Bind(proto, address, spec.name, spec.agname, host.encode(), port)
+
+
+def _port(spec: ListenSpec, proto: int, settings: Settings) -> int:
+    """The port of a listener; TLS beside UDP and TCP has the one after theirs."""
+    if spec.any_port:
+        return 0
+    if proto == P_TLS:
+        return (spec.port or settings.tls_port_no) + bool(spec.port and not spec.proto)
+    return spec.port or settings.port
 
 
 def addresses_of(host: str) -> list[str]:

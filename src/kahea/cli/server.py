@@ -30,12 +30,13 @@ from kahea.admin.metrics import MetricsServer
 from kahea.cli import process
 from kahea.cli.listening import Bind, binds, reverse_names
 from kahea.engines import engine_for
-from kahea.net.address import P_UDP, Listener
+from kahea.net.address import P_TLS, P_UDP, Listener
 from kahea.net.connections import ConnectionTable
 from kahea.net.resolver import Resolver
 from kahea.net.sockets import BindError, SocketOptions, route_source
 from kahea.net.tcp import TcpListener
 from kahea.net.tcp_limits import TcpLimits
+from kahea.net.tls import TlsListener, TlsNode
 from kahea.net.udp import UdpListener
 from kahea.routing.node import Node
 from kahea.routing.reload import Reloader
@@ -256,6 +257,7 @@ def make_listeners(settings: Settings, wanted: list[Bind]) -> list[Listener]:
     )
     limits = TcpLimits(**{f.name: getattr(settings, f.name) for f in fields(TcpLimits)})
     table = ConnectionTable(limits)
+    tls = TlsNode()
     made: list[Listener] = []
     for one in wanted:
         common: dict[str, Any] = {
@@ -267,6 +269,8 @@ def make_listeners(settings: Settings, wanted: list[Bind]) -> list[Listener]:
         }
         if one.proto == P_UDP:
             made.append(UdpListener(one.address, **common))
+        elif one.proto == P_TLS:
+            made.append(TlsListener(one.address, table, tls, **common))
         else:
             made.append(TcpListener(one.address, table, **common))
     return made

@@ -1,7 +1,8 @@
 """One stream connection: what is read is framed and handed on, what is written waits within bounds.
 
-Its life: connecting (ours only) -> open -> gone. It is in the table from its birth until it is gone, and what
-`send` accepted and never reached the kernel is reported when it goes.
+Its life: connecting (ours only) -> open -> gone; a transport above TCP may have to agree with the peer between the two
+(`_begin`). It is in the table from its birth until it is gone, and what `send` accepted and never reached the kernel is
+reported when it goes.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Connection(asyncio.Protocol):
         "_total",
         "_transport",
         "_unsent",
+        "_up",
         "accepted",
         "aliases",
         "armed",
@@ -76,7 +78,8 @@ class Connection(asyncio.Protocol):
         # What was read of a PROXY header; None once it is known whether there is one.
         proxied = self.accepted and self.table.limits.tcp_accept_haproxy
         self._prelude: bytearray | None = bytearray() if proxied else None
-        self._pending: list[bytes] = []  # accepted by `send` while connecting
+        self._up = False  # messages may be written
+        self._pending: list[bytes] = []  # accepted by `send` before that
         self._read = False  # anything, ever
         self._frame_since = NEVER
         self._blocked_since = NEVER
@@ -87,12 +90,12 @@ class Connection(asyncio.Protocol):
     @property
     def is_open(self) -> bool:
         """Whether it is established and not closed."""
-        return self._transport is not None and not self._closed
+        return self._up and not self._closed
 
     @property
     def connecting(self) -> bool:
-        """Whether the peer has not accepted it yet."""
-        return self._transport is None and not self._closed
+        """Whether it is not established yet."""
+        return not self._up and not self._closed
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -136,6 +139,11 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=0)
         self.opened_at = self.last_used = self.table.clock()
         self._rearm()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Both sides are ready for messages."""
+        self._up = True
         self.listener.told_open(self)
         pending, self._pending = self._pending, []
         self.table.account(self, 0)
@@ -182,15 +190,22 @@ class Connection(asyncio.Protocol):
         self._leave(reason)
         if self._task is not None:
             self._task.cancel()
+        if self._up:
+            self._farewell()
+        else:
+            self._report(reason)
         transport = self._transport
         if transport is None:
-            self._report(reason)
             return
+        waiting = transport.get_write_buffer_size()
         transport.close()
-        if self._unsent:
+        if waiting:
             # The table forgets us now: this timer is what bounds our life.
             loop = asyncio.get_running_loop()
             loop.call_later(max(self.table.limits.tcp_send_timeout, 0), transport.abort)
+
+    def _farewell(self) -> None:
+        """What the peer is sent before an open connection closes: nothing."""
 
     def abort(self, reason: str) -> None:
         """Close it now, and report what was not written."""
@@ -208,7 +223,7 @@ class Connection(asyncio.Protocol):
             return False
         self._closed = reason
         self.table.remove(self)
-        if self._transport is not None and self.id:
+        if self._up:
             self.listener.told_closed(self, reason)
         return True
 
@@ -238,6 +253,10 @@ class Connection(asyncio.Protocol):
             data = self._after_prelude(data)
             if self._closed:
                 return
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        """Frame bytes of messages, and hand on what is complete."""
         used = False
         for event in self._framer.feed(data):
             if isinstance(event, bytes):
@@ -305,7 +324,7 @@ class Connection(asyncio.Protocol):
         ):
             table.counts.sendq_full += 1
             return False
-        if self._transport is None:
+        if not self._up:
             self._pending.append(data)
             table.account(self, waiting + len(data))
             return True
@@ -328,18 +347,24 @@ class Connection(asyncio.Protocol):
         return True
 
     def _write(self, data: bytes) -> None:
+        """Write a message or keepalive."""
+        self._put(data, data)
+
+    def _put(self, wire: bytes, message: bytes = b"") -> None:
+        """Write bytes of the stream, with which `message` has left."""
         transport = self._transport
         assert transport is not None
-        self._total += len(data)  # before writing, which may call pause_writing
-        transport.write(data)
+        self._total += len(wire)  # before writing, which may call pause_writing
+        transport.write(wire)
         waiting = transport.get_write_buffer_size()
-        if waiting:
-            self._unsent.append((self._total, data))
-        if waiting or self.queued:
+        if waiting and message:
+            self._unsent.append((self._total, message))
+        if self._up and (waiting or self.queued):
             self.table.account(self, waiting)
 
     def _waiting(self) -> int:
-        if self._transport is not None:
+        """Bytes that wait to be written: messages before the connection is up, then what the kernel has not taken."""
+        if self._up and self._transport is not None:
             return self._transport.get_write_buffer_size()
         return sum(map(len, self._pending))
 
@@ -352,15 +377,16 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The loop's call: the peer takes no more."""
+        assert self._transport is not None
         self._blocked_since = self.table.clock()
-        self._mark = self._total - self._waiting()
+        self._mark = self._total - self._transport.get_write_buffer_size()
         self._rearm()
 
     def resume_writing(self) -> None:
         """The loop's call: all was written."""
         self._blocked_since = NEVER
         self._unsent.clear()
-        self.table.account(self, 0)
+        self.table.account(self, self._waiting())
 
     # Time.
 
@@ -368,6 +394,12 @@ class Connection(asyncio.Protocol):
     def lifetime(self) -> float:
         """Seconds without traffic until it is closed; negative for never."""
         return self.table.limits.tcp_connection_lifetime if self._lifetime is None else self._lifetime
+
+    @property
+    def timeout(self) -> int:
+        """Whole seconds until it is closed for being idle; -1 for never."""
+        lifetime = self.lifetime
+        return int(self.last_used + lifetime - self.table.clock()) if lifetime >= 0 else -1
 
     def set_lifetime(self, seconds: float) -> None:
         """Close it after so many seconds without traffic, instead of after tcp_connection_lifetime."""
@@ -403,7 +435,8 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._blocked_since == NEVER:
             return
         waiting = self._transport.get_write_buffer_size()
-        self.table.account(self, waiting)
+        if self._up:
+            self.table.account(self, waiting)
         sent = self._total - waiting
         if sent > self._mark:
             self._mark = sent

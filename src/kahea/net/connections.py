@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kahea.net.address import Address
+from kahea.net.address import P_TLS, P_WSS, Address
 from kahea.net.tcp_limits import TcpLimits
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ log = logging.getLogger("kahea.net")
 MAX_ALIASES = 12  # per connection
 SWEEP_INTERVAL = 0.5  # seconds
 STALE_ROOM = 1024  # outdated deadlines kept before they are cleared away
+SECURE = (P_TLS, P_WSS)
 
 Key = tuple[int, Address]
 
@@ -62,6 +63,7 @@ class ConnectionTable:
         self._by_id: dict[int, Connection] = {}
         self._by_peer: dict[Key, list[Connection]] = {}
         self._accepted: dict[str, int] = {}  # source IP: accepted connections
+        self.secure = 0  # connections with TLS
         self._deadlines: list[tuple[float, int]] = []
         self._last_id = 0
         self._listeners = 0
@@ -99,6 +101,8 @@ class ConnectionTable:
         limits = self.limits
         if len(self._by_id) >= limits.tcp_max_connections:
             return f"there are {limits.tcp_max_connections} connections already (tcp_max_connections)"
+        if proto in SECURE and self.secure >= limits.tls_max_connections:
+            return f"there are {limits.tls_max_connections} with TLS already (tls_max_connections)"
         return self._client_refusal(peer, proto) if accepted else ""
 
     def _client_refusal(self, peer: Address, proto: int) -> str:
@@ -115,6 +119,7 @@ class ConnectionTable:
         connection.id = self._last_id
         self._by_id[connection.id] = connection
         self._index((connection.listener.proto, connection.peer), connection)
+        self.secure += connection.listener.proto in SECURE
         if connection.accepted:
             self._count_accepted(connection.peer.ip, 1)
         return connection.id
@@ -125,6 +130,7 @@ class ConnectionTable:
             return
         self.account(connection, 0)
         proto = connection.listener.proto
+        self.secure -= proto in SECURE
         self._unindex((proto, connection.peer), connection)
         for alias in connection.aliases:
             self._unindex((proto, alias), connection)

@@ -1,6 +1,6 @@
 """TCP as a listener: `send` finds a connection or makes one, and returns at once.
 
-A transport over TCP is a subclass: it says its `PROTO`, may give an SSL context for either direction, and may
+A transport over TCP is a subclass: it says its `PROTO`, and may have connections of its own (`make_connection`) and
 frame otherwise (`make_framer`).
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import ssl
 from dataclasses import replace
 from typing import ClassVar
 
@@ -82,9 +81,7 @@ class TcpListener(Listener):
     async def _serve(self, sock: socket.socket) -> None:
         assert self._loop is not None
         backlog = self.table.limits.tcp_listen_backlog
-        self._server = await self._loop.create_server(
-            lambda: Connection(self), sock=sock, backlog=backlog, ssl=self.server_ssl()
-        )
+        self._server = await self._loop.create_server(self.make_connection, sock=sock, backlog=backlog)
         self._starting = None
 
     def close(self) -> None:
@@ -125,13 +122,9 @@ class TcpListener(Listener):
         limits = self.table.limits
         return Framer(max_message=limits.msg_recv_max_size, accept_no_cl=limits.tcp_accept_no_cl)
 
-    def server_ssl(self) -> ssl.SSLContext | None:
-        """The context of accepted connections; None for none."""
-        return None
-
-    def client_ssl(self, peer: Address) -> tuple[ssl.SSLContext | None, str | None]:  # noqa: ARG002
-        """The context of a connection that we make, and the server name to ask for."""
-        return None, None
+    def make_connection(self, peer: Address | None = None) -> Connection:
+        """A connection that is to be made to `peer`; without one, that was accepted."""
+        return Connection(self, peer)
 
     # Sending.
 
@@ -175,7 +168,7 @@ class TcpListener(Listener):
             self.table.counts.connect_failed += 1
             log.warning("%s: no connection to %s: %s", self.uri, to, refusal)
             return False
-        connection = Connection(self, to)
+        connection = self.make_connection(to)
         self.table.add(connection)
         connection.send(data)
         connection.start(self._loop)
@@ -187,12 +180,11 @@ class TcpListener(Listener):
         loop = self._loop
         limits = self.table.limits
         peer = connection.peer
-        context, server_name = self.client_ssl(peer)
         sock = stream_client_socket(peer.family, self.options, self._source(peer), limits.tcp_reuse_port)
         try:
             limits.apply(sock)
             await loop.sock_connect(sock, (peer.ip, peer.port))
-            await loop.create_connection(lambda: connection, sock=sock, ssl=context, server_hostname=server_name)
+            await loop.create_connection(lambda: connection, sock=sock)
         except BaseException:
             sock.close()
             raise

@@ -15,6 +15,7 @@ class TcpLimits:
     Bounds:
 
     - `tcp_max_connections`: connections in all, in both directions; more are refused.
+    - `tls_max_connections`: those among them with TLS.
     - `tcp_accept_iplimit`: accepted connections per source IP address; 0 for no limit.
     - `tcp_accept_unique`: 1 refuses a connection from an IP and port that already has one to us.
     - `tcp_conn_wq_max`: bytes that may wait to be written on one connection (while connecting, too).
@@ -29,6 +30,7 @@ class TcpLimits:
       for never.
     - `tcp_msg_data_timeout`: an accepted connection must send its first byte by then; 0 for never.
     - `tcp_connect_timeout`: for the peer to accept.
+    - `tls_handshake_timeout`: for a TLS handshake, once TCP has a connection.
     - `tcp_send_timeout`: a connection whose peer takes nothing for that long is closed.
 
     Behaviour:
@@ -49,6 +51,7 @@ class TcpLimits:
     """
 
     tcp_max_connections: int = 2048
+    tls_max_connections: int = 2048
     tcp_accept_iplimit: int = 1024
     tcp_accept_unique: int = 0
     tcp_conn_wq_max: int = 32 * 1024
@@ -59,6 +62,7 @@ class TcpLimits:
     tcp_msg_read_timeout: float = 20
     tcp_msg_data_timeout: float = 20
     tcp_connect_timeout: float = 10
+    tls_handshake_timeout: float = 10
     tcp_send_timeout: float = 10
 
     tcp_no_connect: bool = False

@@ -16,7 +16,7 @@ _NO_RT = "the node asks for no real-time scheduling; set it from outside (chrt, 
 _OUTSIDE = "the service manager decides this (systemd, a container), before the process starts"
 _LOOP = "the event loop owns the sockets' polling and hand-over"
 _RPC_LOCKS = "RPC commands run in the event loop, one at a time, and need no locks"
-_TLS_ONLY = "it concerns TLS, which is not supported yet"
+_TLS_MODULE = "Kamailio has no TLS in its core either: the module tls has a parameter for it"
 _SCTP_ONLY = "it concerns SCTP, which is not supported yet"
 _RAW = "datagrams leave in batches (sendmmsg); a raw socket would save nothing"
 _VIA_NAMES = "the sender's address is told in a Via that has a name (RFC 3261 §18.2.1), whatever DNS says of the name"
@@ -39,7 +39,6 @@ INERT: Final[dict[str, str]] = {
     "dns_cache_rec_pref": "an answer is kept until it expires, and takes no other's place before",
     "dns_sctp_pref": _SCTP_ONLY,
     "dns_search_full_match": "an answer must be for the name that was asked for, search suffix included",
-    "dns_tls_pref": _TLS_ONLY,
     "dst_blocklist_expire": _DST_BLOCKLIST,
     "dst_blocklist_gc_interval": _DST_BLOCKLIST,
     "dst_blocklist_init": _DST_BLOCKLIST,
@@ -96,18 +95,14 @@ INERT: Final[dict[str, str]] = {
     "tcp_rd_buf_size": "a connection's buffer grows with its message, up to `msg_recv_max_size`",
     "tcp_wait_data": _LOOP,
     "tcp_wq_blk_size": _NO_SHM,
-    "tls_ca_list": _TLS_ONLY,
-    "tls_certificate": _TLS_ONLY,
-    "tls_connection_match_domain": _TLS_ONLY,
-    "tls_handshake_timeout": _TLS_ONLY,
-    "tls_max_connections": _TLS_ONLY,
-    "tls_method": _TLS_ONLY,
-    "tls_port_no": _TLS_ONLY,
-    "tls_private_key": _TLS_ONLY,
-    "tls_require_certificate": _TLS_ONLY,
-    "tls_send_timeout": _TLS_ONLY,
-    "tls_threads_mode": _TLS_ONLY,
-    "tls_verify": _TLS_ONLY,
+    "tls_ca_list": _TLS_MODULE,
+    "tls_certificate": _TLS_MODULE,
+    "tls_method": _TLS_MODULE,
+    "tls_private_key": _TLS_MODULE,
+    "tls_require_certificate": _TLS_MODULE,
+    "tls_send_timeout": "`tcp_send_timeout` holds for TLS, too",
+    "tls_threads_mode": _ONE_PROCESS,
+    "tls_verify": _TLS_MODULE,
     "udp4_raw": _RAW,
     "udp4_raw_mtu": _RAW,
     "udp4_raw_ttl": _RAW,
@@ -118,7 +113,6 @@ INERT: Final[dict[str, str]] = {
     "wait_worker1_usleep": _ONE_PROCESS,
 }
 
-_TLS = "TLS is not supported yet"
 _SCTP = "SCTP is not supported yet"
 _LATER = "it came with a later Kamailio than 5.6, the version that this server follows"
 _MULTICAST = "multicast is not supported yet"
@@ -130,10 +124,8 @@ REFUSED: Final[dict[str, tuple[int | str, str]]] = {
     "auto_domains": (0, f"{_LATER}; list the names in `alias`"),
     "bind_ipv6_link_local": (0, "a link-local IPv6 address means something on one interface only, and needs its name"),
     "coreparam": ("", _LATER),
-    "disable_tls": (1, _TLS),
     "domain": ("", f"{_LATER}; list the names in `alias`"),
     "enable_sctp": (0, _SCTP),
-    "enable_tls": (0, _TLS),
     "mcast": ("", _MULTICAST),
     "mcast_loopback": (0, _MULTICAST),
     "mcast_ttl": (-1, _MULTICAST),
@@ -142,6 +134,7 @@ REFUSED: Final[dict[str, tuple[int | str, str]]] = {
     "socket": ("", "it is a block, `socket = { bind = udp:192.0.2.1:5060; }`, or `listen = udp:192.0.2.1:5060`"),
     "tcp_accept_hep3": (0, "HEP3 is for capturing traffic (module sipcapture), which is not supported yet"),
     "tcp_accept_protocols": (0, _LATER),
+    "tls_connection_match_domain": (0, _LATER),
     "udp_accept_proxy": (0, f"{_LATER}; tcp_accept_haproxy is there"),
     "use_dst_blocklist": (0, "a blocklist of destinations is not supported yet"),
 }

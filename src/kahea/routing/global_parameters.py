@@ -25,6 +25,8 @@ Given = bool | int | str | list[Any]
 _YES: Final = {"yes", "true", "on", "enable", "1"}
 _NO: Final = {"no", "false", "off", "disable", "0"}
 _PROTOCOLS: Final = {"udp": 1, "tcp": 2, "tls": 3, "sctp": 4}
+#: Names under which `enable_tls` takes the opposite.
+_NEGATED: Final = ("disable_tls", "tls_disable")
 _TOS_WORDS: Final = {
     "IPTOS_LOWDELAY": 0x10,
     "IPTOS_THROUGHPUT": 0x08,
@@ -54,6 +56,10 @@ class Settings:
     )
     port: int = _setting(5060, "The port of a listener that names none.")
     disable_tcp: bool = _setting(False, "Do not listen on, nor connect by, TCP.")
+    enable_tls: bool = _setting(
+        False, "Listen on, and connect by, TLS; the module tls has the certificates.", "tls_enable", *_NEGATED
+    )
+    tls_port_no: int = _setting(5061, "The port of a TLS listener that names none.", "tls_log", "tlslog")
     auto_bind_ipv6: bool = _setting(False, "Without `listen`: also on each global IPv6 address.")
     ip_free_bind: int = _setting(
         0,
@@ -156,6 +162,10 @@ class Settings:
     tcp_syncnt: int = _setting(0, "SYN retransmissions until a connect fails; 0 for the kernel's own.")
     tcp_wq_max: int = _setting(10485760, "The most bytes queued for all connections.")
 
+    # TLS.
+    tls_handshake_timeout: int = _setting(10, "Seconds until a TLS handshake is given up.")
+    tls_max_connections: int = _setting(2048, "The most connections with TLS at one time.")
+
     # DNS (RFC 3263).
     dns_try_ipv6: bool = _setting(True, "Ask for AAAA too, where an IPv6 listener exists.")
     dns_try_naptr: bool = _setting(False, "Ask for NAPTR first.")
@@ -165,6 +175,9 @@ class Settings:
     )
     dns_tcp_pref: int = _setting(
         20, "Preference of TCP among NAPTR answers; negative leaves it out.", "dns_tcp_preference"
+    )
+    dns_tls_pref: int = _setting(
+        10, "Preference of TLS among NAPTR answers; negative leaves it out.", "dns_tls_preference"
     )
     dns_srv_lb: bool = _setting(
         False, "Choose among SRV answers of one priority by weight (RFC 2782).", "dns_srv_loadbalancing"
@@ -258,6 +271,9 @@ class Settings:
             if _plain(value) != wanted:
                 raise ConfigError(f"global parameter {name} = {value!r}: {why}")
             return ""
+        if name in _NEGATED:
+            given = _convert(real, value, bool)
+            value = value if given is None else not given
         if real == "log_facility":
             try:
                 value = facility(str(value))
@@ -313,6 +329,7 @@ _RANGES: Final = {
     "advertised_port": (0, 65535),
     "max_branches": (1, 30),
     "port": (1, 65535),
+    "tls_port_no": (1, 65535),
     "tos": (0, 255),
     "udp_mtu": (0, 65535),
 }
@@ -322,7 +339,6 @@ _INERT_ALIASES: Final = {
     "core_log": "corelog",
     "dns_rev_via": "rev_dns",
     "dns_sctp_preference": "dns_sctp_pref",
-    "dns_tls_preference": "dns_tls_pref",
     "dst_blocklist_ttl": "dst_blocklist_expire",
     "mem_dbg": "memdbg",
     "mem_log": "memlog",
@@ -335,10 +351,6 @@ _INERT_ALIASES: Final = {
     "shm_mem": "shm",
     "shm_mem_size": "shm",
     "tcp_accept_protos": "tcp_accept_protocols",
-    "tls_disable": "disable_tls",
-    "tls_enable": "enable_tls",
-    "tls_log": "tls_port_no",
-    "tlslog": "tls_port_no",
 }
 
 

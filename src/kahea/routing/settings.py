@@ -57,6 +57,8 @@ class Configuration:
     modules: dict[str, ParameterList] = field(default_factory=dict)
     load: list[str] | None = None
     script: Path | None = None
+    #: Where modules look for the files that they are given without a folder: beside the file that the server runs.
+    directory: Path = Path()
     #: The script's language, where its ending does not tell: a word of `cfgengine`, or `native`.
     language: str = ""
     #: What `-A` defined, with "" for a bare name.
@@ -102,7 +104,9 @@ def load(
 
     `listeners` replace the file's `listen`. Raises ConfigError with file and line.
     """
-    config = Configuration(script=script, given=dict(defines or {}), defines=dict(defines or {}))
+    config = Configuration(
+        script=script, directory=script.parent, given=dict(defines or {}), defines=dict(defines or {})
+    )
     path = toml if toml is not None else script.with_name("kahea.toml")
     if toml is not None or path.exists():
         _read(config, path)
@@ -268,8 +272,8 @@ def _split(key: str) -> tuple[str, ...]:
 class ListenSpec:
     """One listener as configured.
 
-    `proto` "" means UDP and TCP; `host` may be a name or an interface; `port` 0 means the global `port`, or any that is
-    free if it was written so (`any_port`).
+    `proto` "" means UDP, TCP and, with `enable_tls`, TLS; `host` may be a name or an interface; `port` 0 means the
+    global `port` (of TLS `tls_port_no`), or any that is free if it was written so (`any_port`).
     """
 
     proto: str
@@ -303,7 +307,7 @@ def parse_listen(text: str) -> ListenSpec:
         found[(match[1] or match[3]).lower()] = (match[2] or "yes").strip('"')
         at = match.end()
     proto, host, port = split_socket(main)
-    if proto in ("tls", "sctp"):
+    if proto == "sctp":
         raise ConfigError(f"listen {text!r}: {proto} is not supported yet")
     adv_proto, adv_host, adv_port = split_socket(found["advertise"]) if found["advertise"] else ("", "", 0)
     if adv_proto:

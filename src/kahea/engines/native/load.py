@@ -90,7 +90,7 @@ class _Loader:
     def __init__(self, program: Program, script: Path) -> None:
         self.program = program
         self.diagnostics: list[Diagnostic] = []
-        self.configuration = Configuration(script=script, defines=program.defines)
+        self.configuration = Configuration(script=script, directory=script.parent, defines=program.defines)
         self._modules: dict[str, LoadModule] = {}
         #: The loaded modules that there are here, with their parameters.
         self._params: dict[str, dict[str, Param[Any]]] = {}

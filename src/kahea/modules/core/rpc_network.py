@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kahea.net.address import P_TCP, PROTO_NAMES, Listener
+from kahea.net.address import PROTO_NAMES, Listener
 from kahea.net.tcp import TcpListener
 from kahea.routing.module import Module, RpcError, rpc
 
@@ -53,23 +53,21 @@ class NetworkCommands(Module):
         return {
             "readers": 1,
             "max_connections": table.limits.tcp_max_connections,
-            "max_tls_connections": 0,
-            "opened_connections": sum(c.listener.proto == P_TCP for c in table),
-            "opened_tls_connections": sum(c.listener.proto != P_TCP for c in table),
+            "max_tls_connections": table.limits.tls_max_connections,
+            "opened_connections": len(table),
+            "opened_tls_connections": table.secure,
             "write_queued_bytes": table.queued,
         }
 
     @rpc("core.tcp_list")
     def rpc_tcp_list(self) -> list[dict[str, object]]:
         """The TCP connections: `timeout` is the seconds until an idle one is closed, `lifetime` what it starts from."""
-        table = self._table()
-        now = table.clock()
         return [
             {
                 "id": one.id,
                 "type": one.listener.proto_name.upper(),
                 "state": "CONN_OK" if one.is_open else "CONN_CONNECT",
-                "timeout": int(one.last_used + one.lifetime - now) if one.lifetime >= 0 else -1,
+                "timeout": one.timeout,
                 "lifetime": int(one.lifetime),
                 "ref_count": 1,
                 "src_ip": one.peer.ip,
@@ -77,7 +75,7 @@ class NetworkCommands(Module):
                 "dst_ip": one.listener.address.ip,
                 "dst_port": one.listener.address.port,
             }
-            for one in table
+            for one in self._table()
         ]
 
     @rpc("core.tcp_options")
@@ -89,7 +87,7 @@ class NetworkCommands(Module):
             "send_timeout": int(limits.tcp_send_timeout),
             "connection_lifetime": int(limits.tcp_connection_lifetime),
             "max_connections(soft)": limits.tcp_max_connections,
-            "max_tls_connections(soft)": 0,
+            "max_tls_connections(soft)": limits.tls_max_connections,
             "no_connect": int(limits.tcp_no_connect),
             "fd_cache": 0,
             "async": 1,

@@ -1,0 +1,139 @@
+"""The file of TLS profiles (tls.cfg): sections `[server:ADDRESS]` and `[client:ADDRESS]`, and what may stand in them.
+
+    [server:default]            # also: any, or an address with a port; IPv6 in brackets
+    method = TLSv1.2+
+    certificate = "/etc/kahea/cert.pem"
+
+What a section leaves out is as the module's parameters say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from kahea.net.address import Address
+from kahea.net.tls_profiles import METHODS, Profile, ProfileError
+from kahea.routing.module import ConfigError
+
+_SECTION: Final = re.compile(r"\[\s*(\w+)\s*:\s*(\[[^\]]*\]:\d+|[^\]\s]+)\s*\]\s*(?:#.*)?")
+_OPTION: Final = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^#"]*?))\s*(?:#.*)?')
+_ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|\d+\.\d+\.\d+\.\d+):(\d{1,5})")
+_YES: Final = ("1", "yes", "true", "on", "enable", "enabled")
+_NO: Final = ("0", "no", "false", "off", "disable", "disabled")
+
+#: By the values of `verify_client`: whether a client's certificate must be good, and whether there must be one.
+_CLIENTS: Final = {"off": (False, False), "optional": (True, False), "on": (True, True)}
+
+
+def known_method(value: str) -> str:
+    """A TLS method under the name that Kamailio's page has. Raises ValueError."""
+    for name in METHODS:
+        if name.lower() == value.lower():
+            return name
+    if value.lower() in ("sslv2", "sslv3"):
+        raise ValueError(f"{value} is broken, and OpenSSL has it no more")
+    raise ValueError(f"{value!r} is no TLS method: {', '.join(METHODS)}")
+
+
+def client_demands(value: str) -> tuple[bool, bool]:
+    """What `verify_client` asks: that a certificate be good, that there be one. Raises ValueError."""
+    word = value.lower()
+    if word == "optional_no_ca":
+        raise ValueError(
+            "optional_no_ca takes certificates that nobody vouches for, which Python's ssl can't be told to"
+        )
+    if word not in _CLIENTS:
+        raise ValueError(f"{value!r} is none of off, on, optional")
+    return _CLIENTS[word]
+
+
+def _boolean(value: str) -> bool:
+    word = value.lower()
+    if word not in _YES and word not in _NO:
+        raise ValueError(f"{value!r} is neither yes nor no")
+    return word in _YES
+
+
+def _number(value: str) -> int:
+    if not re.fullmatch(r"-?\d{1,9}", value):
+        raise ValueError(f"{value!r} is no number")
+    return int(value)
+
+
+def read_profiles(path: Path, given: Mapping[str, Any], file: Callable[[str], str]) -> list[Profile]:
+    """The profiles of a file. `given` has the values of those fields that a section leaves out, `file` makes a path
+    absolute. Raises ConfigError with the line."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    sections: list[tuple[int, dict[str, Any]]] = []
+    for number, line in enumerate(lines, 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        try:
+            if line.startswith("["):
+                sections.append((number, _section(line)))
+            elif sections:
+                sections[-1][1].update(_option(line, file))
+            else:
+                raise ValueError("an option stands before the first section")
+        except ValueError as error:
+            raise ConfigError(f"{path}:{number}: {error}") from error
+    found = []
+    for number, fields in sections:
+        try:
+            found.append(_profile(fields, given))
+        except ProfileError as error:
+            raise ConfigError(f"{path}:{number}: {error}") from error
+    return found
+
+
+def _section(line: str) -> dict[str, Any]:
+    match = _SECTION.fullmatch(line)
+    if match is None:
+        raise ValueError(f"{line} is no section: [server:ADDRESS:PORT], [client:default], [server:any]")
+    role, where = match[1].lower(), match[2].lower()
+    if role not in ("server", "client"):
+        raise ValueError(f"a section is of a server or a client, not of {match[1]!r}")
+    if where in ("default", "any"):
+        return {"server": role == "server", "address": None, "default": where == "default"}
+    found = _ADDRESS.fullmatch(where)
+    if found is None:
+        raise ValueError(f"{match[2]!r} is neither an IP address with its port, nor default or any")
+    return {"server": role == "server", "address": Address.of(found[1], int(found[2])), "default": False}
+
+
+def _option(line: str, file: Callable[[str], str]) -> dict[str, Any]:
+    match = _OPTION.fullmatch(line)
+    if match is None:
+        raise ValueError(f"{line!r} is no option = value")
+    name = match[1].lower()
+    value = match[3] if match[2] is None else re.sub(r"\\(.)", r"\1", match[2])
+    match name:
+        case "method" | "tls_method":
+            return {"method": known_method(value)}
+        case "verify_certificate":
+            return {"verify": _boolean(value)}
+        case "require_certificate":
+            return {"require": _boolean(value)}
+        case "verify_client":
+            return dict(zip(("verify", "require"), client_demands(value), strict=True))
+        case "private_key" | "certificate" | "ca_list" | "ca_path" | "crl":
+            return {name: file(value)}
+        case "verify_depth" | "server_name_mode":
+            return {name: _number(value)}
+        case "cipher_list" | "server_name" | "server_id":
+            return {name: value}
+    raise ValueError(f"there is no option {match[1]!r}")
+
+
+def _profile(fields: Mapping[str, Any], given: Mapping[str, Any]) -> Profile:
+    """Raises ProfileError."""
+    if not fields["default"] and fields["address"] is None and not fields.get("server_name") and fields["server"]:
+        raise ProfileError("a profile of any address needs a server_name")
+    return Profile(**{**given, **fields})
