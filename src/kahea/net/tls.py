@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -69,7 +70,7 @@ class TlsListener(TcpListener):
 class TlsConnection(Connection):
     """A connection whose messages go through a TLS session; open once the handshake is done."""
 
-    __slots__ = ("_received", "_used", "profile", "server_id", "server_name", "shared", "stream")
+    __slots__ = ("_context", "_received", "_used", "profile", "server_id", "server_name", "shared", "stream")
 
     def __init__(self, listener: TlsListener, peer: Address | None = None) -> None:
         super().__init__(listener, peer)
@@ -79,6 +80,7 @@ class TlsConnection(Connection):
         self.server_id = ""
         self.profile: Profile | None = None
         self.stream: TlsStream | None = None
+        self._context: ssl.SSLContext | None = None
         self._received = bytearray()  # waits for the rest of a ClientHello, or for its turn
         self._used = False  # by a message or keepalive, in either direction
         if peer is not None:
@@ -90,7 +92,8 @@ class TlsConnection(Connection):
         if self.accepted:
             return  # the client speaks first
         self.profile = self.shared.profiles.client(self.peer, self.server_name, self.server_id)
-        self.server_name = self.server_name or (self.profile.server_name if self.profile is not None else "")
+        if self.profile is not None:
+            self._context = self.profile.contexts[self.profile.method]
         self._ask_turn()
 
     def _take(self, data: bytes) -> None:
@@ -104,7 +107,9 @@ class TlsConnection(Connection):
             self._ask_turn()
         elif (name := requested_name(bytes(self._received))) is not None:
             self.server_name = name
-            self.profile = self.shared.profiles.server(self.listener.address, name)
+            found = self.shared.profiles.server(self.listener.address, name)
+            if found is not None:
+                self.profile, self._context = found
             self._ask_turn()
 
     def _ask_turn(self) -> None:
@@ -138,13 +143,12 @@ class TlsConnection(Connection):
 
     def _session(self) -> TlsStream:
         """Raises TlsError."""
-        profile = self.profile
-        if profile is None:
+        if self.profile is None or self._context is None:
             raise TlsError("there is no TLS profile for it")
-        depth = profile.verify_depth if profile.verify else None
+        depth = self.profile.verify_depth if self.profile.verifies else None
         try:
             return TlsStream(
-                profile.context,
+                self._context,
                 server=self.accepted,
                 server_name="" if self.accepted else self.server_name,
                 max_depth=depth,
@@ -176,10 +180,10 @@ class TlsConnection(Connection):
     @property
     def description(self) -> str:
         """The cipher in OpenSSL's words; "" before the handshake."""
-        if self.profile is None or self.stream is None:
+        if self._context is None or self.stream is None:
             return ""
         name, _ = self.stream.cipher
-        ciphers = self.profile.context.get_ciphers()
+        ciphers = self._context.get_ciphers()
         return next((str(c["description"]).strip() for c in ciphers if c["name"] == name), "")
 
     # Messages.

@@ -1,9 +1,12 @@
 """Which certificate and which demands a TLS connection gets: profiles, and the choice among them (tls.cfg).
 
-A profile's files are read when its context is made, never while a connection is. Names are matched as Kamailio 5.6.3
-was seen to: a server's profiles of the listener's address and of any address stand in one order; without a name from
-the client the first of the address counts, with one the first whose name fits, and in both cases the default is what
-is left.
+A profile's files are read when its contexts are made, never while a connection is. Profiles are chosen as Kamailio
+5.6.3 was seen to: the last that fits, of those for the address and for any, else the default. For a server's client
+that asks for no name, the last for the address fits; for one that does, those whose name covers it, or that have none.
+The protocol's version is agreed by the profile that a client without a name would get.
+
+What that Kamailio does not do, though its page says so, is done here: a client's profile for an address holds for
+connections to it.
 """
 
 from __future__ import annotations
@@ -63,14 +66,20 @@ class Profile:
     server_id: str = ""
     tickets: bool = False
     renegotiation: bool = False
-    context: ssl.SSLContext = field(init=False, repr=False, compare=False)
+    #: What sessions are made by, for each method that they may have begun with; its own is always there.
+    contexts: dict[str, ssl.SSLContext] = field(init=False, repr=False, compare=False)
     #: The certificate (DER); b"" for none.
     own_certificate: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Read the files. Raises ProfileError."""
-        object.__setattr__(self, "context", _context(self))
+        object.__setattr__(self, "contexts", {self.method: _context(self, self.method)})
         object.__setattr__(self, "own_certificate", _first_certificate(self.certificate))
+
+    def prepare(self, method: str) -> None:
+        """Make the context for sessions that begin with another profile's method. Raises ProfileError."""
+        if method not in self.contexts:
+            self.contexts[method] = _context(self, method)
 
     @property
     def title(self) -> str:
@@ -82,13 +91,20 @@ class Profile:
     @property
     def demands(self) -> ssl.VerifyMode:
         """Whether the peer must have a certificate, and whether it must be good."""
-        if not self.verify:
-            return ssl.CERT_NONE
-        return ssl.CERT_REQUIRED if self.require or not self.server else ssl.CERT_OPTIONAL
+        if self.require if self.server else self.verify:
+            return ssl.CERT_REQUIRED
+        return ssl.CERT_OPTIONAL if self.server and self.verify else ssl.CERT_NONE
+
+    @property
+    def verifies(self) -> bool:
+        """Whether a certificate that the peer has is checked."""
+        return self.demands is not ssl.CERT_NONE
 
     def covers(self, name: str) -> bool:
-        """Whether a client's wish for a server `name` (in lower case) means this profile."""
+        """Whether a client's wish for a server `name` (in lower case) may mean this profile."""
         own = self.server_name.lower()
+        if not own:
+            return True
         below = name.endswith("." + own)
         if self.server_name_mode == WITH_SUBDOMAINS:
             return name == own or below
@@ -99,39 +115,60 @@ class Profiles:
     """All profiles of a node, which a reload replaces together."""
 
     def __init__(self, profiles: Sequence[Profile] = ()) -> None:
+        """Raises ProfileError for two that nothing tells apart."""
         self.all = tuple(profiles)
-        self._servers = [p for p in profiles if p.server and not p.default]
-        self._clients = [p for p in profiles if not p.server and not p.default]
+        seen = set()
+        for profile in profiles:
+            key = profile.server, profile.default, profile.address, profile.server_name.lower()
+            if key in seen and (profile.default or not profile.server_name):
+                raise ProfileError(f"{profile.title}: there is one already, and no server_name tells them apart")
+            seen.add(key)
+        self._servers = [p for p in reversed(profiles) if p.server and not p.default]
+        self._clients = [p for p in reversed(profiles) if not p.server and not p.default]
         self._default_server = next((p for p in profiles if p.server and p.default), None)
         self._default_client = next((p for p in profiles if not p.server and p.default), None)
+        for method in {p.method for p in profiles if p.server and (p.default or p.address is not None)}:
+            for profile in profiles:
+                if profile.server:
+                    profile.prepare(method)
 
-    def server(self, address: Address, name: str = "") -> Profile | None:
-        """For a connection that a listener at `address` accepted, whose client asks for the server `name`."""
+    def server(self, address: Address, name: str) -> tuple[Profile, ssl.SSLContext] | None:
+        """For a connection that a listener at `address` accepted, whose client asks for the server `name`; "" if it
+        asks for none. None if there is no profile for it."""
+        first = self._accepting(address, "")
+        profile = self._accepting(address, name)
+        if profile is None:
+            return None
+        return profile, profile.contexts[(first or profile).method]
+
+    def _accepting(self, address: Address, name: str) -> Profile | None:
         for profile in self._servers:
-            if profile.address not in (None, address):
-                continue
-            if profile.covers(name) if name and profile.server_name else profile.address is not None:
+            if name:
+                fits = profile.address in (None, address) and profile.covers(name)
+            else:
+                fits = profile.address == address
+            if fits:
                 return profile
         return self._default_server
 
     def client(self, peer: Address, server_name: str = "", server_id: str = "") -> Profile | None:
-        """For a connection that is made to `peer`: by `server_id` if one fits, else by address and name."""
-        if server_id:
-            for profile in self._clients:
-                if profile.server_id == server_id:
-                    return profile
+        """For a connection that is made to `peer`, to be told from others by the names if they are not ""."""
+        name = server_name.lower()
         for profile in self._clients:
-            if profile.address not in (None, peer):
-                continue
-            if server_name.lower() == profile.server_name.lower() if server_name else profile.address is not None:
+            if server_id and profile.server_id == server_id:
+                return profile
+            if name and profile.address in (None, peer) and profile.server_name.lower() == name:
+                return profile
+        for profile in self._clients:
+            if profile.address == peer and not (name and profile.server_name):
                 return profile
         return self._default_client
 
 
-def _context(profile: Profile) -> ssl.SSLContext:
+def _context(profile: Profile, method: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if profile.server else ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    oldest, newest = METHODS[profile.method]
+    oldest, newest = METHODS[method]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the operator asked for them
         context.minimum_version, context.maximum_version = oldest, newest
@@ -204,4 +241,4 @@ def _no_password() -> str:
 
 def _why(error: Exception) -> str:
     reason = getattr(error, "reason", None)
-    return str(reason).lower().replace("_", " ") if reason else str(error)
+    return str(reason).lower().replace("_", " ") if reason else str(error.args[-1])

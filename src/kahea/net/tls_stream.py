@@ -73,8 +73,6 @@ class TlsStream:
                 chunk = session.read(_READ)
             except ssl.SSLWantReadError:
                 break
-            except ssl.SSLZeroReturnError:
-                chunk = b""
             except (ssl.SSLError, OSError) as error:
                 raise TlsError(_reason(error)) from error
             if not chunk:

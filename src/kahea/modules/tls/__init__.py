@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from kahea.modules.tls.config import client_demands, known_method, read_profiles
 from kahea.modules.tls.variables import ASKED, LINES, connection_of, variables, verified
@@ -36,6 +36,8 @@ _MEMORY: Final = "memory is the system's; there is no pool that could run low"
 _BUFFERS: Final = "sessions read from and write to memory, and OpenSSL sizes its own buffers"
 _QUEUES: Final = "what waits for a handshake counts in tcp_conn_wq_max and tcp_wq_max"
 _LEVELS: Final = "TLS is logged by `kahea.net` and `kahea.tls`, failures as warnings"
+#: Certificate and key, where nothing else is said.
+_CERTIFICATE: Final = "cert.pem"
 _ENGINES: Final = "keys in hardware, through OpenSSL's engines"
 
 
@@ -50,12 +52,10 @@ class Tls(Module):
 
     name = "tls"
 
-    config = Param(
-        "", "The file of profiles (tls.cfg); what a profile leaves out is as the parameters say.", runtime=True
-    )
+    config = Param("", "The file of profiles (tls.cfg), in place of the parameters that are about one.", runtime=True)
     tls_method = Param("TLSv1", "The protocol: TLSv1.2+ is 1.2 and newer, TLSv1.2 just that.", check=known_method)
-    certificate = Param("cert.pem", "The file (PEM) with our certificate, and those of its authorities after it.")
-    private_key = Param("cert.pem", "The file (PEM) with its key, not encrypted.")
+    certificate = Param(_CERTIFICATE, "The file (PEM) with our certificate, and those of its authorities after it.")
+    private_key = Param(_CERTIFICATE, "The file (PEM) with its key, not encrypted.")
     ca_list = Param("", "The file (PEM) of the authorities that peers' certificates are checked by.")
     ca_path = Param("", "A folder of such files, under the names that c_rehash gives them.")
     crl = Param("", "The file (PEM) of revoked certificates.")
@@ -121,45 +121,46 @@ class Tls(Module):
     def _profiles(self) -> Profiles:
         """Raises ConfigError."""
         try:
-            return Profiles(list(self._read()))
+            return Profiles(self._from_file() if self.config else list(self._from_parameters()))
         except ProfileError as error:
             raise ConfigError(f"module tls: {error}") from error
 
-    def _read(self) -> Iterator[Profile]:
-        given = self._given()
-        own = given | {"certificate": self._file(self.certificate), "private_key": self._file(self.private_key)}
-        if not self.config:
-            yield Profile(server=True, default=True, **own)
-            yield Profile(server=False, default=True, **(own if "certificate" in self.__dict__ else given))
-            return
-        found = read_profiles(Path(self._file(self.config)), given, self._file)
+    def _from_file(self) -> list[Profile]:
+        """Raises ConfigError, ProfileError."""
+        own = {"certificate": self._file(_CERTIFICATE), "private_key": self._file(_CERTIFICATE)}
+        common = {"tickets": bool(self.session_cache), "renegotiation": bool(self.renegotiation)}
+        found = read_profiles(Path(self._file(self.config)), common, own, self._file)
         bound = [one.address for one in self.node.listeners if isinstance(one, TlsListener)]
         for profile in found:
             if profile.server and profile.address is not None and profile.address not in bound:
                 raise ProfileError(f"{profile.title}: nothing listens there")
-        yield from found
-        for server in (True, False):
-            if not any(one.default and one.server == server for one in found):
-                yield Profile(server=server, default=True, **(own if server else given))
+        return found
 
-    def _given(self) -> dict[str, Any]:
-        """What profiles have in common by the parameters."""
+    def _from_parameters(self) -> Iterator[Profile]:
+        """Raises ProfileError."""
         verify, require = bool(self.verify_certificate), bool(self.require_certificate)
         if self.verify_client:
             verify, require = client_demands(self.verify_client)
-        return {
-            "method": self.tls_method,
-            "ca_list": self._file(self.ca_list),
-            "ca_path": self._file(self.ca_path),
-            "crl": self._file(self.crl),
-            "verify": verify,
-            "require": require,
-            "verify_depth": self.verify_depth,
-            "cipher_list": self.cipher_list,
-            "server_name": self.server_name,
-            "tickets": bool(self.session_cache),
-            "renegotiation": bool(self.renegotiation),
-        }
+        if self.tls_method in ("TLSv1", "TLSv1.1"):
+            log.warning("tls_method is %s, which hardly any peer speaks any more; TLSv1.2+ is", self.tls_method)
+        for server in (True, False):
+            yield Profile(
+                server=server,
+                default=True,
+                method=self.tls_method,
+                certificate=self._file(self.certificate),
+                private_key=self._file(self.private_key),
+                ca_list=self._file(self.ca_list),
+                ca_path=self._file(self.ca_path),
+                crl=self._file(self.crl),
+                verify=verify,
+                require=require,
+                verify_depth=self.verify_depth,
+                cipher_list=self.cipher_list,
+                server_name=self.server_name,
+                tickets=bool(self.session_cache),
+                renegotiation=bool(self.renegotiation),
+            )
 
     def _file(self, name: str) -> str:
         """A path: relative to the working directory if it begins with a dot, else to the cfg's."""

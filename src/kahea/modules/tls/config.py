@@ -4,7 +4,7 @@
     method = TLSv1.2+
     certificate = "/etc/kahea/cert.pem"
 
-What a section leaves out is as the module's parameters say.
+Sections and options may be in capitals. The module's parameters have no say in what a section leaves out.
 """
 
 from __future__ import annotations
@@ -63,9 +63,11 @@ def _number(value: str) -> int:
     return int(value)
 
 
-def read_profiles(path: Path, given: Mapping[str, Any], file: Callable[[str], str]) -> list[Profile]:
-    """The profiles of a file. `given` has the values of those fields that a section leaves out, `file` makes a path
-    absolute. Raises ConfigError with the line."""
+def read_profiles(
+    path: Path, common: Mapping[str, Any], server: Mapping[str, Any], file: Callable[[str], str]
+) -> list[Profile]:
+    """The profiles of a file, with the two defaults. `common` has fields of all, `server` those that a server's section
+    may leave out; `file` makes a path absolute. Raises ConfigError with the line."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -84,8 +86,12 @@ def read_profiles(path: Path, given: Mapping[str, Any], file: Callable[[str], st
                 raise ValueError("an option stands before the first section")
         except ValueError as error:
             raise ConfigError(f"{path}:{number}: {error}") from error
+    for is_server in (True, False):
+        if not any(fields["default"] and fields["server"] == is_server for _, fields in sections):
+            sections.append((len(lines), _section(f"[{'server' if is_server else 'client'}:default]")))
     found = []
     for number, fields in sections:
+        given = {"method": "TLSv1+", **common, **(server if fields["server"] else {})}
         try:
             found.append(_profile(fields, given))
         except ProfileError as error:

@@ -43,7 +43,7 @@ def mine(connection: TlsConnection) -> Certificate | None:
 def verified(connection: TlsConnection) -> bool:
     """Whether the peer has a certificate that was found good."""
     profile = connection.profile
-    return profile is not None and profile.verify and bool(connection.peer_certificate)
+    return profile is not None and profile.verifies and bool(connection.peer_certificate)
 
 
 def _of(which: Callable[[TlsConnection], Certificate | None], get: Callable[[Certificate], Value]) -> Ask:
