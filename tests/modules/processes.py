@@ -108,10 +108,12 @@ class Server:
         self.ports |= {peer.word: peer.port for peer in (self.caller, self.sink, self.sink2)}
         library = next(iter(Path("/usr/lib").glob("**/kamailio/modules")), "/")
         load = "\n".join(f'loadmodule "{m}.so"' for m in ("kex", "ctl", "pv", "tm", "sl", *modules))
+        # What a cfg says of TCP itself has the last word; Kamailio would listen to the first.
+        common = CONFIG.replace("disable_tcp=yes\n", "") if "disable_tcp" in cfg else CONFIG
         self.cfg = folder / "kamailio.cfg"
         self.cfg.write_text(
             self.fill(
-                CONFIG.format(library=library, modules=load, cfg=cfg.replace("{folder}", str(folder)), folder=folder)
+                common.format(library=library, modules=load, cfg=cfg.replace("{folder}", str(folder)), folder=folder)
             )
         )
         if prepare is not None:

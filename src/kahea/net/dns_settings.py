@@ -19,9 +19,8 @@ class DnsSettings(Protocol):
     - `dns_cache_flags`: 1 IPv4 only, 2 IPv6 only, 4 IPv6 first.
     - `dns_try_naptr`: begin with NAPTR where neither port nor transport is given.
     - `dns_naptr_ignore_rfc`: order NAPTR records by our preference of their transport, not by theirs.
-    - `dns_udp_pref`, `dns_tcp_pref`: these preferences, the highest first; below 0 the transport is left
-      out. SRV is asked for in that order, too. `dns_tls_pref` (10) and `dns_sctp_pref` (20) are read where
-      the settings have them.
+    - `dns_udp_pref`, `dns_tcp_pref`, `dns_tls_pref`: these preferences, the highest first; below 0 the transport is
+      left out. SRV is asked for in that order, too. `dns_sctp_pref` (20) is read where the settings have it.
     - `dns_srv_lb`: choose among SRV records of one priority by chance, weighted (RFC 2782); else the heaviest
       comes first.
     - `use_dns_failover`: give all destinations; else the first one only.
@@ -43,6 +42,7 @@ class DnsSettings(Protocol):
     dns_naptr_ignore_rfc: bool
     dns_udp_pref: int
     dns_tcp_pref: int
+    dns_tls_pref: int
     dns_srv_lb: bool
     use_dns_failover: bool
     dns_use_search_list: bool
@@ -67,6 +67,7 @@ class DnsDefaults:
     dns_naptr_ignore_rfc: bool = True
     dns_udp_pref: int = 30
     dns_tcp_pref: int = 20
+    dns_tls_pref: int = 10
     dns_srv_lb: bool = False
     use_dns_failover: bool = False
     dns_use_search_list: bool = True

@@ -35,8 +35,8 @@ class TlsNode:
         self.send_close_notify = False
         #: For a connection that is about to be made: the server name and the id of a client profile, "" for none.
         self.choose: Callable[[Address], tuple[str, str]] = lambda _peer: ("", "")
-        #: Told of a connection that is about to be made; False if it is not to be.
-        self.connecting: Callable[[TlsConnection], bool] = lambda _connection: True
+        #: Asked of a connection that was made, with the first message for it: False if nothing may be sent on it.
+        self.approve: Callable[[TlsConnection, bytes], bool] = lambda _connection, _data: True
         self._turns: deque[Callable[[], None]] = deque()
 
     def take_turn(self, step: Callable[[], None]) -> None:
@@ -136,7 +136,9 @@ class TlsConnection(Connection):
             self._refuse("the handshake failed")
             return
         self._flush()
-        if done:
+        if done and not self.accepted and not self.shared.approve(self, b"".join(self._pending[:1])):
+            self.close("the script wants nothing sent on it")
+        elif done:
             super()._begin()
             if not self._closed:
                 self._decrypt(b"")  # what came in one piece with the end of the handshake

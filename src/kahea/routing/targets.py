@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kahea.net.address import P_TCP, P_TLS, P_UDP, P_WS, P_WSS, PROTO_IDS, Address, Listener, is_ip
+from kahea.net.address import P_NONE, P_TCP, P_TLS, P_UDP, P_WS, P_WSS, PROTO_IDS, Address, Listener, is_ip
 from kahea.net.dns_records import ResolveError
 from kahea.routing.run import can_wait, wait
 from kahea.sip.errors import ParseError
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kahea.node")
 
-_SECURE = {P_TCP: P_TLS, P_UDP: P_TLS, P_WS: P_WSS}
+#: By what a sips URI names, what it means (RFC 5630 §3.1.4); anything else it can't.
+_SECURE = {P_NONE: P_TLS, P_TCP: P_TLS, P_TLS: P_TLS, P_WS: P_WSS, P_WSS: P_WSS}
 
 
 class Targets:
@@ -106,6 +107,9 @@ class Targets:
             log.info("no destination for a %s URI", parsed.scheme.decode("ascii", "replace"))
             return ()
         proto = self._protocol(parsed, forced)
+        if proto < 0:
+            log.info("no destination: transport %s is not for sips", parsed.transport.decode("ascii", "replace"))
+            return ()
         host = parsed.param(b"maddr") or parsed.host
         key = (host, parsed.port, proto, forced, received_on)
         known = self._known.get(key)
@@ -135,11 +139,12 @@ class Targets:
 
     @staticmethod
     def _protocol(uri: Uri, forced: object | None) -> int:
-        """The URI's protocol, 0 if it leaves the choice open, as with a transport that nobody knows."""
+        """The URI's protocol; 0 if it leaves the choice open, as with a transport that nobody knows, and -1 if it
+        contradicts itself."""
         name = uri.transport
         proto = PROTO_IDS.get(name.decode("ascii", "replace"), 0) if name else 0
         if uri.scheme == b"sips":
-            proto = _SECURE.get(proto, proto) if proto > 0 else P_TLS
+            proto = _SECURE.get(proto, -1)
         if proto == 0 and isinstance(forced, Listener):
             proto = forced.proto
         return proto

@@ -23,6 +23,7 @@ _DNS: Final = {
     "dns_try_naptr": (0, 1),
     "dns_udp_pref": (-(2**31), 2**31 - 1),
     "dns_tcp_pref": (-(2**31), 2**31 - 1),
+    "dns_tls_pref": (-(2**31), 2**31 - 1),
     "dns_retr_time": (-1, 3600),
     "dns_retr_no": (-1, 100),
     "dns_servers_no": (-1, 100),

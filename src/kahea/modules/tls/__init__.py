@@ -16,21 +16,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from kahea.modules.tls.config import client_demands, known_method, read_profiles
 from kahea.modules.tls.variables import ASKED, LINES, connection_of, variables, verified
 from kahea.net.tls import TlsConnection, TlsListener, TlsNode
 from kahea.net.tls_profiles import Profile, ProfileError, Profiles
 from kahea.routing.checks import unless
+from kahea.routing.generation import event_message
 from kahea.routing.lists import lists_of
 from kahea.routing.module import ConfigError, Module, Param, RpcError, Value, Variable, function, native, rpc
+from kahea.routing.node import Sending
 from kahea.routing.run import REQUEST_ROUTE, Run, current
 
 if TYPE_CHECKING:
     from kahea.net.address import Address
 
 log = logging.getLogger("kahea.tls")
+
+CONNECTED: Final = "tls:connection-out"
 
 _MEMORY: Final = "memory is the system's; there is no pool that could run low"
 _BUFFERS: Final = "sessions read from and write to memory, and OpenSSL sizes its own buffers"
@@ -51,6 +55,10 @@ class Tls(Module):
     """SIP over TLS: certificates, demands on peers, and what scripts see of both."""
 
     name = "tls"
+    events: ClassVar[Mapping[str, str]] = {
+        CONNECTED: "When a connection was made to a peer (`$sndto(ip)`, `$sndto(port)`), before anything is sent on "
+        "it: `drop` keeps all of it here and closes the connection. Kamailio 5.6.3 was never seen to run it."
+    }
 
     config = Param("", "The file of profiles (tls.cfg), in place of the parameters that are about one.", runtime=True)
     tls_method = Param("TLSv1", "The protocol: TLSv1.2+ is 1.2 and newer, TLSv1.2 just that.", check=known_method)
@@ -107,7 +115,11 @@ class Tls(Module):
             return
         self._shared = listeners[0].shared
         self._shared.choose = self._choose
+        self._shared.approve = self._approve
         self._shared.profiles = self._profiles()
+        old = {one.method for one in self._shared.profiles.all} & {"TLSv1", "TLSv1.1"}
+        if old:
+            log.warning("%s alone is what hardly any peer speaks; TLSv1.2+ is what most do", ", ".join(sorted(old)))
         self.changed("")
 
     def changed(self, name: str) -> None:
@@ -141,8 +153,6 @@ class Tls(Module):
         verify, require = bool(self.verify_certificate), bool(self.require_certificate)
         if self.verify_client:
             verify, require = client_demands(self.verify_client)
-        if self.tls_method in ("TLSv1", "TLSv1.1"):
-            log.warning("tls_method is %s, which hardly any peer speaks any more; TLSv1.2+ is", self.tls_method)
         for server in (True, False):
             yield Profile(
                 server=server,
@@ -179,6 +189,18 @@ class Tls(Module):
         name, of_list = (str(fields.get(key) or "") for key in ("server_name", "server_id"))
         log.debug("connecting to %s as %r asks: name %r, profile %r", peer, self.xavp_cfg, name, of_list)
         return name, server_id or of_list
+
+    def _approve(self, connection: TlsConnection, data: bytes) -> bool:
+        """Ask the script about a connection that was made."""
+        if not self.event_callback and self.node.routes.event(CONNECTED) is None:
+            return True
+        msg = event_message()
+        msg.facets["onsend"] = Sending(connection.listener, connection.peer, data)
+        if self.event_callback:
+            run = self.node.call_route(self.event_callback, CONNECTED, msg)
+        else:
+            run = self.node.run_event(CONNECTED, msg)
+        return run is None or not run.drop
 
     # ---- what scripts have
 
