@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Column, Integer, MetaData, Table, bindparam, delete, insert, select, text
+from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, delete, insert, select, text
 
 from kahea.connectors.errors import BadUrl, DatabaseError, Refused, Unavailable
 from kahea.connectors.group import GroupWriter
@@ -108,6 +108,42 @@ def test_prepared_writes_to_sqlite_wait_for_others_but_not_for_ever(
                 await db.run([(into, [{"a": 1}])])
         db.state.retry_at -= RETRY_AFTER
         assert await db.run([(into, [{"a": 1}])]) == [1]
+        await db.close()
+
+    asyncio.run(check())
+
+
+def test_what_is_asked_of_sqlite_waits_for_others_but_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{tmp_path}/a.db"
+    monkeypatch.setitem(SQLITE.journal_modes, path, "DELETE")  # readers wait for a writer
+    monkeypatch.setitem(SQLITE.busy_timeouts, path, 300)
+
+    async def check() -> None:
+        db = Database(f"sqlite:///{path}", pool_size=2)
+        await db.run([(text("create table t (a integer, b text)"), [{}])])
+        await db.run([(text("insert into t values (1, 'x'), (2, null)"), [{}])])
+        table = Table("t", MetaData(), Column("a", Integer), Column("b", String))
+        query = db.prepare(select(table.c.b).where(table.c.a == bindparam("its_a")), prefix=len("its_"))
+        asked = [db.ask(query, {"a": a}) for a in (1, 2, 3)]
+        assert await asyncio.gather(*asked) == [[("x",)], [(None,)], []]
+        nowhere = db.prepare(select(text("a")).select_from(text("nowhere")))
+        with pytest.raises(Refused, match="no such table"):
+            await db.ask(nowhere, {})
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("begin exclusive")
+            waiting = asyncio.ensure_future(db.ask(query, {"a": 1}))
+            ticks = 0
+            while not waiting.done():
+                await asyncio.sleep(0.01)
+                ticks += 1
+            assert ticks > 5
+            with pytest.raises(Unavailable, match="locked"):
+                await waiting
+            other.execute("rollback")
+        db.state.retry_at -= RETRY_AFTER
+        assert await db.ask(query, {"a": 1}) == [("x",)]
         await db.close()
 
     asyncio.run(check())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import Engine
 from directory_cases import make_database
 from stored import Server
 
@@ -55,6 +56,38 @@ def test_a_script_that_waits_stops_no_other(database: Path) -> None:
             assert not waiting.done()
             answered.set()
             assert await waiting == [1, "sip:m0@x1"]
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_other_databases(kind: str, request: pytest.FixtureRequest) -> None:
+    engine: Engine = request.getfixturevalue(kind)
+    engine.sql(
+        "create table own_version (table_name varchar(32), table_version int);"
+        "create table own_domain (domain varchar(64), did varchar(64));"
+        "create table own_attrs (did varchar(64), name varchar(32), type int, value varchar(255));"
+        "create table own_aliases (alias_username varchar(64), alias_domain varchar(64), username varchar(64),"
+        " domain varchar(64));"
+        "create table own_numbers (username varchar(64), sd_username varchar(64), new_uri varchar(255));"
+        "insert into own_version values ('own_domain', 2), ('own_attrs', 1);"
+        "insert into own_domain values ('d1', null), ('d2', 'two'); insert into own_attrs values ('two', 'n', 0, '7');"
+        "insert into own_aliases values ('a', 'd1', 'o''neil', 'x1'), ('a', 'd1', 'b', 'x2');"
+        "insert into own_numbers values ('o''neil', '12', 'sip:b@x2')"
+    )
+    url = {"db_url": engine.url}
+    tables = {"domain_table": "own_domain", "domain_attrs_table": "own_attrs"}
+    params = {"alias_db": {**url, "append_branches": 1, "use_domain": 1}, "speeddial": url, "domain": {**url, **tables}}
+
+    async def check() -> None:
+        async with Server(params, load=LOAD, version_table="own_version") as server:
+            code = 'out += [KSR.alias_db.lookup("own_aliases"), KSR.pv.get("$ru"), KSR.pv.get("$(branch(uri)[0])")]'
+            assert await server.call(code, uri="sip:a@d1") == [1, "sip:o'neil@x1", "sip:b@x2"]
+            code = 'out += [KSR.speeddial.lookup_owner("own_numbers", "sip:o\'neil@x1"), KSR.pv.get("$ru")]'
+            assert await server.call(code, uri="sip:12@d1") == [1, "sip:b@x2"]
+            code = 'out += [KSR.domain.lookup_domain("D2"), KSR.pv.get("$avp(n)"), KSR.pv.get("$avp(did)")]'
+            assert await server.call(code) == [1, 7, "two"]
+            assert await server.call('out.append(KSR.alias_db.lookup("nowhere"))', uri="sip:a@d1") == [-1]
 
     asyncio.run(check())
 

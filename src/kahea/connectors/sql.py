@@ -18,6 +18,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -39,7 +40,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from kahea.connectors.errors import BadUrl, DatabaseError, Refused, Unavailable
 from kahea.connectors.options import CONNECT, SLOW, SQLITE, SlowStatements
 from kahea.connectors.pools import POOLS
-from kahea.connectors.sqlite import SqliteWriter
+from kahea.connectors.sqlite import SqliteReader, SqliteWriter
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -178,11 +179,14 @@ class Database:
         if SLOW.limit:
             _time_statements(self.engine.sync_engine, SLOW)
         self._writer: SqliteWriter | None = None
+        self._reader: SqliteReader | None = None
         if self.dialect == "sqlite":
             path = self.url.database or ""
             event.listen(self.engine.sync_engine, "connect", lambda connection, _: _prepare_sqlite(connection, path))
             if path not in ("", ":memory:") and not self.url.query:
-                self._writer = SqliteWriter(path, lambda connection: _prepare_sqlite(connection, path), SLOW)
+                prepare = partial(_prepare_sqlite, path=path)
+                self._writer = SqliteWriter(path, prepare, SLOW)
+                self._reader = SqliteReader(path, prepare, SLOW, pool_size)
         if self.dialect == "postgresql":
             event.listen(self.engine.sync_engine, "handle_error", _see_lost)
         POOLS.add(self)
@@ -217,6 +221,24 @@ class Database:
 
         return await self._bounded(work())
 
+    async def ask(self, query: Prepared, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """The rows of a query as the driver gives them, with less ado than `fetch`: for what every call asks.
+
+        Raises DatabaseError.
+        """
+        parameters = query.tuples([values])[0]
+
+        async def work() -> Sequence[Sequence[Any]]:
+            if self._reader is not None:
+                try:
+                    return await self._reader.run(query.sql, parameters)
+                except sqlite3.Error as error:
+                    raise self._wrapped(query, error) from error
+            async with self.engine.connect() as connection:
+                return (await connection.exec_driver_sql(query.sql, parameters)).all()
+
+        return await self._bounded(work())
+
     async def run(self, steps: Sequence[Step]) -> list[int]:
         """The steps in one transaction, all or none; rows touched by each, -1 if unknown.
 
@@ -244,8 +266,11 @@ class Database:
         try:
             return await writer.run([(statement.sql, statement.tuples(rows)) for statement, rows in steps])
         except sqlite3.Error as error:
-            wrapped = DBAPIError.instance(steps[0][0].sql, None, error, sqlite3.Error, dialect=self.engine.dialect)
-            raise wrapped from error
+            raise self._wrapped(steps[0][0], error) from error
+
+    def _wrapped(self, statement: Prepared, error: sqlite3.Error) -> BaseException:
+        """An error of the driver's as SQLAlchemy raises it."""
+        return DBAPIError.instance(statement.sql, None, error, sqlite3.Error, dialect=self.engine.dialect)
 
     async def call(self, work: Callable[[Any], T]) -> T:
         """Run `work(sync connection)` in a transaction: for DDL and inspection. Raises DatabaseError."""
@@ -279,6 +304,8 @@ class Database:
             async with asyncio.timeout(self.timeout):
                 if self._writer is not None:
                     await self._writer.close()
+                if self._reader is not None:
+                    await self._reader.close()
                 await self.engine.dispose()
         except (TimeoutError, SQLAlchemyError, OSError) as error:
             log.warning("%s did not close cleanly: %s", plain_url(self.url), error)
@@ -409,9 +436,9 @@ def _time_statements(engine: Engine, slow: SlowStatements) -> None:
 def _prepare_sqlite(connection: Any, path: str) -> None:
     """Readers beside a writer, patience with other processes, and a commit that outlives a power cut."""
     cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={SQLITE.busy_timeouts.get(path, 4000)}")  # first: the others may wait, too
     cursor.execute(f"PRAGMA journal_mode={SQLITE.journal_modes.get(path, 'WAL')}")
     cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute(f"PRAGMA busy_timeout={SQLITE.busy_timeouts.get(path, 4000)}")
     if path in SQLITE.readonly:
         cursor.execute("PRAGMA query_only=ON")
     cursor.close()

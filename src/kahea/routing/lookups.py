@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from kahea.connectors.errors import BadUrl, DatabaseError, Refused, Unavailable
@@ -14,11 +15,14 @@ from kahea.routing.module import ConfigError
 from kahea.routing.run import can_wait, wait
 
 if TYPE_CHECKING:
-    from kahea.connectors.sql import Database
+    from kahea.connectors.sql import Database, Prepared
     from kahea.routing.module import Module
 
 #: Where modules look that are not told, as in Kamailio.
 DEFAULT_URL: Final = "mysql://kamailioro:kamailioro@localhost/kamailio"
+
+#: Queries that are prepared once.
+CACHE_SIZE: Final = 256
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _TABLE: Final = re.compile(rf"(?:({_NAME.pattern})\.)?({_NAME.pattern})")
@@ -50,6 +54,7 @@ class Lookups:
         self._module = module
         self._database: Database | None = None
         self._checked: set[str] = set()
+        self._query = lru_cache(CACHE_SIZE)(self._prepare)
 
     def prepare(self) -> None:
         """Read the parameter. Raises ConfigError for a URL that was given and is none."""
@@ -88,22 +93,30 @@ class Lookups:
 
         The table is named with its schema or without. Raises DatabaseError.
         """
-        from sqlalchemy import column, select
-        from sqlalchemy import table as named
-
-        match = _TABLE.fullmatch(table)
-        if match is None:
-            raise Refused(f"{table!r} is no name of a table")
         database = self.database()
         if version and table not in self._checked:
             from kahea.connectors.versions import Versions
 
             await Versions(self._module.node.settings.version_table).check(database, table, version)
             self._checked.add(table)
+        values = where or {}
+        query = self._query(table, tuple(columns), tuple(values), limit)
+        return await database.ask(query, values)
+
+    def _prepare(self, table: str, columns: tuple[str, ...], where: tuple[str, ...], limit: int | None) -> Prepared:
+        from sqlalchemy import bindparam, column, select, text
+        from sqlalchemy import table as named
+
+        match = _TABLE.fullmatch(table)
+        if match is None:
+            raise Refused(f"{table!r} is no name of a table")
         query: Any = select(*map(column, columns)).select_from(named(match[2], schema=match[1]))
-        for name, value in (where or {}).items():
-            query = query.where(column(name) == value)
-        return await database.fetch(query.limit(limit))
+        for name in where:
+            query = query.where(column(name) == bindparam(f"the_{name}"))
+        if limit is not None:
+            # not limit(), which for SQLite makes a parameter of a value that nobody gave
+            query = query.suffix_with(text(f"LIMIT {limit:d}"))
+        return self.database().prepare(query, prefix=len("the_"))
 
     async def close(self) -> None:
         """Let go of the connections."""
