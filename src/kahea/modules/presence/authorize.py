@@ -125,6 +125,8 @@ class Authorizing(Upkeep):
                     state = self.state_of(package, presentity)
                 if decision.status == TERMINATED:
                     self.subscriptions.remove(subscription)
+                else:
+                    self.subscriptions.changed(subscription)
                 self.notify(subscription, rules.view(state, watcher) if subscription.is_shown else b"")
 
 

@@ -26,8 +26,9 @@ log = logging.getLogger("kahea.presence")
 class KeptPublications:
     """Publications in the database; with `indexed`, who has any is known without asking it (`publ_cache` 1)."""
 
-    def __init__(self, store: Store, *, indexed: bool) -> None:
+    def __init__(self, store: Store, *, indexed: bool, folds: bool) -> None:
         self._store = store
+        self._folds = folds
         self._indexed = indexed
         #: How many publications each has.
         self._index: dict[Presentity, int] = {}
@@ -36,27 +37,32 @@ class KeptPublications:
         """Learn who has any. Raises DatabaseError."""
         if self._indexed:
             async for page in self._store.presentities():
-                self._index.update(page)
+                for presentity, number in page:
+                    self._count(presentity, number)
+
+    def _key(self, presentity: Presentity) -> Presentity:
+        return presentity.folded() if self._folds else presentity
 
     def _count(self, presentity: Presentity, by: int) -> None:
         if not self._indexed:
             return
-        number = self._index.get(presentity, 0) + by
+        key = self._key(presentity)
+        number = self._index.get(key, 0) + by
         if number > 0:
-            self._index[presentity] = number
+            self._index[key] = number
         else:
-            self._index.pop(presentity, None)
+            self._index.pop(key, None)
 
     def of(self, presentity: Presentity) -> Sequence[Publication]:
         """See `Publications`."""
-        if self._indexed and presentity not in self._index:
+        if self._indexed and self._key(presentity) not in self._index:
             return ()
         return wait(self._store.publications(presentity))
 
     def add(self, publication: Publication) -> None:
         """See `Publications`."""
         presentity = publication.presentity
-        if self._indexed and len(self._index) >= MAX_PUBLICATIONS and presentity not in self._index:
+        if self._indexed and len(self._index) >= MAX_PUBLICATIONS and self._key(presentity) not in self._index:
             raise TooMany("too many presentities")
         if len(self.of(presentity)) >= MAX_OF_ONE:
             raise TooMany("too many publications")
@@ -93,6 +99,8 @@ class KeptSubscriptions(subscriptions.Memory):
         """Read all. Raises DatabaseError."""
         async for page in self._store.subscriptions(now):
             for subscription in page:
+                # Kamailio writes the first NOTIFY's number with the second's.
+                subscription.local_cseq = max(1, subscription.local_cseq)
                 try:
                     super().add(subscription)
                 except TooMany:
@@ -115,18 +123,27 @@ class KeptSubscriptions(subscriptions.Memory):
     def changed(self, subscription: Subscription) -> None:
         """See `Subscriptions`."""
         if self.find(subscription.dialog) is subscription:
+            future = self._note(subscription.dialog, subscription)
+            if future is not None:
+                wait(future)
+
+    def number(self, subscription: Subscription) -> None:
+        """See `Subscriptions`."""
+        super().number(subscription)
+        if self.find(subscription.dialog) is subscription:
             self._note(subscription.dialog, subscription)
 
-    def remove(self, subscription: Subscription) -> None:
+    def remove(self, subscription: Subscription) -> bool:
         """See `Subscriptions`."""
-        if self.find(subscription.dialog) is subscription:
-            super().remove(subscription)
-            self._note(subscription.dialog, None)
+        if not super().remove(subscription):
+            return False
+        self._note(subscription.dialog, None)
+        return True
 
-    def _note(self, dialog: Dialog, subscription: Subscription | None) -> None:
+    def _note(self, dialog: Dialog, subscription: Subscription | None) -> asyncio.Future[None] | None:
+        """Take a change down; the future of its write, if that is under way."""
         self._dirty[dialog] = subscription
-        if self._through:
-            self._put(dialog, subscription)
+        return self._put(dialog, subscription) if self._through else None
 
     def _put(self, dialog: Dialog, subscription: Subscription | None) -> asyncio.Future[None]:
         """Hand a write in; what fails stays for the next flush."""
@@ -143,13 +160,14 @@ class KeptSubscriptions(subscriptions.Memory):
         return future
 
     async def flush(self) -> None:
-        """Write what is yet to be written; what fails is logged, and kept on."""
+        """Write what is yet to be written, and wait for what is under way; what fails is logged, and kept on."""
         futures = [self._put(dialog, subscription) for dialog, subscription in list(self._dirty.items())]
         for future in futures:
             try:
                 await future
             except DatabaseError:
                 continue  # logged where it settled
+        await self._store.group.flush()
 
 
 __all__ = ["KeptPublications", "KeptSubscriptions"]

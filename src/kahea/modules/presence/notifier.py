@@ -7,11 +7,14 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from kahea.connectors.errors import DatabaseError
 from kahea.modules.presence.server import Server
-from kahea.modules.presence.subscription import ACTIVE, STATUS_NAMES, TERMINATED, Notify, Subscription, uri_of
+from kahea.modules.presence.subscription import ACTIVE, STATUS_NAMES, TERMINATED, Subscription, uri_of
+from kahea.modules.presence.subscriptions import next_numbers
 from kahea.modules.presence.winfo import watcher_info
 from kahea.modules.tm.uac import NotSent
 from kahea.routing.lists import lists_of
+from kahea.routing.run import wait
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
 from kahea.sip.message import parse, parse_name_addrs
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kahea.modules.presence.events import EventPackage
+    from kahea.modules.presence.subscription import Dialog
     from kahea.routing.node import Node
     from kahea.routing.run import Run
     from kahea.sip.message import Message
@@ -46,6 +50,15 @@ _TIMEOUT: Final = 408
 _TIMED_OUT: Final = parse(b"SIP/2.0 408 TIMEOUT\r\n\r\n")
 
 
+class Notify(NamedTuple):
+    """A NOTIFY as it is sent, and the seconds that are left of its subscription."""
+
+    subscription: Subscription
+    headers: str
+    body: bytes
+    left: int
+
+
 class Seen(NamedTuple):
     """A subscription as scripts see it in a NOTIFY: `left` seconds of it were left then."""
 
@@ -58,8 +71,9 @@ class Notifier(Server):
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)
-        #: Subscriptions with something in their outboxes.
-        self._waiting: deque[Subscription] = deque()
+        #: NOTIFYs that are yet to be sent, by the dialog of each; and the dialogs that nobody sees to yet, in order.
+        self._outboxes: dict[Dialog, deque[Notify]] = {}
+        self._waiting: deque[Dialog] = deque()
 
     def notify(self, subscription: Subscription, body: bytes) -> None:
         """Tell a watcher of a state, b"" for none; whoever does so has the presentity's turn.
@@ -70,18 +84,13 @@ class Notifier(Server):
         if event is None:
             return
         left = max(0, subscription.expires - self.now())
-        is_new = subscription.local_cseq == 0
-        last = left == 0 or subscription.status == TERMINATED
-        if not (is_new and last):
-            subscription.local_cseq += 1
-            if not is_new:
-                subscription.version += 1
+        is_last = left == 0 or subscription.status == TERMINATED
+        if subscription.local_cseq or not is_last:
+            self.subscriptions.number(subscription)
         if body and not subscription.is_shown:
             body = b""
-        if not last:
-            self.subscriptions.changed(subscription)
         headers = self._headers(subscription, event, left, has_body=bool(body))
-        self._queue(subscription, Notify(headers, body, left))
+        self._queue(Notify(subscription, headers, body, left))
 
     def _headers(self, subscription: Subscription, event: EventPackage, left: int, *, has_body: bool) -> str:
         """The lines of a NOTIFY that are not its route's."""
@@ -117,7 +126,9 @@ class Notifier(Server):
             if subscription.status == ACTIVE and subscription.expires > now and subscription.contact != sender
         ]
         rules = event.rules_of(presentity) if told and body else None
-        for subscription in told:
+        for number, subscription in enumerate(told, 1):
+            if number % SLICE == 0:
+                wait(asyncio.sleep(0))
             view = body if rules is None else rules.view(body, subscription.watcher)
             self.notify(subscription, view)
 
@@ -136,7 +147,7 @@ class Notifier(Server):
         for subscription in self.subscriptions.watching(presentity, winfo.name):
             if subscription.status == ACTIVE and subscription.expires > now:
                 # Its version is that of this NOTIFY.
-                version = subscription.version + (subscription.local_cseq > 0)
+                version = next_numbers(subscription)[1]
                 shown = self.watchers_of(presentity, watched) if changed is None else changed
                 self.notify(subscription, watcher_info(presentity, watched, version, shown, full=changed is None))
 
@@ -147,14 +158,16 @@ class Notifier(Server):
 
     # ---- sending
 
-    def _queue(self, subscription: Subscription, notify: Notify) -> None:
-        if len(subscription.outbox) >= MAX_WAITING:
-            subscription.outbox.popleft()
-        subscription.outbox.append(notify)
-        if subscription.sending:
+    def _queue(self, notify: Notify) -> None:
+        dialog = notify.subscription.dialog
+        outbox = self._outboxes.get(dialog)
+        if outbox is not None:
+            if len(outbox) >= MAX_WAITING:
+                outbox.popleft()
+            outbox.append(notify)
             return
-        subscription.sending = True
-        self._waiting.append(subscription)
+        self._outboxes[dialog] = deque((notify,))
+        self._waiting.append(dialog)
         if len(self._waiting) == 1:
             self._send_soon()
 
@@ -166,24 +179,24 @@ class Notifier(Server):
         """Send to the next few watchers, and give others their turn."""
         for _ in range(min(SLICE, len(self._waiting))):
             if not self.node.in_worker(self._send_all, self._waiting[0]):
-                break
+                self.node.call_later(_LATER, self._send_some)
+                return
             self._waiting.popleft()
-        else:
-            if self._waiting:
-                self._send_soon()
-            return
-        self.node.call_later(_LATER, self._send_some)
+        if self._waiting:
+            self._send_soon()
 
-    def _send_all(self, subscription: Subscription) -> None:
+    def _send_all(self, dialog: Dialog) -> None:
         """Send what waits, in order: the way to a watcher may have to be looked up."""
+        outbox = self._outboxes[dialog]
         try:
-            while subscription.outbox:
-                self._send(subscription, subscription.outbox.popleft())
+            while outbox:
+                self._send(outbox.popleft())
         finally:
-            subscription.sending = False
+            del self._outboxes[dialog]
 
-    def _send(self, subscription: Subscription, notify: Notify) -> None:
+    def _send(self, notify: Notify) -> None:
         tm = self.node.module("tm")
+        subscription = notify.subscription
 
         def done(t: Transaction, branch: Branch, status: int, reply: Message | None) -> None:
             del branch
@@ -212,9 +225,13 @@ class Notifier(Server):
     def _answered(self, subscription: Subscription, t: Transaction, status: int, reply: Message | None) -> None:
         """A NOTIFY has its final answer, or none came."""
         wants = self._run_reply_route(t, reply)
-        if status in _GONE or wants or (status == _TIMEOUT and self.timeout_rm_subs):
+        if status not in _GONE and not wants and not (status == _TIMEOUT and self.timeout_rm_subs):
+            return
+        self._outboxes.get(subscription.dialog, deque()).clear()
+        try:
             self.subscriptions.remove(subscription)
-            subscription.outbox.clear()
+        except DatabaseError as error:
+            log.error("a subscription that has ended is still there: %s", error)
 
     def _run_reply_route(self, t: Transaction, reply: Message | None) -> bool:
         """`event_route[presence:notify-reply]`, on the NOTIFY; whether it wants the subscription ended (`xavp_cfg`)."""

@@ -54,8 +54,8 @@ class Parameters(Module):
     subs_db_mode = Param(
         2,
         "Subscriptions: 0 in memory only; 1 each change is written before it is answered; 2 changes are written each "
-        "db_update_period and at the end.",
-        check=between(0, 2),
+        "db_update_period and at the end; 3 in the database alone, so that several servers may share them.",
+        check=between(0, 3),
     )
     publ_cache = Param(
         1,
@@ -91,10 +91,12 @@ class Parameters(Module):
     subs_respond_200 = Param(1, "0 answers a SUBSCRIBE with 202.", check=_ON_OFF)
     timeout_rm_subs = Param(1, "0 keeps a subscription whose NOTIFY nobody answers.", check=_ON_OFF)
     delete_same_subs = Param(0, "1: a new subscription ends those with its Call-ID to the same.", check=_ON_OFF)
-    send_fast_notify = Param(1, "0: no NOTIFY without a body answers a SUBSCRIBE.", check=_ON_OFF)
+    send_fast_notify = Param(
+        1, "0: no NOTIFY without a body.", inert="every SUBSCRIBE is answered with a NOTIFY (RFC 6665 §4.2.1.2)"
+    )
     pres_subs_mode = Param(1, "0: $subs(...) is null after handle_subscribe().", check=_ON_OFF)
     xavp_cfg = Param("", "The XAVP with `priority` for publications, and `delete_subscription` for reply routes.")
-    enable_sphere_check = Param(0, "", check=unless(0, "rules that depend on a sphere hold for nobody"))
+    enable_sphere_check = Param(0, "1: rules that name a sphere hold in that sphere alone; 0: in any.", check=_ON_OFF)
 
     # ---- without meaning here
     waitn_time = Param(5, "Seconds that NOTIFYs may wait.", inert=_PROCESSES)

@@ -33,6 +33,10 @@ class Presentity(NamedTuple):
         """As subscriptions have it."""
         return uri_of(self.user, self.domain)
 
+    def folded(self) -> Presentity:
+        """In lower case."""
+        return Presentity(self.user.lower(), self.domain.lower(), self.event)
+
 
 @dataclass(slots=True)
 class Publication:
@@ -101,9 +105,7 @@ class Memory:
         self._count = 0
 
     def _key(self, presentity: Presentity) -> Presentity:
-        if not self.folds:
-            return presentity
-        return Presentity(presentity.user.lower(), presentity.domain.lower(), presentity.event)
+        return presentity.folded() if self.folds else presentity
 
     def every(self) -> list[Publication]:
         """All of them."""

@@ -11,7 +11,9 @@ from kahea.modules.presence.publications import Presentity, Publication
 from kahea.modules.presence.requests import Refused, Requests
 from kahea.routing.module import function, native
 from kahea.routing.run import REQUEST_ROUTE, Run
+from kahea.routing.text import wire
 from kahea.sip.message import H_SIPIFMATCH, M_PUBLISH
+from kahea.sip.uri import parse_uri
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,8 @@ log = logging.getLogger("kahea.presence")
 
 #: No entity-tag is longer, as tables have it.
 _MAX_ETAG: Final = 128
+#: 2015, from which Kamailio counts the seconds of priorities.
+_EPOCH: Final = 1_420_070_400
 _UNKNOWN: Final = (412, "Conditional request failed")
 
 
@@ -52,6 +56,8 @@ class Publishing(Requests):
         lasts = self.expires_of(msg, event)
         etag = _etag_of(msg)
         presentity = Presentity(*self.presentity_of(msg), event.name)
+        if sender:
+            parse_uri(wire(sender))
         if not msg.body and not etag:
             raise Refused(400, "Invalid request")
         if msg.body and not event.accepts(msg.body):
@@ -124,7 +130,7 @@ class Publishing(Requests):
         given = self.configured(run, "priority")
         if isinstance(given, int):
             return given
-        return now if self.xavp_cfg else 0
+        return now - _EPOCH if self.xavp_cfg else 0
 
 
 def _etag_of(msg: Message) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -11,14 +10,12 @@ from kahea.modules.presence import publications, subscriptions
 from kahea.modules.presence.events import WINFO, EventPackage, WatcherInfo
 from kahea.modules.presence.parameters import Parameters
 from kahea.modules.presence.publications import Publications, Tags
+from kahea.modules.presence.subscriptions import Subscriptions
 from kahea.modules.presence.turns import Turns
 from kahea.routing.module import ConfigError
 from kahea.routing.run import wait
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from typing import Any
-
     from kahea.modules.presence.events import Decision
     from kahea.modules.presence.kept import KeptPublications, KeptSubscriptions
     from kahea.modules.presence.store import Store
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("kahea.presence")
 
 # Values of subs_db_mode and publ_cache.
-MEMORY_ONLY, WRITE_THROUGH = 0, 1
+MEMORY_ONLY, WRITE_THROUGH, DATABASE_ONLY = 0, 1, 3
 INDEXED, IN_MEMORY = 1, 2
 
 
@@ -41,10 +38,9 @@ class Server(Parameters):
         self.packages: dict[str, EventPackage] = {}
         self.turns = Turns()
         self.store: Store | None = None
-        self.subscriptions: subscriptions.Memory = subscriptions.Memory()
+        self.subscriptions: Subscriptions = subscriptions.Memory()
         self.publications: Publications = publications.Memory()
         self.tags = Tags(node.wall())
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._kept_publications: KeptPublications | None = None
         self._kept_subscriptions: KeptSubscriptions | None = None
 
@@ -80,6 +76,7 @@ class Server(Parameters):
     def _open_store(self, order: tuple[str, ...], folds: bool) -> None:
         from kahea.connectors.sql import Database
         from kahea.modules.presence.kept import KeptPublications, KeptSubscriptions
+        from kahea.modules.presence.shared import SharedSubscriptions
         from kahea.modules.presence.store import Store
 
         try:
@@ -88,12 +85,20 @@ class Server(Parameters):
             raise ConfigError(f"parameter presence.db_url: {error}") from error
         names = self.presentity_table, self.active_watchers_table, self.watchers_table
         self.store = Store(
-            database, names, self.node.settings.version_table, order, self.fetch_rows, self.node.find_listener
+            database,
+            names,
+            self.node.settings.version_table,
+            order,
+            self.fetch_rows,
+            self.node.find_listener,
+            folds=folds,
         )
         if self.publ_cache != IN_MEMORY:
-            self._kept_publications = KeptPublications(self.store, indexed=self.publ_cache == INDEXED)
+            self._kept_publications = KeptPublications(self.store, indexed=self.publ_cache == INDEXED, folds=folds)
             self.publications = self._kept_publications
-        if self.subs_db_mode != MEMORY_ONLY:
+        if self.subs_db_mode == DATABASE_ONLY:
+            self.subscriptions = SharedSubscriptions(self.store)
+        elif self.subs_db_mode != MEMORY_ONLY:
             through = self.subs_db_mode == WRITE_THROUGH
             self._kept_subscriptions = KeptSubscriptions(self.store, through=through, folds=folds)
             self.subscriptions = self._kept_subscriptions
@@ -113,8 +118,6 @@ class Server(Parameters):
 
     async def stop(self) -> None:
         """Write what is yet to be written, and let go of the database."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=5)
         await self.flush()
         if self.store is not None:
             await self.store.close()
@@ -123,12 +126,6 @@ class Server(Parameters):
         """Write subscriptions that have changed."""
         if self._kept_subscriptions is not None:
             await self._kept_subscriptions.flush()
-
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run a coroutine beside everything else."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def now(self) -> int:
         """Unix time in whole seconds, as tables have it."""

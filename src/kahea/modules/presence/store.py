@@ -18,6 +18,7 @@ from kahea.connectors.versions import Versions
 from kahea.modules.presence import tables
 from kahea.modules.presence.events import Decision
 from kahea.modules.presence.publications import Presentity, Publication
+from kahea.modules.presence.subscription import PENDING
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -50,8 +51,14 @@ class Store:
         order: Sequence[str],
         page: int,
         find_listener: Callable[[str], Listener | None],
+        *,
+        folds: bool = False,
     ) -> None:
-        """`names` are those of presentity, active_watchers and watchers; the `order` of publications is by columns."""
+        """`names` are those of presentity, active_watchers and watchers; the `order` of publications is by columns.
+
+        `folds`: presentities that differ in case alone are one.
+        """
+        self._folds = folds
         self.database = database
         self._page = page
         self._find_listener = find_listener
@@ -93,7 +100,15 @@ class Store:
 
     def _is_presentity(self, presentity: Presentity) -> ColumnElement[bool]:
         c = self._presentity.c
-        return and_(c.username == presentity.user, c.domain == presentity.domain, c.event == presentity.event)
+        return and_(
+            self._same(c.username, presentity.user),
+            self._same(c.domain, presentity.domain),
+            c.event == presentity.event,
+        )
+
+    def _same(self, column: Any, value: str) -> ColumnElement[bool]:
+        same: ColumnElement[bool] = func.lower(column) == value.lower() if self._folds else column == value
+        return same
 
     async def publications(self, presentity: Presentity) -> list[Publication]:
         """A presentity's, in order."""
@@ -152,13 +167,50 @@ class Store:
         async for page in self.database.pages(query, self._page):
             yield [tables.subscription_of(row, self._find_listener) for row in page]
 
+    async def put(self, subscription: Subscription) -> None:
+        """Write one, new or not."""
+        await self.database.run([(self._upsert_active, [tables.subscription_row(subscription)])])
+
+    async def take(self, dialog: Dialog) -> bool:
+        """Delete one; False if it is not there."""
+        return (await self.database.run([(delete(self._active).where(self._is_dialog(dialog)), [{}])]))[0] > 0
+
+    def _is_dialog(self, dialog: Dialog) -> ColumnElement[bool]:
+        c = self._active.c
+        callid, from_tag, to_tag = dialog
+        return and_(c.callid == callid, c.from_tag == from_tag, c.to_tag == to_tag)
+
+    async def find(self, dialog: Dialog) -> Subscription | None:
+        """The one of a dialog."""
+        rows = await self._fetch(self._is_dialog(dialog))
+        return rows[0] if rows else None
+
+    async def watching(self, presentity: str, event: str) -> list[Subscription]:
+        """Those to a presentity's state, oldest first."""
+        c = self._active.c
+        return await self._fetch(and_(self._same(c.presentity_uri, presentity), c.event == event))
+
+    async def ended(self, now: int) -> list[Subscription]:
+        """Those whose time was over by then, a page of them."""
+        return await self._fetch(self._active.c.expires <= now, self._page)
+
+    async def _fetch(self, where: ColumnElement[bool], limit: int | None = None) -> list[Subscription]:
+        query = select(self._active).where(where).order_by(self._active.c.id).limit(limit)
+        return [tables.subscription_of(row, self._find_listener) for row in await self.database.fetch(query)]
+
+    async def advance(self, subscription: Subscription, cseq: int, version: int) -> bool:
+        """Write its next numbers, if they are what it has still; False if another server was first."""
+        where = and_(self._is_dialog(subscription.dialog), self._active.c.local_cseq == subscription.local_cseq)
+        values = {"local_cseq": cseq, "version": version}
+        return (await self.database.run([(update(self._active).where(where).values(values), [{}])]))[0] > 0
+
     # ---- what was decided
 
     async def decision(self, subscription: Subscription) -> Decision | None:
         """What was decided of a subscription's watcher, None if nothing."""
         c = self._watchers.c
         query = select(c.status, c.reason).where(
-            c.presentity_uri == subscription.presentity,
+            self._same(c.presentity_uri, subscription.presentity),
             c.watcher_username == subscription.watcher_user,
             c.watcher_domain == subscription.watcher_domain,
             c.event == subscription.event,
@@ -170,7 +222,7 @@ class Store:
         """What was decided of all watchers of a presentity: user, domain, and that."""
         c = self._watchers.c
         query = select(c.watcher_username, c.watcher_domain, c.status, c.reason).where(
-            c.presentity_uri == presentity, c.event == event
+            self._same(c.presentity_uri, presentity), c.event == event
         )
         rows = await self.database.fetch(query)
         return [(row[0], row[1], Decision(int(row.status), row.reason or "")) for row in rows]
@@ -179,10 +231,19 @@ class Store:
         """Keep what was decided anew of a watcher."""
         c = self._watchers.c
         where = and_(
-            c.presentity_uri == presentity, c.event == event, c.watcher_username == user, c.watcher_domain == domain
+            self._same(c.presentity_uri, presentity),
+            c.event == event,
+            c.watcher_username == user,
+            c.watcher_domain == domain,
         )
         values = {"status": decision.status, "reason": decision.reason or None}
         await self.database.run([(update(self._watchers).where(where).values(values), [{}])])
+
+    async def forget_pending(self, before: int) -> None:
+        """Forget watchers that have waited for leave since before a time."""
+        c = self._watchers.c
+        where = and_(c.status == PENDING, c.inserted_time < before)
+        await self.database.run([(delete(self._watchers).where(where), [{}])])
 
     async def decide(self, subscription: Subscription, decision: Decision, now: int) -> None:
         """Keep what was decided of a subscription's watcher."""

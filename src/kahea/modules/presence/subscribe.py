@@ -22,6 +22,7 @@ from kahea.modules.presence.subscription import (
     strict,
     uri_of,
 )
+from kahea.modules.presence.subscriptions import next_numbers
 from kahea.modules.presence.winfo import watcher_info
 from kahea.net.address import Listener
 from kahea.routing.module import function, native
@@ -133,7 +134,7 @@ class Subscribing(Publishing):
             self._accept(run, subscription, lasts)
             if lasts:
                 self.tell_of_watcher(subscription)
-            self._tell(subscription, state)
+            self.notify(subscription, state)
 
     def _decision(self, subscription: Subscription, package: EventPackage) -> Decision:
         """What holds for a watcher: what was decided before, else what the rules say now."""
@@ -169,30 +170,26 @@ class Subscribing(Publishing):
                 raise Refused(400, "Bad request")
             subscription.remote_cseq, subscription.contact = msg.cseq, contact
             subscription.expires = self.now() + lasts
-            if not lasts:
+            if lasts:
+                self.subscriptions.changed(subscription)
+            else:
                 self.subscriptions.remove(subscription)
             state = self._state_for(subscription, package)
             self._accept(run, subscription, lasts)
             self.tell_of_watcher(subscription)
-            self._tell(subscription, state)
+            self.notify(subscription, state)
 
     # ---- both
 
     def _accept(self, run: Run, subscription: Subscription, lasts: int) -> None:
         if self.pres_subs_mode:
-            # In a dialog that is known, what the NOTIFY will count is counted already.
-            more = 1 if subscription.local_cseq else 0
-            shown = replace(
-                subscription, local_cseq=subscription.local_cseq + more, version=subscription.version + more
-            )
+            shown = replace(subscription)
+            if shown.local_cseq:
+                # In a known dialog the NOTIFY is counted already, as in Kamailio.
+                shown.local_cseq, shown.version = next_numbers(shown)
             run.state[SUBSCRIPTION] = Seen(shown, lasts)
         status = 200 if self.subs_respond_200 else 202
         self.answer(run, status, "OK", f"Expires: {lasts}", f"Contact: <{subscription.local_contact}>")
-
-    def _tell(self, subscription: Subscription, state: bytes) -> None:
-        """The NOTIFY that every SUBSCRIBE calls for (RFC 6665 §4.2.1.2)."""
-        if state or self.send_fast_notify or subscription.expires <= self.now():
-            self.notify(subscription, state)
 
     def _state_for(self, subscription: Subscription, package: EventPackage) -> bytes:
         """What a watcher is told at first, and when it asks anew. Raises DatabaseError."""
@@ -200,7 +197,7 @@ class Subscribing(Publishing):
             return b""
         if isinstance(package, WatcherInfo):
             watchers = self.watchers_of(subscription.presentity, package.watched.name)
-            version = subscription.version + (subscription.local_cseq > 0)
+            version = next_numbers(subscription)[1]
             return watcher_info(subscription.presentity, package.watched.name, version, watchers, full=True)
         presentity = Presentity(*split_uri(subscription.presentity), package.name)
         state = self.state_of(package, presentity)

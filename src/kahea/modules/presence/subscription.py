@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kahea.sip import message as m
@@ -58,9 +57,6 @@ class Subscription:
     local_cseq: int = 0
     #: Of the documents that have a version.
     version: int = 1
-    #: NOTIFYs that wait to be sent, each whole; and whether one is on its way to the wire.
-    outbox: deque[Notify] = field(default_factory=deque)
-    sending: bool = False
 
     @property
     def dialog(self) -> Dialog:
@@ -76,16 +72,6 @@ class Subscription:
     def is_shown(self) -> bool:
         """Whether the watcher may see the state."""
         return self.status == ACTIVE and self.reason != POLITE_BLOCK
-
-
-@dataclass(slots=True)
-class Notify:
-    """A NOTIFY as it is sent."""
-
-    headers: str
-    body: bytes
-    #: Seconds of the subscription that are left.
-    left: int
 
 
 def strict(data: bytes) -> str:
@@ -130,7 +116,6 @@ __all__ = [
     "TERMINATED",
     "WAITING",
     "Dialog",
-    "Notify",
     "Subscription",
     "read_contact",
     "read_route_set",

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from kahea.modules.presence.subscription import Dialog, Subscription
 
 #: Subscriptions that a node keeps, and those to one presentity's state: they come from the network.
-MAX_SUBSCRIPTIONS: Final = 500_000
+MAX_SUBSCRIPTIONS: Final = 200_000
 MAX_WATCHERS: Final = 5_000
 
 
@@ -29,13 +29,21 @@ class Subscriptions(Protocol):
         """Keep a new one. Raises TooMany."""
 
     def changed(self, subscription: Subscription) -> None:
-        """One was refreshed, or notified."""
+        """One was refreshed, or something else was decided of it."""
 
-    def remove(self, subscription: Subscription) -> None:
-        """Forget one; harmless if it is not there."""
+    def number(self, subscription: Subscription) -> None:
+        """Give its next NOTIFY a number, and a version to the document in it."""
+
+    def remove(self, subscription: Subscription) -> bool:
+        """Forget one; False if it is not there."""
 
     def ended(self, now: int) -> list[Subscription]:
         """Those whose time was over by then."""
+
+
+def next_numbers(subscription: Subscription) -> tuple[int, int]:
+    """`local_cseq` and `version` of the next NOTIFY; the first has the version that the subscription began with."""
+    return subscription.local_cseq + 1, subscription.version + (subscription.local_cseq > 0)
 
 
 class Memory:
@@ -60,10 +68,6 @@ class Memory:
         """See `Subscriptions`."""
         return list(self._by_presentity.get(self._key(presentity, event), ()))
 
-    def every(self) -> list[Subscription]:
-        """All of them."""
-        return list(self._by_dialog.values())
-
     def add(self, subscription: Subscription) -> None:
         """See `Subscriptions`."""
         key = self._key(subscription.presentity, subscription.event)
@@ -75,20 +79,25 @@ class Memory:
     def changed(self, subscription: Subscription) -> None:
         """See `Subscriptions`."""
 
-    def remove(self, subscription: Subscription) -> None:
+    def number(self, subscription: Subscription) -> None:
+        """See `Subscriptions`."""
+        subscription.local_cseq, subscription.version = next_numbers(subscription)
+
+    def remove(self, subscription: Subscription) -> bool:
         """See `Subscriptions`."""
         if self._by_dialog.get(subscription.dialog) is not subscription:
-            return
+            return False
         del self._by_dialog[subscription.dialog]
         key = self._key(subscription.presentity, subscription.event)
         of_one = self._by_presentity[key]
         del of_one[subscription]
         if not of_one:
             del self._by_presentity[key]
+        return True
 
     def ended(self, now: int) -> list[Subscription]:
         """See `Subscriptions`."""
         return [each for each in self._by_dialog.values() if each.expires <= now]
 
 
-__all__ = ["MAX_SUBSCRIPTIONS", "MAX_WATCHERS", "Memory", "Subscriptions", "TooMany"]
+__all__ = ["MAX_SUBSCRIPTIONS", "MAX_WATCHERS", "Memory", "Subscriptions", "TooMany", "next_numbers"]

@@ -158,8 +158,7 @@ def subscription_of(row: Any, find_listener: Callable[[str], Listener | None]) -
         status=int(row.status),
         reason=row.reason or "",
         flags=int(row.flags),
-        # Kamailio writes the first NOTIFY's number with the second's.
-        local_cseq=max(1, int(row.local_cseq)),
+        local_cseq=int(row.local_cseq),
         version=int(row.version),
     )
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from typing import Final
 
 from kahea.modules.presence.publications import Publication
 from kahea.modules.presence.requests import FAILURES
 from kahea.modules.presence.subscribe import Subscribing
 from kahea.modules.presence.subscription import Subscription
+from kahea.routing.run import wait
 
 log = logging.getLogger("kahea.presence")
 
 #: What has ended and is seen to before others get their turn.
-SLICE = 100
+SLICE: Final = 100
+#: Seconds that it is kept of a watcher that it waits for the presentity's leave.
+PENDING_LASTS: Final = 86_400
 
 
 class Upkeep(Subscribing):
@@ -66,8 +71,11 @@ class Upkeep(Subscribing):
         """End the publications whose time is over. May wait."""
         try:
             while ended := self.publications.ended(self.now()):
-                for publication in ended:
+                for number, publication in enumerate(ended, 1):
                     self._end_publication(publication)
+                    _breathe(number)
+            if self.store is not None:
+                wait(self.store.forget_pending(self.now() - PENDING_LASTS))
         except FAILURES as error:
             log.error("publications that have ended are still there: %s", error)
 
@@ -81,19 +89,26 @@ class Upkeep(Subscribing):
 
     def clean_subscriptions(self) -> None:
         """End the subscriptions whose time is over, and have changes written. May wait."""
-        for subscription in self.subscriptions.ended(self.now()):
-            try:
+        try:
+            for number, subscription in enumerate(self.subscriptions.ended(self.now()), 1):
                 self._end_subscription(subscription)
-            except FAILURES as error:
-                log.error("a subscription that has ended is still there: %s", error)
-        self.spawn(self.flush())
+                _breathe(number)
+            wait(self.flush())
+        except FAILURES as error:
+            log.error("subscriptions that have ended are still there: %s", error)
 
     def _end_subscription(self, subscription: Subscription) -> None:
         with self.turns.of(subscription.presentity):
             # It may have been refreshed, or ended, while others had their turn.
-            if subscription.expires <= self.now() and self.subscriptions.find(subscription.dialog) is subscription:
-                self.subscriptions.remove(subscription)
-                self.notify(subscription, b"")
+            latest = self.subscriptions.find(subscription.dialog)
+            if latest is not None and latest.expires <= self.now() and self.subscriptions.remove(latest):
+                self.notify(latest, b"")
+
+
+def _breathe(number: int) -> None:
+    """After some of them, give others their turn."""
+    if number % SLICE == 0:
+        wait(asyncio.sleep(0))
 
 
 __all__ = ["Upkeep"]

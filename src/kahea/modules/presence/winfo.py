@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
 from kahea.modules.presence.subscription import STATUS_NAMES
+from kahea.routing.text import fit_for_xml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from kahea.modules.presence.subscription import Subscription
 
 _NAMESPACE: Final = "urn:ietf:params:xml:ns:watcherinfo"
-#: What XML has no place for.
-_UNFIT: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def watcher_info(resource: str, package: str, version: int, watchers: Iterable[Subscription], *, full: bool) -> bytes:
@@ -28,14 +26,14 @@ def watcher_info(resource: str, package: str, version: int, watchers: Iterable[S
     root.set("version", str(version))
     root.set("state", "full" if full else "partial")
     listed = etree.SubElement(root, f"{{{_NAMESPACE}}}watcher-list")
-    listed.set("resource", _UNFIT.sub("", resource))
+    listed.set("resource", fit_for_xml(resource))
     listed.set("package", package)
     for subscription in watchers:
         watcher = etree.SubElement(listed, f"{{{_NAMESPACE}}}watcher")
-        watcher.set("id", _UNFIT.sub("", subscription.callid))
+        watcher.set("id", fit_for_xml(subscription.callid))
         watcher.set("event", "subscribe")
         watcher.set("status", STATUS_NAMES.get(subscription.status, "pending"))
-        watcher.text = _UNFIT.sub("", subscription.watcher)
+        watcher.text = fit_for_xml(subscription.watcher)
     document: bytes = etree.tostring(root, encoding="UTF-8", xml_declaration=False, pretty_print=True)
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + document
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 from kahea.connectors.errors import BadUrl, DatabaseError
@@ -10,7 +11,7 @@ from kahea.modules.presence.events import RulesError, WatcherInfo
 from kahea.modules.presence.publications import Presentity
 from kahea.modules.presence.subscription import split_uri
 from kahea.modules.presence_xml.documents import local_name, read
-from kahea.modules.presence_xml.packages import PresenceEvent, XcapDiff
+from kahea.modules.presence_xml.packages import PresenceEvent, SingleBody, XcapDiff
 from kahea.modules.presence_xml.rules import XcapRules
 from kahea.routing.checks import between, unless
 from kahea.routing.module import ConfigError, Module, Param, function, native
@@ -24,6 +25,20 @@ if TYPE_CHECKING:
 log = logging.getLogger("kahea.presence")
 
 _ON_OFF = between(0, 1)
+
+
+def _no_server(value: str) -> str:
+    raise ValueError(f"{value!r}: rules of an XCAP server need the module xcap_client, which is not supported yet")
+
+
+def _bars(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split("|"))
+
+
+def _element(value: str) -> str:
+    if re.fullmatch(r"[A-Za-z_][\w.-]*", value) is None:
+        raise ValueError(f"{value!r} is no name of an element")
+    return value
 
 
 class PresenceXml(Module):
@@ -43,6 +58,17 @@ class PresenceXml(Module):
         0, "1: rules are in the database. 0, where they are asked of an XCAP server, needs force_active.", check=_ON_OFF
     )
     xcapauth_userdel_reason = Param("probation", "Why a watcher is sent away whom the rules name no more.")
+    xcap_server: Param[list[str]] = Param([], "An XCAP server that rules are asked of.", many=True, check=_no_server)
+    passive_mode = Param(0, "1: nothing is done; neither event packages nor rules.", check=_ON_OFF)
+    force_dummy_presence = Param(0, "1: a user who has published nothing is shown as available.", check=_ON_OFF)
+    force_presence_single_body = Param(
+        0, "1: of several documents of a user one is chosen; else they are merged.", check=_ON_OFF
+    )
+    presence_single_body_priorities = Param(
+        ("Available", "Ringing", "On the Phone"), "By what it is chosen, with bars between, the important last.",
+        check=_bars,
+    )  # fmt: skip
+    presence_single_body_lookup_element = Param("note", "The element whose text that is.", check=_element)
     default_expires = Param(3600, "Seconds of a request that says none.", check=between(1, 2**31 - 1))
 
     def __init__(self, node: Node) -> None:
@@ -51,12 +77,20 @@ class PresenceXml(Module):
 
     def start(self) -> None:
         """Hand the event packages to module presence."""
+        if self.passive_mode:
+            return
         presence: Any = self.node.module("presence")
         # Where nobody is served (no `db_url`), nobody's rules are asked.
         with_rules = presence.store is not None and not self.force_active and not self.disable_presence
         if with_rules:
             self._open_rules()
-        package = PresenceEvent(self.default_expires, self._rules_of if with_rules else None)
+        single = SingleBody(self.presence_single_body_lookup_element, self.presence_single_body_priorities)
+        package = PresenceEvent(
+            self.default_expires,
+            self._rules_of if with_rules else None,
+            single=single if self.force_presence_single_body else None,
+            dummy=bool(self.force_dummy_presence),
+        )
         if not self.disable_presence:
             presence.add_event(package)
         if not self.disable_winfo:
@@ -98,9 +132,18 @@ class PresenceXml(Module):
             document = wait(self._documents.rules(*split_uri(presentity)))
             if document is None:
                 return None
-            return XcapRules(document, self.xcapauth_userdel_reason, self.node.wall())
+            return XcapRules(document, self.xcapauth_userdel_reason, self.node.wall(), self._sphere(presentity))
         except (ParseError, ValueError) as error:
             raise RulesError(f"the rules of {presentity} can't be read: {error}") from error
+
+    def _sphere(self, presentity: str) -> str | None:
+        """The sphere that a user has published (RFC 4480 §3.9), None where nobody asks for it. Raises DatabaseError."""
+        presence: Any = self.node.module("presence")
+        if not presence.enable_sphere_check:
+            return None
+        state = presence.state_of(presence.packages["presence"], Presentity(*split_uri(presentity), "presence"))
+        spheres = read(state).iter("{*}sphere") if state else iter(())
+        return next(((each.text or "").strip() for each in spheres), "")
 
     # ---- what is published
 

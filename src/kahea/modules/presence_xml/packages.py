@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kahea.modules.presence.events import Decision, Document, EventPackage
 from kahea.modules.presence.subscription import ACTIVE, PENDING
 from kahea.modules.presence_xml.documents import read
-from kahea.modules.presence_xml.pidf import merge
+from kahea.modules.presence_xml.pidf import available, merge, most_important
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,15 +27,35 @@ def _is_xml(body: bytes) -> bool:
     return True
 
 
+class SingleBody(NamedTuple):
+    """How one of several documents is chosen: by what an element says, the important last."""
+
+    element: str
+    priorities: tuple[str, ...]
+
+
 class PresenceEvent(EventPackage):
     """Presence (RFC 3856)."""
 
     authorizes = True
 
-    def __init__(self, default_expires: int, rules_of: Callable[[str], XcapRules | None] | None) -> None:
-        """`rules_of` looks a presentity's rules up; without it every watcher may see everything."""
+    def __init__(
+        self,
+        default_expires: int,
+        rules_of: Callable[[str], XcapRules | None] | None,
+        *,
+        single: SingleBody | None = None,
+        dummy: bool = False,
+    ) -> None:
+        """`rules_of` looks a presentity's rules up; without it every watcher may see everything.
+
+        `single` chooses one of several documents, which are else merged; with `dummy`, who has published nothing is
+        available.
+        """
         super().__init__("presence", "application/pidf+xml", default_expires)
         self._rules_of = rules_of
+        self._single = single
+        self._dummy = dummy
         self.without_rules = Decision(ACTIVE if rules_of is None else PENDING)
 
     def accepts(self, body: bytes) -> bool:
@@ -47,8 +67,9 @@ class PresenceEvent(EventPackage):
         return None if self._rules_of is None else self._rules_of(presentity)
 
     def merge(self, presentity: str, documents: Sequence[Document]) -> bytes:
-        """See `pidf.merge`."""
-        return merge(documents)
+        """See `pidf`."""
+        state = merge(documents) if self._single is None else most_important(documents, *self._single)
+        return available(presentity) if not state and self._dummy else state
 
 
 class XcapDiff(EventPackage):
@@ -62,4 +83,4 @@ class XcapDiff(EventPackage):
         return _is_xml(body)
 
 
-__all__ = ["PresenceEvent", "XcapDiff"]
+__all__ = ["PresenceEvent", "SingleBody", "XcapDiff"]

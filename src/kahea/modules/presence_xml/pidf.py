@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lxml import etree
 
 from kahea.modules.presence_xml.documents import local_name, read, write
+from kahea.routing.text import fit_for_xml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from kahea.modules.presence.events import Document
 
 NAMESPACE: Final = "urn:ietf:params:xml:ns:pidf"
+#: Bytes of the documents that are merged; older ones are left out.
+MAX_MERGED: Final = 131_072
 
 
 def merge(documents: Sequence[Document]) -> bytes:
@@ -26,7 +29,11 @@ def merge(documents: Sequence[Document]) -> bytes:
         return documents[0].body
     base: Any = None
     known: set[str] = set()
+    size = 0
     for document in documents:
+        size += len(document.body)
+        if size > MAX_MERGED:
+            break
         try:
             root = read(document.body)
         except ValueError:
@@ -62,4 +69,30 @@ def closed(root: Any) -> Any:
     return made
 
 
-__all__ = ["NAMESPACE", "closed", "merge"]
+def available(presentity: str) -> bytes:
+    """The document of a user who has published nothing and is taken to be there (`force_dummy_presence`)."""
+    root = etree.Element(f"{{{NAMESPACE}}}presence", nsmap={None: NAMESPACE})
+    root.set("entity", fit_for_xml(presentity))
+    there = etree.SubElement(root, f"{{{NAMESPACE}}}tuple", id="available")
+    etree.SubElement(etree.SubElement(there, f"{{{NAMESPACE}}}status"), f"{{{NAMESPACE}}}basic").text = "open"
+    etree.SubElement(root, f"{{{NAMESPACE}}}note").text = "Available"
+    return write(root)
+
+
+def most_important(documents: Sequence[Document], element: str, priorities: Sequence[str]) -> bytes:
+    """Of several documents, newest first, the one whose `element` says what stands last in `priorities`; of those that
+    say nothing of them, or the same, the newest. b"" for none."""
+    found, most = b"", -1
+    for document in documents:
+        try:
+            root = read(document.body)
+        except ValueError:
+            continue
+        said = next(((each.text or "").strip() for each in root.iter(f"{{*}}{element}")), "")
+        importance = priorities.index(said) + 1 if said in priorities else 0
+        if importance > most:
+            found, most = write(closed(root)) if document.removed else document.body, importance
+    return found
+
+
+__all__ = ["NAMESPACE", "available", "closed", "merge", "most_important"]

@@ -53,6 +53,8 @@ class XcapRules:
         self._deleted = deleted
         self._now = now
         self._sphere = sphere
+        #: What was shown of a state before: by rule, as it is the same for all whom one names.
+        self._views: dict[Any, tuple[bytes, bytes]] = {}
 
     def decide(self, watcher: str, before: int) -> Decision:
         """What holds for a watcher whose status was `before`, 0 if it had none."""
@@ -69,13 +71,10 @@ class XcapRules:
         transformations = None if rule is None else _child(rule, "transformations")
         if transformations is None or not len(transformations):
             return state
-        try:
-            root = read(state)
-        except ValueError:
-            return b""
-        if not _leave_out(root, transformations):
-            return state
-        return write(root)
+        shown = self._views.get(rule)
+        if shown is None or shown[0] is not state:
+            shown = self._views[rule] = (state, _without(state, transformations))
+        return shown[1]
 
     def _for(self, watcher: str) -> Any | None:
         return next((rule for rule in self._rules if self._holds(rule, watcher)), None)
@@ -123,14 +122,18 @@ def _is_valid(validity: Any, now: float) -> bool:
     return any(begin <= now < end for begin, end in zip(begins, ends, strict=False))
 
 
-def _leave_out(root: Any, transformations: Any) -> bool:
-    """Take out of a document what a rule does not grant; whether anything was taken out."""
+def _without(state: bytes, transformations: Any) -> bytes:
+    """A document without what a rule does not grant."""
+    try:
+        root = read(state)
+    except ValueError:
+        return b""
     gone = [*_other_parts(root, transformations), *_other_attributes(root, transformations)]
     for element in gone:
         parent = element.getparent()
         if parent is not None:
             parent.remove(element)
-    return bool(gone)
+    return write(root) if gone else state
 
 
 def _other_parts(root: Any, transformations: Any) -> Iterator[Any]:
