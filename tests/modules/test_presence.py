@@ -50,6 +50,51 @@ def refused(p: Play) -> None:
     p.rows()
 
 
+def given(p: Play) -> None:
+    """What parameters change."""
+    tag = tag_of(p.send("SUBSCRIBE", f"{PRESENCE}Expires: 5\r\n", callid="given"))
+    p.send("SUBSCRIBE", PRESENCE, callid="given", from_tag="another")
+    p.rows()
+    p.send("SUBSCRIBE", PRESENCE, callid="given", to_tag=tag)
+    p.send("SUBSCRIBE", PRESENCE, callid="two", contact="<sip:two@@SINK>", sender="carol")
+    document = pidf("a", more="<note>Ringing</note>")
+    first = etag_of(p.send("PUBLISH", f"{PRESENCE}X-Sender: sip:two@@SINK\r\n", body=document))
+    p.send("PUBLISH", f"{PRESENCE}X-Sender: nonsense\r\n", body=pidf("b"))
+    p.send("PUBLISH", f"{PRESENCE}X-Priority: 7\r\n", body=pidf("c", more="<note>On the Phone</note>"))
+    p.send("PUBLISH", f"{PRESENCE}X-Priority: 2147483647\r\n", body=pidf("d", more="<note>else</note>"))
+    p.send("PUBLISH", f"{PRESENCE}Expires: 100\r\nSIP-If-Match: {first}\r\n")
+    p.rows(but=["priority"])
+    p.send("PUBLISH", f"{PRESENCE}Expires: 0\r\nSIP-If-Match: {first}\r\n")
+    p.send("SUBSCRIBE", PRESENCE, callid="ALICE", uri="sip:BOB@example.com")
+
+
+GIVEN = """
+modparam("presence", "min_expires", 60)
+modparam("presence", "min_expires_action", 2)
+modparam("presence", "max_expires", 1000)
+modparam("presence", "expires_offset", 7)
+modparam("presence", "server_address", "sip:pres@srv.example.com:5099")
+modparam("presence", "subs_respond_200", 0)
+modparam("presence", "delete_same_subs", 1)
+modparam("presence", "xavp_cfg", "pres")
+modparam("presence", "retrieve_order", 1)
+modparam("presence_xml", "default_expires", 500)
+"""
+PUBLISH = """
+if ($hdr(X-Priority) != $null) $xavp(pres=>priority) = $(hdr(X-Priority){s.int});
+if ($hdr(X-Sender) != $null) $var(r) = handle_publish("$hdr(X-Sender)");
+else $var(r) = handle_publish();
+"""
+ROUTES = """
+event_route[tm:local-request] {
+    xlog("L_ERR", "code of $rm to $ru $subs(uri) $subs(callid) $subs(status) $subs(event) $subs(from_user)\n");
+}
+event_route[presence:notify-reply] {
+    xlog("L_ERR", "code by $rm $notify_reply($rs) $rs $subs(pres_uri) $subs(watcher_username) $subs(event_id)\n");
+}
+"""
+
+
 def dialogs(p: Play) -> None:
     """Where NOTIFYs go, and what ends a subscription."""
     routes = "Record-Route: <sip:@SINK;lr>\r\nRecord-Route: <sip:p1.example.com;lr>, <sip:p2.example.com;lr>\r\n"
@@ -245,4 +290,22 @@ def test_rules_decide_alike(tmp_path: Path) -> None:
             part(p)
 
     for theirs, ours in play(tmp_path, config(params, more=STATUS), scenario):
+        assert ours == theirs
+
+
+@needs_presence
+def test_parameters_do_alike(tmp_path: Path) -> None:
+    for theirs, ours in play(tmp_path, config(ACTIVE + GIVEN, publish=PUBLISH, routes=ROUTES), given):
+        assert ours == theirs
+
+
+@needs_presence
+def test_the_database_alone_does_alike(tmp_path: Path) -> None:
+    alone = """
+modparam("presence_xml", "force_active", 1)
+modparam("presence", "subs_db_mode", 3)
+modparam("presence", "publ_cache", 0)
+modparam("presence", "notifier_processes", 0)
+"""
+    for theirs, ours in play(tmp_path, config(alone), published, patience=0.1):
         assert ours == theirs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,14 +10,18 @@ from typing import Any
 
 import pytest
 from databases import Engine
+from hypothesis import given
+from hypothesis import strategies as st
 from presence_play import pidf
 
 from kahea.modules.presence import publications, subscriptions
-from kahea.modules.presence.events import Decision, Document
+from kahea.modules.presence.events import Decision, Document, parse_event
 from kahea.modules.presence.subscription import ACTIVE, PENDING, TERMINATED
-from kahea.modules.presence_xml.pidf import merge
+from kahea.modules.presence_xml.documents import read
+from kahea.modules.presence_xml.pidf import merge, most_important
 from kahea.modules.presence_xml.rules import XcapRules
 from kahea.routing.module import ConfigError
+from kahea.sip.errors import ParseError
 from kahea.testing import Simulation, UserAgent, VirtualNode
 from kahea.testing.message import SipMessage
 
@@ -309,6 +314,43 @@ def test_old_documents_are_left_out_of_what_is_too_long() -> None:
     assert b'id="3"' not in merged
     assert merge([Document(b"no XML"), Document(pidf("a").encode())]).count(b"<tuple") == 1
     assert merge([]) == b""
+
+
+def noted(tuple_id: str, note: str) -> Document:
+    return Document(pidf(tuple_id, more=f"<note>{note}</note>").encode())
+
+
+def test_one_document_is_chosen_by_what_it_says() -> None:
+    words = ("Available", "Ringing", "On the Phone")
+    documents = [noted("1", "Available"), noted("2", "Ringing"), noted("3", "else"), noted("4", "Ringing")]
+    assert b'id="2"' in most_important(documents, "note", words)
+    gone = [Document(noted("5", "On the Phone").body, removed=True), *documents]
+    assert b"<basic>closed</basic>" in most_important(gone, "note", words)
+    assert b'id="1"' in most_important(documents, "basic", ("closed",))
+    assert most_important([], "note", words) == b""
+
+
+def test_who_published_nothing_may_be_available(served: Callable[..., Server]) -> None:
+    server = served()
+    server.start('modparam("presence_xml", "force_dummy_presence", 1)')
+    server.subscribe()
+    assert server.notified[0].body.count('entity="sip:bob@example.com"') == 1
+    server.publish(pidf("a", "closed"))
+    assert [basic for _, _, basic in server.told()] == ["open", "closed"]
+
+
+@given(st.binary(max_size=200) | st.text(alphabet="<>/&;p=' \"#x0!-[]?", max_size=60).map(str.encode))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    with contextlib.suppress(ParseError):
+        assert parse_event(data).name
+    with contextlib.suppress(ValueError):
+        read(data)
+    merge([Document(data), Document(data, removed=True), Document(pidf().encode(), removed=True)])
+    with contextlib.suppress(ValueError):
+        found = XcapRules(data, "probation", 0.0)
+        found.decide(ALICE, 0)
+        found.view(pidf().encode(), ALICE)
+        found.view(data, ALICE)
 
 
 def rules(conditions: str, handling: str = "allow", **more: Any) -> XcapRules:

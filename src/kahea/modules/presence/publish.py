@@ -96,7 +96,7 @@ class Publishing(Requests):
             expires=now + lasts,
             received=now,
             body=run.msg.body or known.body,
-            sender=sender,
+            sender=sender or known.sender,
             priority=self._priority(run, now),
         )
         # Another server may have changed it meanwhile.
