@@ -146,7 +146,10 @@ class VirtualNode:
         if known is None:
             raise RpcError(500, f"command {command} not found")
         answers: list[tuple[Any, RpcError | None]] = []
-        start(self.node, known, parameters, lambda result, fault: answers.append((result, fault)))
+        # In the loop, where what it waits for is waited for.
+        self.simulation.plan(
+            0, start, self.node, known, parameters, lambda result, fault: answers.append((result, fault))
+        )
         self.simulation.run_until(lambda: answers)
         if not answers:
             raise RpcError(408, f"command {command} did not end")

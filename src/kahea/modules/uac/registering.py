@@ -106,11 +106,13 @@ class Registering(Module):
         """Load the accounts, and begin to look at them once traffic flows. A database that is down is asked again."""
         await super().open()
         if self.store is not None:
+            first = 0
             try:
                 self._begin(await self.store.load())
             except DatabaseError as error:
                 self._not_loaded(error)
-            self.node.call_later(0, self._look)
+                first = self.reg_timer_interval
+            self.node.call_later(first, self._look)
 
     async def stop(self) -> None:
         """Send no more, and let go of the database. The registrars' registrations end by themselves."""
