@@ -234,7 +234,7 @@ request_route {
         case "defaults": $uac_req(method) = "OPTIONS"; $uac_req(evroute) = 1; break;
         case "failing": $uac_req(method) = "OPTIONS"; $uac_req(evroute) = 2; break;
         case "invite": $uac_req(method) = "INVITE"; $uac_req(evroute) = 2; break;
-        case "auth":
+        case "auth": case "refused":
             $uac_req(method) = "OPTIONS"; $uac_req(furi) = "\\"Me\\" <sip:me@here.org>"; $uac_req(evroute) = 1;
             $uac_req(auser) = "u"; $uac_req(apasswd) = "p";
             break;
@@ -251,7 +251,10 @@ event_route[uac:reply] {
         " r=$uac_req(ruri) c=$uac_req(callid)");
 }
 """
-SENT = ("plain", "full", "defaults", "failing", "failing 200", "invite", "auth 401", "auth 407", "nomethod", "nouri")
+SENT = (
+    "plain", "full", "defaults", "failing", "failing 200", "invite", "auth 401", "auth 407", "refused 401", "nomethod",
+    "nouri",
+)  # fmt: skip
 
 
 def sending(server: Server, what: str) -> list[str]:
@@ -264,18 +267,20 @@ def sending(server: Server, what: str) -> list[str]:
     while what.replace(" ", "") not in (got := server.sink.receive()):
         pass
     out.append(got)
-    if name == "auth":
+    headers = "Contact: <sip:bob@@SINK>\r\n"
+    if name in ("auth", "refused"):
         header = "WWW-Authenticate" if status == "401" else "Proxy-Authenticate"
         qop = ', qop="auth", opaque="oo"' if status == "407" else ""
-        server.sink.reply(got, f"{status} Who", f'{header}: Digest realm="r", nonce="n"{qop}\r\n')
+        headers += f'{header}: Digest realm="r", nonce="n"{qop}\r\n'
+        server.sink.reply(got, f"{status} Who", headers)
         out += [server.caller.expect("event"), got := server.sink.expect("OPTIONS")]
-        status = "200"
+        status = "200" if name == "auth" else status
     if name == "failing" and not status:
         out.append(server.caller.expect("event"))
         status = "404"
     else:
-        server.sink.reply(got, f"{status or 200} Done", "Contact: <sip:bob@@SINK>\r\n")
-    if name in ("full", "defaults", "auth"):
+        server.sink.reply(got, f"{status or 200} Done", headers)
+    if name in ("full", "defaults", "auth", "refused"):
         out.append(server.caller.expect("event"))
     elif name == "invite":
         # Ours has a Max-Forwards, and a branch of its own (RFC 3261 §13.2.2.4).

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from databases import MariaDb, Postgres
 from test_uac_auth import HEAD
+from uac_accounts import Row, insert, row
 
 from kahea.connectors.errors import DatabaseError
 from kahea.modules.uac.account import COLUMNS, NUMBERS, Account, read_account
@@ -32,25 +33,9 @@ create table uacreg (id integer primary key,
     {", ".join(f"{name} {TYPES[name in NUMBERS]} not null" for name in COLUMNS)})
 """
 
-Row = dict[str, Any]
-
-
-def row(uuid: str, **other: Any) -> Row:
-    """An account at `far`, with these columns other than usual."""
-    usual: Row = {
-        "l_uuid": uuid, "l_username": f"l{uuid}", "l_domain": "local.org", "r_username": f"r{uuid}",
-        "r_domain": "remote.org", "realm": "", "auth_username": f"a{uuid}", "auth_password": "pw", "auth_ha1": "",
-        "auth_proxy": "sip:10.0.0.2", "expires": 3600, "flags": 0, "reg_delay": 0, "contact_addr": "", "socket": "",
-    }  # fmt: skip
-    return usual | other
-
 
 def account(uuid: str = "u", **other: Any) -> Account:
     return read_account(row(uuid, **other), "10.0.0.9")
-
-
-def insert(table: str, each: Row) -> tuple[str, list[Any]]:
-    return f"insert into {table} ({','.join(each)}) values ({','.join('?' * len(each))})", list(each.values())
 
 
 class Setting:
@@ -75,7 +60,7 @@ class Setting:
         """Write rows."""
         with sqlite3.connect(self.path) as db:
             for each in rows:
-                db.execute(*insert("uacreg", each))
+                db.execute(*insert(each))
         db.close()
 
     def expect(self, within: float = 4000.0) -> SipMessage:

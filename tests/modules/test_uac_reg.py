@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import uac_accounts
 from digests import judged
 from processes import KAMAILIO, Server, compared, request
+from uac_accounts import Row
 
 from kahea.sip.digest import Credentials, ha1
 
@@ -57,17 +59,10 @@ request_route {
 }
 """
 
-Row = dict[str, Any]
-
 
 def row(uuid: str, **other: Any) -> Row:
-    """An account, with these columns other than usual."""
-    usual: Row = {
-        "l_uuid": uuid, "l_username": f"l{uuid}", "l_domain": "local.org", "r_username": f"r{uuid}",
-        "r_domain": "remote.org", "realm": "r", "auth_username": f"a{uuid}", "auth_password": "pw", "auth_ha1": "",
-        "auth_proxy": "sip:@SINK", "expires": 100, "flags": 0, "reg_delay": 0, "contact_addr": "", "socket": "",
-    }  # fmt: skip
-    return usual | other
+    """An account at a server's sink, with these columns other than usual."""
+    return uac_accounts.row(uuid, **{"realm": "r", "auth_proxy": "sip:@SINK", "expires": 100} | other)
 
 
 class Table:
@@ -87,8 +82,8 @@ class Table:
 
 def add(server: Server, each: Row) -> None:
     """Write a row."""
-    values = [server.fill(value) if isinstance(value, str) else value for value in each.values()]
-    execute(server, f"insert into uacreg ({','.join(each)}) values ({','.join('?' * len(each))})", *values)
+    statement, values = uac_accounts.insert(each)
+    execute(server, statement, *(server.fill(value) if isinstance(value, str) else value for value in values))
 
 
 def execute(server: Server, statement: str, *values: object) -> None:
@@ -279,51 +274,45 @@ def commands(server: Server, registrar: Registrar) -> list[str]:
     def rpc(line: str) -> None:
         out.append(f"{line}: {timeless(server.rpc(*server.fill(line).split()))}")
 
-    def sent(name: str, count: int) -> None:
-        registrar.serve({name: len(registrar.got[name]) + count})
+    def sent(*names: str, count: int = 1) -> None:
+        registrar.serve({name: len(registrar.got[name]) + count for name in names})
         registrar.quiet(0.05)
-        out.append(f"{name}: {info(server, name)} {ask(server, 'status', name)}")
+        for name in names:
+            out.extend([*registrar.got[name][-count:], info(server, name), ask(server, "status", name)])
 
     for bad in ("", " l_uuid", " foo x", " l_uuid zz"):
         for command in ("info", "enable", "disable", "unregister"):
             rpc(f"uac.reg_{command}{bad}")
+    registrar.plans["again"] = [challenge(), Reply("200 OK")]
+    rpc("uac.reg_unregister l_uuid again")
+    sent("again", count=2)
+    # Kamailio asks for no more seconds from now on, so that enabling it again does nothing.
+    out[-2] = re.sub("\texpires: (0|100)\n", "", out[-2])
     rpc("uac.reg_disable l_uuid plain")
     rpc("uac.reg_info l_uuid plain")
     rpc("uac.reg_enable l_uuid plain")
-    sent("plain", 1)
-    registrar.plans["again"] = [challenge(), Reply("200 OK")]
-    rpc("uac.reg_unregister l_uuid again")
-    sent("again", 2)
-    # Kamailio asks for no more seconds from now on, so that enabling it again does nothing.
-    out[-1] = re.sub("\texpires: (0|100)\n", "", out[-1])
     rpc("uac.reg_enable l_username ldisabled")
-    sent("disabled", 1)
     for a, b in (("l_uuid", "zz"), ("foo", "zz"), ("r_username", "rshared")):
         out += [ask(server, "disable", a, b), ask(server, "enable", a, b)]
-    registrar.serve({"d": len(registrar.got["d"]) + 1})
+    sent("plain", "disabled", "d")
 
     execute(server, "update uacreg set expires = 777 where l_uuid = 'plain'")
     add(server, row("fresh"))
     rpc("uac.reg_refresh")
     rpc("uac.reg_refresh zz")
     rpc("uac.reg_refresh plain")
-    sent("plain", 1)
     out += [ask(server, "refresh", "fresh"), ask(server, "refresh", "zz")]
-    sent("fresh", 1)
-    execute(server, "delete from uacreg where l_uuid = 'fresh'")
-    rpc("uac.reg_refresh fresh")
-    rpc("uac.reg_info l_uuid fresh")
-
     rpc("uac.reg_add")
     rpc("uac.reg_add a b c")
     rpc(ADDED)
     rpc("uac.reg_add " + ADDED.replace(" 500 ", " x "))
     rpc("uac.reg_add " + ADDED)
     rpc("uac.reg_add " + ADDED)
-    rpc("uac.reg_info l_uuid added")
-    sent("added", 1)
     rpc("uac.reg_add " + ADDED.replace("added", "other").replace("udp:@UDP .", "udp:@UDP here:1"))
-    sent("other", 1)
+    sent("plain", "fresh", "added", "other")
+    execute(server, "delete from uacreg where l_uuid = 'fresh'")
+    rpc("uac.reg_refresh fresh")
+    rpc("uac.reg_info l_uuid fresh")
     rpc("uac.reg_remove")
     rpc("uac.reg_remove zz")
     rpc("uac.reg_remove added")
@@ -336,10 +325,10 @@ def commands(server: Server, registrar: Registrar) -> list[str]:
     rpc("uac.reg_info l_uuid plain")
     rpc("uac.reg_info l_uuid other")
     rpc("uac.reg_unregister l_uuid c")
-    registrar.quiet(0.3)
-    out.append(f"c: {len(registrar.got['c'])}")
+    registrar.serve({"c": len(registrar.got["c"]) + 1})
+    out.append(registrar.got["c"][-1])
     rpc("uac.reg_active 1")
-    sent("plain", 1)
+    sent("plain")
     rpc("stats.get_statistics regtotal")
     return out
 
