@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -405,6 +406,33 @@ def test_scripts_in_python_have_it_all(kahea: Simulation, setting: Make) -> None
     answer = kahea.ua("alice").options("sip:x@10.0.0.9")
     assert answer.header("X-Out") == ("1|sip:lu@local.org|1|u|-1|1|1|sip:ru@remote.org|sip:10.0.0.2|pw|1|1|-2|-3")
     kahea.errors.clear()
+
+
+def test_the_listing_of_the_page_is_a_trunk(kahea: Simulation, setting: Make) -> None:
+    page = Path(__file__).parents[2] / "docs" / "scripts.md"
+    listing = (
+        page.read_text().partition("## Registered with other servers")[2].partition("```\n")[2].partition("```")[0]
+    )
+    listing = re.sub(r"modparam\(\"uac\", \"reg_(db_url|contact_addr).*\n", "", listing)
+    loads = "".join(f'loadmodule "{name}.so"\n' for name in ("usrloc", "registrar", "textops"))
+    loads += 'modparam("usrloc", "preload", "location")\n'
+    made = setting(row("trunk1", l_username="bob"), script=f"{HEAD}{loads}{listing}")
+    made.accept()
+    bob, alice = kahea.ua("bob", "udp:10.0.0.3:5060"), kahea.ua("alice")
+
+    call = alice.invite("sip:12345@10.0.0.9")
+    first = made.far.expect("INVITE")
+    made.far.reply(first, 407, headers=[("Proxy-Authenticate", 'Digest realm="remote", nonce="n", qop="auth"')])
+    again = made.far.expect("INVITE")
+    assert again.uri == "sip:12345@remote.org"
+    assert 'username="atrunk1"' in (again.header("Proxy-Authorization") or "")
+    made.far.reply(again, 200)
+    assert call.wait().status == 200
+
+    made.node.rpc("ul.add", "location", "bob", bob.contact, 600, 1.0, "0", 0, 0, 0)
+    incoming = made.far.invite("sip:trunk1@10.0.0.9")
+    bob.reply(bob.expect("INVITE"), 200)
+    assert incoming.wait().status == 200
 
 
 def test_without_a_database_there_are_no_registrations(kahea: Simulation) -> None:
