@@ -44,6 +44,7 @@ request_route {
     else sl_send_reply("404", "Nothing");
 }
 event_route[presence:notify-reply] {
+    if ($subs(callid) == "unwanted") $xavp(pres=>delete_subscription) = 1;
     xlog("L_WARN", "$notify_reply($rs) to $subs(callid) of $subs(uri), $subs(expires) left\\n");
 }
 """
@@ -74,19 +75,23 @@ class Server:
     def start(self, params: str = "", address: str = "udp:10.0.0.9:5060") -> VirtualNode:
         return self.simulation.node(CFG.replace("DATABASE", self.url).replace("PARAMS", params), address)
 
-    def subscribe(self, *, tag: str = "", expires: int = 3600, callid: str = "watch", proxy: str = "") -> SipMessage:
+    def subscribe(
+        self, *, tag: str = "", expires: int = 3600, callid: str = "watch", proxy: str = "", event: str = "presence"
+    ) -> SipMessage:
         self._cseq += 1
         to = f"<{BOB}>;tag={tag}" if tag else f"<{BOB}>"
         self.alice.proxy = proxy
         reply = self.alice.request(
             "SUBSCRIBE", BOB, to=to, from_="<sip:alice@example.com>;tag=a", call_id=callid, cseq=self._cseq,
-            headers=[("Event", "presence"), ("Expires", str(expires))],
+            headers=[("Event", event), ("Expires", str(expires))],
         ).wait()  # fmt: skip
         self.settle()
         return reply
 
-    def publish(self, body: str = "", *, expires: int = 3600, etag: str = "", proxy: str = "") -> SipMessage:
-        headers = [("Event", "presence"), ("Expires", str(expires))] + ([("SIP-If-Match", etag)] if etag else [])
+    def publish(
+        self, body: str = "", *, expires: int = 3600, etag: str = "", proxy: str = "", event: str = "presence"
+    ) -> SipMessage:
+        headers = [("Event", event), ("Expires", str(expires))] + ([("SIP-If-Match", etag)] if etag else [])
         self.bob.proxy = proxy
         exchange = self.bob.request(
             "PUBLISH", BOB, body=body, content_type="application/pidf+xml", headers=headers
@@ -119,7 +124,7 @@ class Server:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    with Simulation() as simulation:
+    with Simulation(grace=5.0) as simulation:
         yield lambda: Server(simulation, f"sqlite:///{tmp_path}/presence.db")
 
 
@@ -197,6 +202,29 @@ def test_a_watcher_who_is_silent_is_given_up(
     assert server.subscribe(tag=tag).status == 200
     assert "408 to silent of sip:bob@example.com, 3600 left" in caplog.text
     assert "200 to watch of sip:bob@example.com, 3600 left" in caplog.text
+
+
+def test_a_script_ends_a_subscription(served: Callable[..., Server]) -> None:
+    server = served()
+    server.start('modparam("presence", "xavp_cfg", "pres")')
+    kept = server.subscribe(callid="wanted").to_tag
+    unwanted = server.subscribe(callid="unwanted").to_tag
+    assert server.subscribe(callid="wanted", tag=kept).status == 200
+    assert server.subscribe(callid="unwanted", tag=unwanted).status == 481
+
+
+def test_who_watches_the_watchers_is_told_anew(served: Callable[..., Server]) -> None:
+    server = served()
+    node = server.start()
+    server.subscribe(callid="one")
+    server.subscribe(callid="info", event="presence.winfo")
+    node.rpc("presence.refreshWatchers", BOB, "presence.winfo", 1)
+    server.settle()
+    first, second = (message.body for message in server.notified[-2:])
+    assert 'version="1"' in first
+    assert 'version="2"' in second
+    assert first.replace('version="1"', 'version="2"') == second
+    assert server.publish("<watcherinfo/>", event="presence.winfo").status == 415
 
 
 @pytest.mark.parametrize("mode", [1, 2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from kahea.modules.presence.events import EventPackage
+from kahea.modules.presence.events import EventPackage, WatcherInfo
 from kahea.modules.presence.publications import Presentity
 from kahea.modules.presence.requests import FAILURES
 from kahea.modules.presence.subscription import POLITE_BLOCK, TERMINATED, split_uri, uri_of
@@ -55,7 +55,11 @@ class Authorizing(Upkeep):
         if event not in self.packages:
             log.error("pres_has_subscribers: there is no event package %r", event)
             return -1
-        return 1 if self.watchers_of(presentity_uri, event) else -1
+        try:
+            return 1 if self.watchers_of(presentity_uri, event) else -1
+        except FAILURES as error:
+            log.error("pres_has_subscribers: %s", error)
+            return -1
 
     @function
     @native("str", "str")
@@ -101,6 +105,8 @@ class Authorizing(Upkeep):
             with self.turns.of(presentity.uri):
                 if kind == RULES_CHANGED:
                     self._decide_anew(presentity, package)
+                elif isinstance(package, WatcherInfo):
+                    self.tell_of_watchers(presentity.uri, package.watched.name)
                 else:
                     self.tell_watchers(presentity.uri, package, self.state_of(package, presentity))
         except (ParseError, *FAILURES) as error:

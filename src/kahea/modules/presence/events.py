@@ -84,6 +84,10 @@ class WatcherInfo(EventPackage):
         super().__init__(watched.name + WINFO, "application/watcherinfo+xml", watched.default_expires)
         self.watched = watched
 
+    def accepts(self, body: bytes) -> bool:
+        """Nobody can publish who watches."""
+        return False
+
 
 class Event(NamedTuple):
     """An Event header: its package with the parameters that are part of its name, and its id."""

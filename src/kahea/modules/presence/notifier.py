@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from kahea.connectors.errors import DatabaseError
 from kahea.modules.presence.server import Server
 from kahea.modules.presence.subscription import ACTIVE, STATUS_NAMES, TERMINATED, Subscription, uri_of
-from kahea.modules.presence.subscriptions import next_numbers
 from kahea.modules.presence.winfo import watcher_info
 from kahea.modules.tm.uac import NotSent
 from kahea.routing.lists import lists_of
@@ -21,7 +20,7 @@ from kahea.sip.message import parse, parse_name_addrs
 from kahea.tm.route_set import way_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from kahea.modules.presence.events import EventPackage
     from kahea.modules.presence.subscription import Dialog
@@ -80,13 +79,30 @@ class Notifier(Server):
 
         What the watcher may not see is left out. The NOTIFY leaves when the run waits or ends.
         """
+        self._number(subscription)
+        self._compose(subscription, body)
+
+    def notify_of_watchers(
+        self, subscription: Subscription, watched: str, changed: Sequence[Subscription] | None = None
+    ) -> None:
+        """As `notify`, of those who watch another package: of those that changed, or of all."""
+        shown = self.watchers_of(subscription.presentity, watched) if changed is None else changed
+        # The document has the version of this NOTIFY.
+        self._number(subscription)
+        document = watcher_info(subscription.presentity, watched, subscription.version, shown, full=changed is None)
+        self._compose(subscription, document)
+
+    def _number(self, subscription: Subscription) -> None:
+        """Count a NOTIFY, but not one that is the only one."""
+        is_last = subscription.expires <= self.now() or subscription.status == TERMINATED
+        if subscription.local_cseq or not is_last:
+            self.subscriptions.number(subscription)
+
+    def _compose(self, subscription: Subscription, body: bytes) -> None:
         event = self.packages.get(subscription.event)
         if event is None:
             return
         left = max(0, subscription.expires - self.now())
-        is_last = left == 0 or subscription.status == TERMINATED
-        if subscription.local_cseq or not is_last:
-            self.subscriptions.number(subscription)
         if body and not subscription.is_shown:
             body = b""
         headers = self._headers(subscription, event, left, has_body=bool(body))
@@ -134,22 +150,18 @@ class Notifier(Server):
 
     def tell_of_watcher(self, subscription: Subscription) -> None:
         """Tell those who watch the watchers: of one who came or was refreshed, or of all once one has left."""
-        if self.winfo_of(subscription.event) is None:
-            return
         gone = subscription.expires <= self.now()
-        self._tell_of_watchers(subscription.presentity, subscription.event, None if gone else [subscription])
+        self.tell_of_watchers(subscription.presentity, subscription.event, None if gone else [subscription])
 
-    def _tell_of_watchers(self, presentity: str, watched: str, changed: Iterable[Subscription] | None) -> None:
+    def tell_of_watchers(self, presentity: str, watched: str, changed: Sequence[Subscription] | None = None) -> None:
+        """Tell those who watch a presentity's watchers of those that changed, or of all."""
         winfo = self.winfo_of(watched)
         if winfo is None:
             return
         now = self.now()
         for subscription in self.subscriptions.watching(presentity, winfo.name):
             if subscription.status == ACTIVE and subscription.expires > now:
-                # Its version is that of this NOTIFY.
-                version = next_numbers(subscription)[1]
-                shown = self.watchers_of(presentity, watched) if changed is None else changed
-                self.notify(subscription, watcher_info(presentity, watched, version, shown, full=changed is None))
+                self.notify_of_watchers(subscription, watched, changed)
 
     def watchers_of(self, presentity: str, event: str) -> list[Subscription]:
         """Who watches a presentity now."""
@@ -173,26 +185,30 @@ class Notifier(Server):
 
     def _send_soon(self) -> None:
         # Not here: whoever has the presentity's turn is not to wait for the way to a watcher.
-        asyncio.get_running_loop().call_soon(self._send_some)
+        assert self.loop is not None
+        self.loop.call_soon(self._send_some)
 
     def _send_some(self) -> None:
         """Send to the next few watchers, and give others their turn."""
         for _ in range(min(SLICE, len(self._waiting))):
-            if not self.node.in_worker(self._send_all, self._waiting[0]):
+            dialog = self._waiting.popleft()
+            if not self.node.in_worker(self._send_all, dialog):
+                self._waiting.appendleft(dialog)
                 self.node.call_later(_LATER, self._send_some)
                 return
-            self._waiting.popleft()
         if self._waiting:
             self._send_soon()
 
     def _send_all(self, dialog: Dialog) -> None:
         """Send what waits, in order: the way to a watcher may have to be looked up."""
         outbox = self._outboxes[dialog]
-        try:
-            while outbox:
-                self._send(outbox.popleft())
-        finally:
-            del self._outboxes[dialog]
+        while outbox:
+            notify = outbox.popleft()
+            try:
+                self._send(notify)
+            except Exception:
+                log.exception("no NOTIFY to %s", notify.subscription.contact)
+        del self._outboxes[dialog]
 
     def _send(self, notify: Notify) -> None:
         tm = self.node.module("tm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ class Server(Parameters):
         self.subscriptions: Subscriptions = subscriptions.Memory()
         self.publications: Publications = publications.Memory()
         self.tags = Tags(node.wall())
+        #: That of the node, once it is open.
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._kept_publications: KeptPublications | None = None
         self._kept_subscriptions: KeptSubscriptions | None = None
 
@@ -105,6 +108,7 @@ class Server(Parameters):
 
     async def open(self) -> None:
         """Check the tables, and load what is kept in memory."""
+        self.loop = asyncio.get_running_loop()
         if self.store is None:
             return
         try:

@@ -107,7 +107,7 @@ class Store:
         )
 
     def _same(self, column: Any, value: str) -> ColumnElement[bool]:
-        same: ColumnElement[bool] = func.lower(column) == value.lower() if self._folds else column == value
+        same: ColumnElement[bool] = func.lower(column) == func.lower(value) if self._folds else column == value
         return same
 
     async def publications(self, presentity: Presentity) -> list[Publication]:

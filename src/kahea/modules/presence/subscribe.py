@@ -23,7 +23,6 @@ from kahea.modules.presence.subscription import (
     uri_of,
 )
 from kahea.modules.presence.subscriptions import next_numbers
-from kahea.modules.presence.winfo import watcher_info
 from kahea.net.address import Listener
 from kahea.routing.module import function, native
 from kahea.routing.run import REQUEST_ROUTE, Run
@@ -134,7 +133,7 @@ class Subscribing(Publishing):
             self._accept(run, subscription, lasts)
             if lasts:
                 self.tell_of_watcher(subscription)
-            self.notify(subscription, state)
+            self._tell(subscription, package, state)
 
     def _decision(self, subscription: Subscription, package: EventPackage) -> Decision:
         """What holds for a watcher: what was decided before, else what the rules say now."""
@@ -177,7 +176,7 @@ class Subscribing(Publishing):
             state = self._state_for(subscription, package)
             self._accept(run, subscription, lasts)
             self.tell_of_watcher(subscription)
-            self.notify(subscription, state)
+            self._tell(subscription, package, state)
 
     # ---- both
 
@@ -192,17 +191,19 @@ class Subscribing(Publishing):
         self.answer(run, status, "OK", f"Expires: {lasts}", f"Contact: <{subscription.local_contact}>")
 
     def _state_for(self, subscription: Subscription, package: EventPackage) -> bytes:
-        """What a watcher is told at first, and when it asks anew. Raises DatabaseError."""
-        if not subscription.is_shown:
+        """What a watcher is told at first, and when it asks anew. Raises DatabaseError, RulesError."""
+        if not subscription.is_shown or isinstance(package, WatcherInfo):
             return b""
-        if isinstance(package, WatcherInfo):
-            watchers = self.watchers_of(subscription.presentity, package.watched.name)
-            version = next_numbers(subscription)[1]
-            return watcher_info(subscription.presentity, package.watched.name, version, watchers, full=True)
-        presentity = Presentity(*split_uri(subscription.presentity), package.name)
-        state = self.state_of(package, presentity)
+        state = self.state_of(package, Presentity(*split_uri(subscription.presentity), package.name))
         rules = package.rules_of(subscription.presentity) if state else None
         return state if rules is None else rules.view(state, subscription.watcher)
+
+    def _tell(self, subscription: Subscription, package: EventPackage, state: bytes) -> None:
+        """The NOTIFY that every SUBSCRIBE calls for (RFC 6665 §4.2.1.2)."""
+        if isinstance(package, WatcherInfo):
+            self.notify_of_watchers(subscription, package.watched.name)
+        else:
+            self.notify(subscription, state)
 
 
 __all__ = ["Subscribing"]

@@ -70,22 +70,27 @@ class Upkeep(Subscribing):
     def clean_publications(self) -> None:
         """End the publications whose time is over. May wait."""
         try:
-            while ended := self.publications.ended(self.now()):
+            ended, removed = self.publications.ended(self.now()), True
+            while ended and removed:
+                removed = False
                 for number, publication in enumerate(ended, 1):
-                    self._end_publication(publication)
+                    removed = self._end_publication(publication) or removed
                     _breathe(number)
+                ended = self.publications.ended(self.now())
             if self.store is not None:
                 wait(self.store.forget_pending(self.now() - PENDING_LASTS))
         except FAILURES as error:
             log.error("publications that have ended are still there: %s", error)
 
-    def _end_publication(self, publication: Publication) -> None:
+    def _end_publication(self, publication: Publication) -> bool:
+        """Remove a publication, and tell its watchers; False if it was gone."""
         presentity = publication.presentity
         with self.turns.of(presentity.uri):
             removed = self.publications.remove(presentity, publication.etag)
             event = self.packages.get(presentity.event)
             if removed and event is not None and not self.force_delete:
                 self.tell_watchers(presentity.uri, event, self.state_of(event, presentity))
+        return removed
 
     def clean_subscriptions(self) -> None:
         """End the subscriptions whose time is over, and have changes written. May wait."""
