@@ -88,6 +88,8 @@ request_route {{
         sl_send_reply("200", "OK");
         exit;
     }}
+    if ($rU == "out") {{ record_route(); $du = "sip:@SINK"; t_relay(); exit; }}
+    record_route();
     {ways}
 }}
 """
@@ -106,7 +108,7 @@ class Sink(threading.Thread):
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.socket.getsockname()[1]
         self._name: str | None = None
-        self.seen: dict[str, tuple[str | None, str | None, str]] = {}  # by Call-ID: SNI, client, first line and Via
+        self.seen: dict[str, tuple[str | None, str | None, str]] = {}  # by Call-ID: SNI, client, message
         self.start()
 
     def _named(self, _session: object, name: str | None, _context: object) -> None:
@@ -127,7 +129,7 @@ class Sink(threading.Thread):
                 kept = [one for one in lines if one.startswith(("Via", "From", "To", "Call-ID", "CSeq"))]
                 callid = next(one for one in lines if one.startswith("Call-ID: ")).removeprefix("Call-ID: ")
                 client = stream.getpeercert(binary_form=True)
-                self.seen[callid] = self._name, _common_name(client), lines[0] + "|" + kept[0].split(" 127")[0]
+                self.seen[callid] = self._name, _common_name(client), text
                 stream.sendall("\r\n".join(["SIP/2.0 200 OK", *kept, "Content-Length: 0", "", ""]).encode())
 
 
@@ -204,7 +206,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iter
         "@OLD": Sink(authority.sign("old", days=-1), authority),
         "@REVOKED": Sink(revoked, authority),
     }
-    with servers(folder, _cfg(folder, sinks), ["textops"]) as made:
+    with servers(folder, _cfg(folder, sinks), ["textops", "rr"]) as made:
         yield made, sinks
     for sink in sinks.values():
         sink.socket.close()
@@ -270,6 +272,8 @@ def test_how_we_connect(both: Any) -> None:
             while answer.startswith("SIP/2.0 100") or f"Call-ID: {callid}\r\n" not in answer:
                 answer = server.caller.receive()
             seen = next((sink.seen[callid] for sink in sinks.values() if callid in sink.seen), None)
+            if seen is not None:
+                seen = *seen[:2], server.blank(seen[2]).replace(callid, way)
             found[way] = answer.split("\r\n")[0], seen
             # The next one is to connect anew.
             end = time.monotonic() + PATIENCE
@@ -285,6 +289,28 @@ def test_how_we_connect(both: Any) -> None:
     assert {theirs[way] for way in refused} == {("SIP/2.0 408 Request Timeout", None)}
     assert {ours.pop(way)[0][:11] for way in refused} == {"SIP/2.0 477"}
     assert ours == {way: seen for way, seen in theirs.items() if way not in refused}
+
+
+def test_what_comes_over_tls_is_relayed(both: Both) -> None:
+    """Over UDP and back; the sender's connection takes what is for the port in its Via."""
+
+    def scenario(server: Server) -> list[str]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        found = []
+        with context.wrap_socket(server.stream()) as stream:
+            for uri in ("sip:out@example.com", "sips:out@example.com"):
+                text = server.fill(request("MESSAGE", uri, callid=uri[:4])).replace("/UDP", "/TLS")
+                stream.sendall(text.replace(";branch", ";alias;branch").encode())
+                got = server.sink.expect("MESSAGE")
+                server.sink.reply(got, "200 OK")
+                found += [got, server.blank(stream.recv(65536).decode())]
+        return [re.sub(r";i=[0-9a-f]+", ";i=#", re.sub(r"rport=\d+", "rport=#", one)) for one in found]
+
+    found = same(both, scenario)
+    assert "Via: SIP/2.0/TLS" in found[0]
+    assert "transport=tls" in found[2]
 
 
 def test_names_choose_certificates_and_demands_and_all_may_change(both: Both, authority: Authority) -> None:
