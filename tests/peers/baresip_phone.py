@@ -38,8 +38,12 @@ ctrl_tcp_listen {host}:{control}
 class Phone:
     """A baresip with an account at the server, controlled over its TCP port. A context."""
 
-    def __init__(self, user: str, server: int, transport: str, directory: Path) -> None:
+    def __init__(
+        self, user: str, server: int, transport: str, directory: Path, certificate: Path | None = None
+    ) -> None:
+        """`certificate` is a file with one and its key, for connections to the phone over TLS."""
         self.user = user
+        self.server = server
         self.uri = f"sip:{user}@{HOST}:{server}"
         self.events: list[dict[str, Any]] = []
         self._buffer = b""
@@ -50,6 +54,8 @@ class Phone:
         # It binds the next port, too, for TLS.
         values = {"host": HOST, "sip": free_pair(), "rtp": rtp, "rtp_end": rtp + 20}
         text = CONFIG.format(**values, modules=MODULES, control=self._control)
+        if certificate is not None:
+            text += f"sip_certificate {certificate}\n"
         (self._directory / "config").write_text(text)
         account = f"<{self.uri};transport={transport}>;auth_pass=none;regint=60;answermode=auto"
         (self._directory / "accounts").write_text(account + "\n")

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 from baresip_phone import MISSING, Phone
-from peer_servers import ServerProcess
+from peer_servers import ServerProcess, free_pair
+from tests.tls_files import Authority
 
+TLS_CFG = Path("/etc/kamailio/tls.cfg")
 STOCK = Path("/etc/kamailio/kamailio.cfg")
 pytestmark = pytest.mark.skipif(not STOCK.exists(), reason=f"there is no {STOCK} (Debian: kamailio)")
 
@@ -40,6 +42,39 @@ def test_two_phones_call_each_other(stock: ServerProcess, tmp_path: Path, transp
         assert alice.until("CALL_CLOSED")["peeruri"].startswith("sip:bob@")
     accounted = re.findall(r"ACC: transaction answered: .*?;method=(\w+);.*src_user=alice", stock.log())
     assert accounted == ["INVITE"], stock.log()
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+@pytest.mark.skipif(not TLS_CFG.exists(), reason=f"there is no {TLS_CFG} (Debian: kamailio)")
+@pytest.mark.parametrize("kind", ["kahea", "kamailio"])
+def test_two_phones_call_each_other_over_tls(kind: str, tmp_path: Path) -> None:
+    """With WITH_TLS and Debian's own tls.cfg, which has us trust certificates of one authority alone."""
+    authority = Authority(tmp_path)
+    files, of_phones = authority.sign("server"), authority.sign("phone")
+    both = tmp_path / "phones.pem"
+    both.write_bytes(of_phones.certificate.read_bytes() + of_phones.key.read_bytes())
+    tls = TLS_CFG.read_text().replace("[client:default]", f"[client:default]\nca_list = {authority.files.certificate}")
+    for ending, file in (("key", files.key), ("pem", files.certificate)):
+        tls = tls.replace(f"/etc/kamailio/kamailio-selfsigned.{ending}", str(file))
+    (tmp_path / "tls.cfg").write_text(tls)
+    cfg = tmp_path / "stock.cfg"
+    cfg.write_text(STOCK.read_text().replace(str(TLS_CFG), str(tmp_path / "tls.cfg")))
+    port = free_pair()
+    more = ["-A", "WITH_TLS", "-l", f"tls:127.0.0.1:{port}"]
+    more += ["-E", "-Y", str(tmp_path)] if kind == "kahea" else []
+    with ServerProcess(kind, tmp_path, cfg, *more) as server, ExitStack() as stack:
+        alice = stack.enter_context(Phone("alice", port, "tls", tmp_path, both))
+        bob = stack.enter_context(Phone("bob", server.port, "udp", tmp_path))
+        carol = stack.enter_context(Phone("carol", port, "tls", tmp_path, both))
+        for phone in (alice, bob, carol):
+            phone.registered()
+        for caller, callee in ((alice, carol), (bob, alice)):
+            caller.tell("dial", f"sip:{callee.user}@127.0.0.1:{caller.server}")
+            for phone in (caller, callee):
+                phone.until("CALL_ESTABLISHED")
+            callee.tell("hangup")
+            for phone in (caller, callee):
+                phone.until("CALL_CLOSED")
 
 
 #: Method and Request-URI (`ME` is the server), further headers, and the status line of the first final answer.
