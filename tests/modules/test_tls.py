@@ -74,6 +74,8 @@ disable_tcp=no
 enable_tls=yes
 loadmodule "tls.so"
 listen=tls:@STREAM
+tcp_accept_no_cl=yes
+loadmodule "xhttp.so"
 modparam("tls", "config", "{folder}/tls.cfg")
 modparam("tls", "xavp_cfg", "tls")
 modparam("tls", "low_mem_threshold1", 0)
@@ -92,6 +94,7 @@ request_route {{
     record_route();
     {ways}
 }}
+event_route[xhttp:request] {{ xhttp_reply("200", "OK", "text/plain", "$hu by $proto, $tls_version"); }}
 """
 
 
@@ -125,6 +128,8 @@ class Sink(threading.Thread):
             self._name = None
             with contextlib.suppress(OSError), self.context.wrap_socket(plain, server_side=True) as stream:
                 text = stream.recv(65536).decode()
+                if not text:
+                    continue
                 lines = text.split("\r\n")
                 kept = [one for one in lines if one.startswith(("Via", "From", "To", "Call-ID", "CSeq"))]
                 callid = next(one for one in lines if one.startswith("Call-ID: ")).removeprefix("Call-ID: ")
@@ -140,13 +145,19 @@ def _common_name(der: bytes | None) -> str | None:
     return str(found[0].value)
 
 
+def trusting() -> ssl.SSLContext:
+    """A client that takes any certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def ask(
     server: Server, *, name: str | None = None, files: Files | None = None, version: Any = ssl.TLSVersion.TLSv1_3
 ) -> tuple[str | None, str]:
     """The name in the certificate that a server shows, and its answer; what came instead, if it refuses us."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = trusting()
     context.minimum_version = context.maximum_version = version
     if files is not None:
         context.load_cert_chain(files.certificate, files.key)
@@ -291,13 +302,24 @@ def test_how_we_connect(both: Any) -> None:
     assert ours == {way: seen for way, seen in theirs.items() if way not in refused}
 
 
+def test_http_over_tls(both: Both) -> None:
+    def scenario(server: Server) -> str:
+        context = trusting()
+        with context.wrap_socket(server.stream()) as stream:
+            stream.sendall(b"GET /here HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = b""
+            while not answer.endswith(b", TLSv1.3"):
+                answer += stream.recv(65536)
+        return re.sub(r"(Server|Sia): .*", r"\1: #", answer.decode())
+
+    assert same(both, scenario).endswith("\r\n\r\n/here by tls, TLSv1.3")
+
+
 def test_what_comes_over_tls_is_relayed(both: Both) -> None:
     """Over UDP and back; the sender's connection takes what is for the port in its Via."""
 
     def scenario(server: Server) -> list[str]:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+        context = trusting()
         found = []
         with context.wrap_socket(server.stream()) as stream:
             for uri in ("sip:out@example.com", "sips:out@example.com"):
@@ -357,9 +379,7 @@ def test_names_choose_certificates_and_demands_and_all_may_change(both: Both, au
 
 def test_what_management_tells(both: Both) -> None:
     def scenario(server: Server) -> list[str]:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+        context = trusting()
         with context.wrap_socket(server.stream()), server.stream() as plain:
             end = time.monotonic() + PATIENCE
             while "established" not in server.rpc("tls.list") or "opened_connections: 2" not in server.rpc("tls.info"):

@@ -149,6 +149,8 @@ class Server:
             for name in await self._reverse_names(wanted):
                 self.node.myself.add_alias(name)
         self.node.start()
+        if any(isinstance(one, TlsListener) for one in self.listeners) and self.node.module("tls") is None:
+            log.warning("nobody can connect by TLS, since the module tls is not loaded")
         self.node.reloader = Reloader(self.node, engine, self._read_aside if self._read is not None else None)
         self.node.reloader.start()
         process.become(self.settings)

@@ -27,7 +27,7 @@ from kahea.routing.generation import event_message
 from kahea.routing.lists import lists_of
 from kahea.routing.module import ConfigError, Module, Param, RpcError, Value, Variable, function, native, rpc
 from kahea.routing.node import Sending
-from kahea.routing.run import REQUEST_ROUTE, Run, current
+from kahea.routing.run import LOCAL_ROUTE, REQUEST_ROUTE, Run, current
 
 if TYPE_CHECKING:
     from kahea.net.address import Address
@@ -40,6 +40,8 @@ _MEMORY: Final = "memory is the system's; there is no pool that could run low"
 _BUFFERS: Final = "sessions read from and write to memory, and OpenSSL sizes its own buffers"
 _QUEUES: Final = "what waits for a handshake counts in tcp_conn_wq_max and tcp_wq_max"
 _LEVELS: Final = "TLS is logged by `kahea.net` and `kahea.tls`, failures as warnings"
+#: The key of a run's state.
+_SERVER_ID: Final = "tls.server_id"
 #: Certificate and key, where nothing else is said.
 _CERTIFICATE: Final = "cert.pem"
 _ENGINES: Final = "keys in hardware, through OpenSSL's engines"
@@ -101,7 +103,8 @@ class Tls(Module):
     engine_config = Param("", "", check=unless("", _ENGINES))
     engine_algorithms = Param("", "", check=unless("", _ENGINES))
 
-    _server_id = ""  # of the next connection that is made, as tls_set_connect_server_id() said
+    #: Of the next connection that is made for a request of our own, as its local route said.
+    _local_server_id = ""
     _shared: TlsNode | None = None
 
     def start(self) -> None:
@@ -180,8 +183,11 @@ class Tls(Module):
 
     def _choose(self, peer: Address) -> tuple[str, str]:
         """The server name and profile for a connection that a script's message opens."""
-        server_id, self._server_id = self._server_id, ""
         run = current.run
+        if run is not None and _SERVER_ID in run.state:
+            server_id = str(run.state.pop(_SERVER_ID))
+        else:
+            server_id, self._local_server_id = self._local_server_id, ""
         item = lists_of(run.msg).xavps.find(self.xavp_cfg) if self.xavp_cfg and run is not None else None
         fields = item.fields if item is not None else None
         if fields is None:
@@ -219,8 +225,12 @@ class Tls(Module):
     @native("str", name="tls_set_connect_server_id")
     @function
     def set_connect_server_id(self, run: Run, server_id: str) -> int:
-        """The `server_id` of the profile for the next connection that is made; "" for none."""
-        self._server_id = server_id
+        """The `server_id` of the profile for the next connection that this run of the script makes; "" for none. In
+        event_route[tm:local-request], for the next that is made after it."""
+        if run.kind == LOCAL_ROUTE:
+            self._local_server_id = server_id
+        else:
+            run.state[_SERVER_ID] = server_id
         return 1
 
     @function

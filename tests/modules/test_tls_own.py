@@ -1,0 +1,181 @@
+"""Module tls without Kamailio: what a bad tls.cfg is told, and what is our own."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import time
+from collections.abc import Iterator
+
+import pytest
+from processes import PATIENCE, Server, request
+from test_tls import Sink, trusting
+from tests.tls_files import Authority
+
+from kahea.modules.tls.certificate import certificate
+from kahea.modules.tls.config import read_profiles
+from kahea.net.address import Address
+from kahea.net.tls_profiles import Profile
+from kahea.routing.module import ConfigError
+from kahea.routing.node import Node
+from kahea.routing.settings import Configuration
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    made = Authority(tmp_path_factory.mktemp("certificates"))
+    made.sign("cert")
+    return made
+
+
+def read(authority: Authority, text: str) -> list[Profile]:
+    file = authority.folder / "tls.cfg"
+    file.write_text(text)
+    own = {"certificate": str(authority.folder / "cert.pem"), "private_key": str(authority.folder / "cert.key")}
+    return read_profiles(file, {}, own, lambda name: str(authority.folder / name))
+
+
+def test_every_option_is_read(authority: Authority) -> None:
+    found = read(authority, """
+# A comment, and an empty line
+
+[server:[2001:db8::1]:5063]  # behind it, too
+method = "TLSv1.2"
+VERIFY_CERTIFICATE = on
+require_certificate = 0
+verify_depth = 3
+ca_list = cert.pem # a comment
+cipher_list = "HIGH:!aNULL"
+server_name = "a \\"b\\""
+server_name_mode = 1
+server_id = id
+[client:default]
+verify_client = off
+""")  # fmt: skip
+    first, default_client, default_server = found
+    assert (first.server, first.address, first.default) == (True, Address.of("2001:db8::1", 5063), False)
+    assert (first.method, first.verify, first.require, first.verify_depth) == ("TLSv1.2", True, False, 3)
+    assert first.ca_list == str(authority.folder / "cert.pem")
+    assert (first.cipher_list, first.server_name, first.server_name_mode) == ("HIGH:!aNULL", 'a "b"', 1)
+    assert first.server_id == "id"
+    assert first.demands is ssl.CERT_OPTIONAL
+    assert (default_client.default, default_client.server, default_client.certificate) == (True, False, "")
+    assert (default_server.default, default_server.server, default_server.method) == (True, True, "TLSv1+")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("[server]", 1, "is no section"),
+        ("[peer:default]", 1, "not of 'peer'"),
+        ("[server:192.0.2.1]", 1, "neither an IP address with its port"),
+        ("[server:host.example:5061]", 1, "neither an IP address with its port"),
+        ("[server:300.0.2.1:5061]", 1, "not an IP address"),
+        ("[server:192.0.2.1:70000]", 1, "not a port"),
+        ("\nmethod = TLSv1", 2, "before the first section"),
+        ("[server:default]\nmethod", 2, "is no option = value"),
+        ("[server:default]\n\nmetod = TLSv1", 3, "there is no option 'metod'"),
+        ("[server:default]\nmethod = TLSv9", 2, "'TLSv9' is no TLS method"),
+        ("[server:default]\nmethod = SSLv3", 2, "SSLv3 is broken"),
+        ("[server:default]\nverify_certificate = maybe", 2, "'maybe' is neither yes nor no"),
+        ("[server:default]\nverify_client = optional_no_ca", 2, "which Python's ssl can't be told to"),
+        ("[server:default]\nverify_client = perhaps", 2, "'perhaps' is none of off, on, optional"),
+        ("[server:default]\nverify_depth = deep", 2, "'deep' is no number"),
+        ("[server:default]\nserver_name = x ; no comment", 2, None),
+        ("[client:default]\n[server:any]", 2, "needs a server_name"),
+        ("[client:default]\n[server:default]\ncertificate = gone.pem", 2, "gone.pem: No such file"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(authority: Authority, text: str, line: int, says: str | None) -> None:
+    if says is None:
+        assert read(authority, text)[0].server_name == "x ; no comment"
+        return
+    with pytest.raises(ConfigError, match=re.escape(says)) as raised:
+        read(authority, text)
+    assert str(raised.value).startswith(f"{authority.folder / 'tls.cfg'}:{line}: ")
+
+
+def test_a_certificate_that_is_none_is_null() -> None:
+    assert certificate(b"no certificate") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("tls_method", "TLSv1.3", "'TLSv1.3' is no TLS method: SSLv23, TLSv1"),
+        ("tls_method", "SSLv2", "SSLv2 is broken"),
+        ("verify_client", "optional_no_ca", "certificates that nobody vouches for"),
+        ("engine", "pkcs11", "keys in hardware"),
+    ],
+)
+def test_parameters_that_are_refused(name: str, value: str, says: str) -> None:
+    configuration = Configuration(load=["tls"])
+    configuration.set_module("tls", name, value)
+    with pytest.raises(ConfigError, match=says):
+        Node(configuration)
+
+
+CFG = """
+disable_tcp=no
+enable_tls=yes
+listen=tls:@STREAM
+loadmodule "tls.so"
+loadmodule "cfg_rpc.so"
+modparam("tls", "certificate", "CERT.pem")
+modparam("tls", "private_key", "CERT.key")
+modparam("tls", "tls_method", "TLSv1.2+")
+modparam("tls", "connection_timeout", 77)
+request_route {
+    if ($rU == "ping") { sl_send_reply("200", "OK"); exit; }
+    $du = "sip:127.0.0.1:" + $rU + ";transport=tls";
+    t_relay();
+}
+event_route[tls:connection-out] {
+    xlog("L_ERR", "made to $sndto(ip):$sndto(port) by $sndto(proto)\\n");
+    if ($sndto(port) == CLOSED) drop;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def sinks(authority: Authority) -> Iterator[tuple[Sink, Sink]]:
+    made = Sink(authority.sign("open"), authority), Sink(authority.sign("closed"), authority)
+    yield made
+    for one in made:
+        one.socket.close()
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority, sinks: tuple[Sink, Sink]
+) -> Iterator[Server]:
+    cfg = CFG.replace("CERT", str(authority.folder / "cert")).replace("CLOSED", str(sinks[1].port))
+    made = Server("kahea", tmp_path_factory.mktemp("own") / "kahea", cfg, ["xlog"])
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def test_the_event_of_a_connection_may_drop_what_it_is_for(server: Server, sinks: tuple[Sink, Sink]) -> None:
+    to_open, to_closed = sinks
+    for sink, answer in ((to_closed, "SIP/2.0 477"), (to_open, "SIP/2.0 200")):
+        server.caller.send(request("MESSAGE", f"sip:{sink.port}@example.com", callid=str(sink.port)))
+        assert server.caller.expect(answer)
+        assert f"made to 127.0.0.1:{sink.port} by 3" in server.log
+    assert (len(to_closed.seen), len(to_open.seen)) == (0, 1)
+
+
+def test_parameters_change_while_it_runs(server: Server) -> None:
+    with trusting().wrap_socket(server.stream()):
+        assert _timeouts(server)[-1] in (76, 77)
+        server.rpc("cfg.set_now_int", "tls", "connection_timeout", "100")
+        assert _timeouts(server)[-1] in (98, 99, 100)
+    assert "No TLS configuration file" in server.rpc("tls.reload")
+
+
+def _timeouts(server: Server) -> list[int]:
+    end = time.monotonic() + PATIENCE
+    while "established" not in (told := server.rpc("tls.list")):
+        assert time.monotonic() < end
+    return [int(found) for found in re.findall(r"timeout: (\d+)", told)]
