@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import ssl
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from processes import PATIENCE, Server, request
@@ -121,9 +123,7 @@ enable_tls=yes
 listen=tls:@STREAM
 loadmodule "tls.so"
 loadmodule "cfg_rpc.so"
-modparam("tls", "certificate", "CERT.pem")
-modparam("tls", "private_key", "CERT.key")
-modparam("tls", "tls_method", "TLSv1.2+")
+modparam("tls", "config", "CFG")
 modparam("tls", "connection_timeout", 77)
 request_route {
     if ($rU == "ping") { sl_send_reply("200", "OK"); exit; }
@@ -135,6 +135,13 @@ event_route[tls:connection-out] {
     if ($sndto(port) == CLOSED) drop;
 }
 """
+
+
+def section(authority: Authority, name: str) -> str:
+    """A tls.cfg with one certificate."""
+    return (
+        f"[server:default]\ncertificate = {authority.folder}/{name}.pem\nprivate_key = {authority.folder}/{name}.key\n"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +156,9 @@ def sinks(authority: Authority) -> Iterator[tuple[Sink, Sink]]:
 def server(
     tmp_path_factory: pytest.TempPathFactory, authority: Authority, sinks: tuple[Sink, Sink]
 ) -> Iterator[Server]:
-    cfg = CFG.replace("CERT", str(authority.folder / "cert")).replace("CLOSED", str(sinks[1].port))
+    file = authority.folder / "server.cfg"
+    file.write_text(section(authority, "cert"))
+    cfg = CFG.replace('"CFG"', f'"{file}"').replace("CLOSED", str(sinks[1].port))
     made = Server("kahea", tmp_path_factory.mktemp("own") / "kahea", cfg, ["xlog"])
     try:
         yield made
@@ -171,7 +180,6 @@ def test_parameters_change_while_it_runs(server: Server) -> None:
         assert _timeouts(server)[-1] in (76, 77)
         server.rpc("cfg.set_now_int", "tls", "connection_timeout", "100")
         assert _timeouts(server)[-1] in (98, 99, 100)
-    assert "No TLS configuration file" in server.rpc("tls.reload")
 
 
 def _timeouts(server: Server) -> list[int]:
@@ -179,3 +187,37 @@ def _timeouts(server: Server) -> list[int]:
     while "established" not in (told := server.rpc("tls.list")):
         assert time.monotonic() < end
     return [int(found) for found in re.findall(r"timeout: (\d+)", told)]
+
+
+def shown_by(authority: Authority, name: str) -> bytes:
+    return ssl.PEM_cert_to_DER_cert((authority.folder / f"{name}.pem").read_text())
+
+
+def test_reloads_under_load_lose_no_connection(server: Server, authority: Authority) -> None:
+    """Twelve connections ask and ask while certificates change; a thirteenth sees each new one."""
+    authority.sign("next")
+    file = authority.folder / "server.cfg"
+    done = threading.Event()
+
+    def asking(number: int) -> int:
+        answers = 0
+        with trusting().wrap_socket(server.stream()) as stream:
+            while not done.is_set() or answers < 10:
+                text = server.fill(request("OPTIONS", "sip:ping@example.com", callid=f"{number}-{answers}"))
+                stream.sendall(text.replace("/UDP", "/TLS").encode())
+                assert stream.recv(65536).startswith(b"SIP/2.0 200")
+                answers += 1
+        return answers
+
+    with ThreadPoolExecutor(12) as pool:
+        asked = [pool.submit(asking, number) for number in range(12)]
+        try:
+            for turn in range(20):
+                name = ("next", "cert")[turn % 2]
+                file.write_text(section(authority, name))
+                assert "reloaded" in server.rpc("tls.reload")
+                with trusting().wrap_socket(server.stream()) as stream:
+                    assert stream.getpeercert(binary_form=True) == shown_by(authority, name)
+        finally:
+            done.set()
+        assert min(one.result() for one in asked) >= 10
