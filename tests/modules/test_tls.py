@@ -35,6 +35,47 @@ VARIABLES = [
     *[f"tls({line})" for line in ("m_issuer_line", "m_subject_line", "p_issuer_line", "p_subject_line")],
 ]  # fmt: skip
 
+SELECTS = [
+    "tls",
+    "tls.desc",
+    "tls.version",
+    "tls.cipher",
+    "tls.cipher.bits",
+    "tls.server_name",
+    "tls.my",
+    "tls.me.host",
+    "tls.myself.sn",
+    "tls.my.not_before",
+    "tls.my.email",
+    "tls.my.verified",
+    "tls.peer",
+    "tls.peer.version",
+    "tls.peer.serialNumber",
+    "tls.peer.verified",
+    "tls.peer.expired",
+    "tls.peer.revoked",
+    "tls.peer.self_signed",
+    "tls.peer.notBefore",
+    "tls.peer.not_after",
+    "tls.peer.raw_cert",
+    "tls.peer.urlencoded_cert",
+    "tls.peer.subject",
+    "tls.peer.subject.name",
+    "tls.peer.subject.o",
+    "tls.peer.subject.ou",
+    "tls.peer.subject.countryName",
+    "tls.peer.subject.state_or_province_name",
+    "tls.peer.subject.l",
+    "tls.peer.subject.uid",
+    "tls.peer.issuer",
+    "tls.peer.issuer.cn",
+    "tls.peer.issuer.organization",
+    "tls.peer.email",
+    "tls.peer.dns",
+    "tls.peer.url",
+    "tls.peer.IPAddress",
+]
+
 #: By the From user, where a request goes.
 WAYS = {
     "to_tls": 't_relay_to_tls("127.0.0.1", "@GOOD");',
@@ -68,6 +109,9 @@ def _cfg(folder: Path, sinks: dict[str, Sink]) -> str:
     ways = "\n".join(f'if ($fU == "{name}") {{ {way} exit; }}' for name, way in WAYS.items())
     for word, sink in sinks.items():
         ways = ways.replace(word, str(sink.port))
+    selected = '$var(selected) = "";' + "".join(
+        f'$var(selected) = $var(selected) + "|{name}=" + @{name};\n' for name in SELECTS
+    )
     shown = "".join(f"{name}=${name}|" for name in VARIABLES)
     return f"""
 disable_tcp=no
@@ -84,7 +128,8 @@ modparam("tm", "fr_timer", 500)
 request_route {{
     if ($rU == "ping") {{ sl_send_reply("200", "OK"); exit; }}
     if ($fU == "seen") {{
-        set_reply_body("proto=$proto|pr=$pr|{shown}", "text/plain");
+        {selected}
+        set_reply_body("proto=$proto|pr=$pr|$var(selected)|{shown}", "text/plain");
         if (is_peer_verified()) append_to_reply("Verified: yes\\r\\n");
         if (proto == TLS) append_to_reply("Tls: yes\\r\\n");
         sl_send_reply("200", "OK");

@@ -16,10 +16,12 @@ from tests.tls_files import Authority
 
 from kahea.modules.tls.certificate import certificate
 from kahea.modules.tls.config import read_profiles
+from kahea.modules.tls.selects import select
 from kahea.net.address import Address
 from kahea.net.tls_profiles import Profile
 from kahea.routing.module import ConfigError
 from kahea.routing.node import Node
+from kahea.routing.pv import PvError
 from kahea.routing.settings import Configuration
 
 
@@ -221,3 +223,11 @@ def test_reloads_under_load_lose_no_connection(server: Server, authority: Author
         finally:
             done.set()
         assert min(one.result() for one in asked) >= 10
+
+
+@pytest.mark.parametrize("path", ["peer.subject.org", "peer.bogus", "desc.bits", "peer.san.email", "bogus"])
+def test_a_select_that_there_is_not(path: str) -> None:
+    with pytest.raises(PvError, match=f"there is no select @tls.{path}"):
+        select([(name, None) for name in path.split(".")])
+    with pytest.raises(PvError):
+        select([("peer", "1")])

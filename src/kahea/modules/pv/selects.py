@@ -19,6 +19,7 @@ from kahea.modules.pv.uri import is_secure, kind_of
 from kahea.routing.caller import quiet
 from kahea.routing.module import Value, Variable
 from kahea.routing.pv import Bound, PvError, named
+from kahea.routing.pv.select_roots import SELECT_ROOTS, Steps
 from kahea.routing.pv.table import Index
 from kahea.routing.pv.values import decimal
 from kahea.routing.runtime import SELECTED
@@ -240,11 +241,9 @@ _PAIRS: dict[str, dict[str, Callable[[Run], Value]]] = {
 }
 _INDEXED = ("via", "msg", "authorization", "proxy_authorization")
 
-Path = list[tuple[str, str | None]]
 
-
-def _split(path: str) -> Path:
-    steps: Path = []
+def _split(path: str) -> Steps:
+    steps: Steps = []
     at = 0
     while at < len(path):
         found = _STEP.match(path, at)
@@ -301,7 +300,7 @@ def _credentials_of(kind: int, realm: str | None) -> Source:
     return get
 
 
-def _root(path: Path) -> tuple[Source, str, Path]:
+def _root(path: Steps) -> tuple[Source, str, Steps]:
     """The source and kind that a path begins with, and the rest of it."""
     name, index = path[0]
     rest = path[1:]
@@ -323,7 +322,7 @@ def _root(path: Path) -> tuple[Source, str, Path]:
     if name in ("authorization", "proxy_authorization"):
         kind_of = H_AUTHORIZATION if name == "authorization" else H_PROXYAUTHORIZATION
         return _credentials_of(kind_of, index), "credentials", rest
-    raise PvError(unknown_key("sel", name, [*_ROOTS, *_PAIRS, *_INDEXED]))
+    raise PvError(unknown_key("sel", name, [*_ROOTS, *_PAIRS, *_INDEXED, *SELECT_ROOTS]))
 
 
 def _advance(source: Source, step: Step, index: str) -> Source:
@@ -341,6 +340,9 @@ def compile_select(path: str) -> Bound:
         return _runtime(path, steps[1:])
     if steps[0] == ("timer", None):
         return _timer(path, steps[1:])
+    name, index = steps[0]
+    if name in SELECT_ROOTS and index is None:
+        return SELECT_ROOTS[name](steps[1:])
     source, kind, rest = _root(steps)
     for name, index in rest:
         following = KINDS[kind].steps
@@ -357,7 +359,7 @@ def compile_select(path: str) -> Bound:
     return Bound(quiet(get))
 
 
-def _runtime(path: str, steps: Path) -> Bound:
+def _runtime(path: str, steps: Steps) -> Bound:
     """`cfg_get.group.name`: a setting that may change while the node runs, in the instance that the run chose."""
     if len(steps) != 2 or any(index is not None for _, index in steps):
         raise PvError(f"{path!r} is no setting: expected cfg_get.group.name")
@@ -372,7 +374,7 @@ def _runtime(path: str, steps: Path) -> Bound:
     return Bound(get)
 
 
-def _timer(path: str, steps: Path) -> Bound:
+def _timer(path: str, steps: Steps) -> Bound:
     """`timer.executed` and `timer.timer.NAME.enabled`, which the module timer answers."""
     if steps == [("executed", None)]:
         return Bound(lambda run: run.node.module("timer").executed(run) if run.node.module("timer") else None)

@@ -5,6 +5,7 @@
 | `config.py` | tls.cfg |
 | `certificate.py` | what stands in a certificate |
 | `variables.py` | `$tls_...` and `$tls(...)` |
+| `selects.py` | `@tls...` |
 | here | parameters, functions, management |
 
 The connections themselves are in `net/tls.py`. Peers' certificates are checked against `ca_list` and `ca_path`, never
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from kahea.modules.tls.config import client_demands, known_method, read_profiles
+from kahea.modules.tls.selects import select
 from kahea.modules.tls.variables import ASKED, LINES, connection_of, variables, verified
 from kahea.net.tls import TlsConnection, TlsListener, TlsNode
 from kahea.net.tls_profiles import Profile, ProfileError, Profiles
@@ -27,12 +29,14 @@ from kahea.routing.generation import event_message
 from kahea.routing.lists import lists_of
 from kahea.routing.module import ConfigError, Module, Param, RpcError, Value, Variable, function, native, rpc
 from kahea.routing.node import Sending
+from kahea.routing.pv.select_roots import SELECT_ROOTS
 from kahea.routing.run import LOCAL_ROUTE, REQUEST_ROUTE, Run, current
 
 if TYPE_CHECKING:
     from kahea.net.address import Address
 
 log = logging.getLogger("kahea.tls")
+SELECT_ROOTS["tls"] = select
 
 CONNECTED: Final = "tls:connection-out"
 

@@ -70,7 +70,8 @@ def _nothing(_found: Certificate) -> Value:
     return None
 
 
-_CERTIFICATE: Final[dict[str, Callable[[Certificate], Value]]] = {
+#: Of either certificate.
+_BOTH: Final[dict[str, Callable[[Certificate], Value]]] = {
     "version": lambda found: found.version,
     "serial": lambda found: found.serial,
     "raw_cert": lambda found: found.pem,
@@ -81,6 +82,10 @@ _CERTIFICATE: Final[dict[str, Callable[[Certificate], Value]]] = {
     **{f"issuer_{part}": _issuer(part) for part in PARTS if part != "uid"},
     **{f"san_{kind}": _alternative(kind) for kind in ("email", "hostname", "ip", "uri")},
 }
+_DATES: Final[dict[str, Callable[[Certificate], Value]]] = {
+    "notBefore": lambda found: found.not_before,
+    "notAfter": lambda found: found.not_after,
+}
 
 #: By the names of variables, without `tls_`.
 ASKED: Final[dict[str, Ask]] = {
@@ -88,10 +93,9 @@ ASKED: Final[dict[str, Ask]] = {
     "cipher_info": lambda one: one.session.cipher[0],
     "cipher_bits": lambda one: str(one.session.cipher[1]),
     "description": lambda one: one.description + "\n",
-    **{f"my_{name}": _of(mine, get) for name, get in _CERTIFICATE.items()},
-    **{f"peer_{name}": _of(peer, get) for name, get in _CERTIFICATE.items()},
-    "peer_notBefore": _of(peer, lambda found: found.not_before),
-    "peer_notAfter": _of(peer, lambda found: found.not_after),
+    **{f"my_{name}": _of(mine, get) for name, get in _BOTH.items()},
+    **{f"peer_{name}": _of(peer, get) for name, get in _BOTH.items()},
+    **{f"peer_{name}": _of(peer, get) for name, get in _DATES.items()},
     "peer_server_name": lambda one: (one.server_name or None) if one.accepted else None,
     "peer_verified": lambda one: str(int(verified(one))),
     # A certificate with one of these faults is refused where certificates are verified, and else not looked at.
@@ -109,7 +113,11 @@ LINES: Final[dict[str, Ask]] = {
 }
 
 
-def _bound(ask: Ask) -> Callable[[Run], Value]:
+#: By their names in selects, what else variables don't have.
+SELECTED: Final[dict[str, Ask]] = {f"my_{name}": _of(mine, get) for name, get in _DATES.items()}
+
+
+def bound_to(ask: Ask) -> Callable[[Run], Value]:
     def get(run: Run) -> Value:
         connection = connection_of(run)
         return None if connection is None else ask(connection)
@@ -121,13 +129,13 @@ def _line(name: Value, _index: object) -> Bound:
     ask = LINES.get(str(name))
     if ask is None:
         raise PvError(f"$tls takes {', '.join(LINES)}, not {name}")
-    return Bound(_bound(ask))
+    return Bound(bound_to(ask))
 
 
 def variables() -> Iterator[Variable]:
     """All of them."""
     for name, ask in ASKED.items():
-        yield plain(f"tls_{name}", _bound(ask), doc=_doc(name))
+        yield plain(f"tls_{name}", bound_to(ask), doc=_doc(name))
     yield named("tls", _line, doc=f"The names in certificates, each on one line: {', '.join(LINES)}.")
 
 
