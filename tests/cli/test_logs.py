@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kahea.cli import logs
+from kahea.routing.lines import write_line
 from kahea.routing.log_prefix import LogPrefix
 from kahea.routing.settings import ConfigError, Settings
 from kahea.routing.verbosity import NOTICE
@@ -88,6 +89,23 @@ def test_lines_on_stderr(root: logging.Logger, capsys: pytest.CaptureFixture[str
     assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} NOTICE kahea\.script: text\n", capsys.readouterr().err)
 
 
+def test_finished_lines_on_stderr(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They look as records do, and do not become any: a record would raise here."""
+    logs.set_up(Settings(debug=1))
+    monkeypatch.setattr(logging.Logger, "log", None)
+    write_line(logging.getLogger("kahea.acc"), NOTICE, "ACC\n", "LOG_DAEMON")
+    write_line(logging.getLogger("kahea.acc"), logging.INFO, "too much")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} NOTICE kahea\.acc: ACC\n", capsys.readouterr().err)
+
+
+def test_finished_lines_are_records_for_other_handlers(root: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:
+    write_line(logging.getLogger("kahea.acc"), logging.ERROR, "100 %s", "LOG_DAEMON")
+    (record,) = caplog.records
+    assert (record.getMessage(), record.facility) == ("100 %s", "LOG_DAEMON")  # type: ignore[attr-defined]
+
+
 def test_a_traceback_on_stderr(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(Settings())
     try:
@@ -125,6 +143,10 @@ def test_lines_in_syslog(root: logging.Logger, tmp_path: Path, monkeypatch: pyte
         assert re.fullmatch(rb"<132>proxy\[\d+\]: WARNING: kahea\.script: text\0", system.recv(999))
         logging.getLogger("kahea.acc").log(NOTICE, "ACC", extra={"facility": "LOG_DAEMON"})
         assert re.fullmatch(rb"<29>proxy\[\d+\]: NOTICE: kahea\.acc: ACC\0", system.recv(999))
+        write_line(logging.getLogger("kahea.acc"), NOTICE, "ACC", "LOG_DAEMON")
+        assert re.fullmatch(rb"<29>proxy\[\d+\]: NOTICE: kahea\.acc: ACC\0", system.recv(999))
+        write_line(logging.getLogger("kahea.acc"), NOTICE, "ACC")
+        assert system.recv(999).startswith(b"<133>")
 
 
 def test_facilities_are_known() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, TextIO
 
 from kahea.routing.facilities import FACILITIES
-from kahea.routing.log_prefix import LogPrefix
+from kahea.routing.lines import LineHandler
+from kahea.routing.log_prefix import LogPrefix, prefixed
 from kahea.routing.verbosity import NOTICE, level_of
 
 if TYPE_CHECKING:
@@ -41,22 +44,39 @@ class _Formatter(logging.Formatter):
         self._shown = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        if record.exc_info or record.exc_text or record.stack_info or not self._timed:
-            text = super().format(record)
-        else:
-            # Put together here: accounting writes two lines a call.
-            text = f"{self._time(record)} {record.levelname} {record.name}: {record.getMessage()}"
+        if record.exc_info or record.exc_text or record.stack_info:
+            return self._coloured(record.levelno, super().format(record))
+        return self.line(record.created, record.levelno, record.name, record.getMessage())
+
+    def line(self, at: float, level: int, name: str, text: str) -> str:
+        """A line, written at a time in seconds."""
+        if not self._timed:
+            return self._coloured(level, f"{logging.getLevelName(level)}: {name}: {text}")
+        second = int(at)
+        if second != self._second:  # written once for all lines of a second
+            self._second = second
+            self._shown = time.strftime("%H:%M:%S", time.localtime(second))
+        millisecond = int((at - second) * 1000)
+        return self._coloured(level, f"{self._shown}.{millisecond:03d} {logging.getLevelName(level)} {name}: {text}")
+
+    def _coloured(self, level: int, text: str) -> str:
         text = text.rstrip("\n")
-        code = _COLOURS.get(record.levelno, "") if self._colour else ""
+        code = _COLOURS.get(level, "") if self._colour else ""
         return f"\x1b[{code}m{text}\x1b[0m" if code else text
 
-    def _time(self, record: logging.LogRecord) -> str:
-        """The time of day, whose seconds are written once for all lines of a second."""
-        second = int(record.created)
-        if second != self._second:
-            self._second = second
-            self._shown = self.formatTime(record, self.datefmt)
-        return f"{self._shown}.{int(record.msecs):03d}"
+
+class _Stderr(logging.StreamHandler[TextIO], LineHandler):
+    """The log on stderr, which is flushed at the end of each line by itself."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(sys.stderr)
+        self._lines = _Formatter(timed=True, colour=settings.log_color)
+        self.setFormatter(self._lines)
+
+    def line(self, level: int, name: str, text: str, facility: str) -> None:  # noqa: ARG002 - it is syslog's
+        # Where nobody reads it any more, there is no other place to say so.
+        with contextlib.suppress(OSError, ValueError):
+            self.stream.write(self._lines.line(time.time(), level, name, prefixed(text)) + "\n")
 
 
 _STDERR_FORM: Final = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
@@ -73,10 +93,8 @@ def set_up(settings: Settings) -> str:
     handler: logging.Handler
     if to_syslog:
         handler = _syslog(settings)
-        handler.setFormatter(_Formatter(timed=False))
     else:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(_Formatter(timed=True, colour=settings.log_color))
+        handler = _Stderr(settings)
     handler.addFilter(LogPrefix())
     logging.basicConfig(handlers=[handler], level=level_of(settings.debug), force=True)
     # A log record is made without asking for thread, process, task and place in the code: nothing here shows them.
@@ -91,8 +109,8 @@ def _syslog(settings: Settings) -> logging.Handler:
     # Only here: it takes a while to import.
     from logging.handlers import SysLogHandler
 
-    class Syslog(SysLogHandler):
-        """Each record with its own facility, if it has one; never waits."""
+    class Syslog(SysLogHandler, LineHandler):
+        """Each record and line with its own facility, if it has one; never waits."""
 
         priority_map: ClassVar[dict[str, str]] = {**SysLogHandler.priority_map, "NOTICE": "notice"}
         socket: Socket
@@ -101,7 +119,20 @@ def _syslog(settings: Settings) -> logging.Handler:
             self.facility = FACILITIES[getattr(record, "facility", settings.log_facility)]
             super().emit(record)
 
+        def line(self, level: int, name: str, text: str, facility: str) -> None:
+            named = facility or settings.log_facility
+            whole = self.ident + lines.line(0, level, name, prefixed(text))
+            priority = self.encodePriority(FACILITIES[named], self.mapPriority(logging.getLevelName(level)))
+            try:
+                self.socket.send(f"<{priority}>{whole}\0".encode("utf-8", "backslashreplace"))
+            except OSError:  # what a record meets too, which tries to connect again
+                record = logging.LogRecord(name, level, "", 0, "%s", (text,), None)
+                record.facility = named
+                self.handle(record)
+
+    lines = _Formatter(timed=False)
     handler = Syslog(address=str(SYSLOG))
+    handler.setFormatter(lines)
     handler.ident = f"{settings.log_name or 'kahea'}[{os.getpid()}]: "
     handler.socket.setblocking(False)
     return handler

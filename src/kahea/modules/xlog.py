@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from kahea.routing import facilities
 from kahea.routing.common import Level
+from kahea.routing.lines import write_line
 from kahea.routing.module import Module, Param, Value, function, native, variable
 from kahea.routing.place import script_place
 from kahea.routing.pv.errors import PvError
@@ -196,9 +197,8 @@ class Xlog(Module):
         whole = prefix + place + shown.rstrip("\n")
         if self._colours and self.node.settings.log_color and level in self._colours:
             whole = self._colours[level] + whole + _RESET
-        named = facility or self.log_facility
-        extra = {"facility": named} if named else None
-        self.node.log.log(_PYTHON_LEVELS.get(level, _above(level)), "%s", whole, extra=extra)
+        number = _PYTHON_LEVELS.get(level, _above(level))
+        write_line(self.node.log, number, whole, facility or self.log_facility)
         return 1
 
     # The native language, whose lines are compiled when the cfg is loaded

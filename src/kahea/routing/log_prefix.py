@@ -26,6 +26,12 @@ class LogPrefix(logging.Filter):
         return True
 
 
+def prefixed(text: str) -> str:
+    """A line with the prefix of the run in progress."""
+    run = current.run
+    return text if run is None or not run.node.settings.log_prefix else prefix_of(run) + text
+
+
 def prefix_of(run: Run) -> str:
     """The prefix for lines of a run, "" without one."""
     settings = run.node.settings

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kahea.modules.acc.extra import Extra, Legs
 from kahea.modules.acc.parameters import Parameters
 from kahea.routing.checks import NO_FLAG
+from kahea.routing.lines import write_line
 from kahea.routing.module import ConfigError, Value, function
 from kahea.routing.run import EVENT_ROUTE, Run, can_wait, wait
 from kahea.routing.text import text
@@ -194,7 +195,7 @@ class Acc(Parameters, Watcher):
             for leg in legs or [[None] * len(self._legs.names)]:
                 pairs = zip(self._legs.names, leg, strict=True)
                 line += "".join(f";{name}={'' if value is None else value}" for name, value in pairs)
-        log.log(level_of(self.log_level), "ACC: %s: %s", what, line, extra={"facility": self.log_facility})
+        write_line(log, level_of(self.log_level), f"ACC: {what}: {line}", self.log_facility)
 
     def _write_rows(self, run: Run, table: str, fixed: tuple[str, ...], legs: list[list[Value]], now: float) -> bool:
         """A row for each leg, or one."""
