@@ -43,7 +43,7 @@ def test_a_password_may_have_an_at_sign() -> None:
     assert "p@ss" not in plain_url(url)
 
 
-@pytest.mark.parametrize("given", ["", "nonsense", "oracle://x", "text:///etc/kamailio", "mysql://h:port/k"])
+@pytest.mark.parametrize("given", ["", "nonsense", "oracle://x", "mysql://h:port/k"])
 def test_urls_that_say_nothing(given: str) -> None:
     with pytest.raises(BadUrl):
         database_url(given)

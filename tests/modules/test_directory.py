@@ -35,7 +35,7 @@ SHOW = """
 """
 
 
-def cfg(database: Path, parameters: Mapping[str, Mapping[str, object]]) -> str:
+def cfg(url: str, parameters: Mapping[str, Mapping[str, object]]) -> str:
     """A cfg that does what a request's X-Kind says, and answers with all that came of it."""
     given = [
         f'modparam("{module}", "{name}", {json.dumps(value)})'
@@ -53,7 +53,7 @@ def cfg(database: Path, parameters: Mapping[str, Mapping[str, object]]) -> str:
     )
     return f"""
 loadmodule "jsonrpcs.so"
-modparam("alias_db|speeddial|domain", "db_url", "sqlite:///{database}")
+modparam("alias_db|speeddial|domain", "db_url", "{url}")
 {chr(10).join(given)}
 request_route {{
     if ($rU == "ping") {{ sl_send_reply("200", "OK"); exit; }}
@@ -116,7 +116,7 @@ def test_as_kamailio_has_it(
 ) -> None:
     chance = random.Random(repr(parameters))
     make_database(tmp_path / "db", chance)
-    with servers(tmp_path, cfg(tmp_path / "db", parameters), MODULES) as (theirs, ours):
+    with servers(tmp_path, cfg(f"sqlite:///{tmp_path}/db", parameters), MODULES) as (theirs, ours):
         found = differences(theirs, ours, asks(chance, 900, *tables))
         assert not found, "\n".join([f"{len(found)} differ", *found[:25]])
 

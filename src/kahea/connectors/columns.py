@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import DateTime
+from sqlalchemy import DateTime, Integer
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 if TYPE_CHECKING:
@@ -23,6 +23,14 @@ class _JulianDay(UserDefinedType[Any]):
         return "TIMESTAMP WITHOUT TIME ZONE"
 
 
+#: An attribute of dialects whose databases keep Unix seconds: those of text files, which SQLite works on.
+UNIX_TIMES: Final = "unix_times"
+
+
+def _is_unix(dialect: Dialect) -> bool:
+    return getattr(dialect, UNIX_TIMES, False)
+
+
 class Moment(TypeDecorator[int]):
     """Unix seconds, kept as Kamailio keeps a time in this database."""
 
@@ -30,13 +38,15 @@ class Moment(TypeDecorator[int]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """A Julian day in SQLite, a local date and time elsewhere."""
+        """A Julian day in SQLite, a number in text files, a local date and time elsewhere."""
+        if _is_unix(dialect):
+            return dialect.type_descriptor(Integer())
         return dialect.type_descriptor(_JulianDay() if dialect.name == "sqlite" else DateTime())
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> Any:
         """For the database."""
-        if value is None:
-            return None
+        if value is None or _is_unix(dialect):
+            return value
         if dialect.name == "sqlite":
             return (value + 0.5) / 86400 + _JULIAN_EPOCH
         return datetime.fromtimestamp(value)

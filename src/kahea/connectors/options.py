@@ -30,6 +30,17 @@ class MysqlOptions:
 
 
 @dataclass(slots=True)
+class TextOptions:
+    """Whether files that changed are read again (`mode` 1), what stands between fields, whether an empty text is one,
+    and the most rows of a table."""
+
+    mode: int = 0
+    delimiter: str = ":"
+    empty_text: bool = False
+    most_rows: int = 100_000
+
+
+@dataclass(slots=True)
 class SlowStatements:
     """When a statement counts as slow (microseconds, 0 for never), and the level of `logging` to tell of it."""
 
@@ -46,5 +57,6 @@ class SlowStatements:
 SLOW: Final = SlowStatements()
 SQLITE: Final = SqliteOptions()
 MYSQL: Final = MysqlOptions()
+TEXT: Final = TextOptions()
 #: Keyword arguments of the drivers' `connect`, by SQLAlchemy's name of the database.
 CONNECT: Final[dict[str, dict[str, Any]]] = {"mysql": {}, "postgresql": {}}

@@ -37,10 +37,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncResult, create_async_en
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from kahea.connectors.columns import UNIX_TIMES
 from kahea.connectors.errors import BadUrl, DatabaseError, Refused, Unavailable
 from kahea.connectors.options import CONNECT, SLOW, SQLITE, SlowStatements
 from kahea.connectors.pools import POOLS
 from kahea.connectors.sqlite import SqliteReader, SqliteWriter
+from kahea.connectors.text_files import TextDirectory, directory
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -80,10 +82,11 @@ class Prepared:
     """A statement compiled once, for many rows: what SQLAlchemy does anew for each row is done here once.
 
     `columns` are the keys that an INSERT is given, if not all of its table. `prefix` letters stand before the keys of
-    the rows in the names of the statement's parameters, since SQLAlchemy keeps the plain names for itself.
+    the rows in the names of the statement's parameters, since SQLAlchemy keeps the plain names for itself. Values that
+    the statement has by itself, such as a limit, need no key.
     """
 
-    __slots__ = ("_bind", "sql")
+    __slots__ = ("_bind", "_own", "sql")
 
     def __init__(
         self, statement: ClauseElement, dialect: Dialect, columns: Sequence[str] | None = None, prefix: int = 0
@@ -92,14 +95,21 @@ class Prepared:
         assert isinstance(compiled, SQLCompiler)
         self.sql = str(compiled)
         #: The keys of its parameters in the driver's order, each with what converts its value.
-        self._bind = [
-            (name[prefix:], compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
-            for name in compiled.positiontup or ()
-        ]
+        self._bind = []
+        #: The statement's own values.
+        self._own: dict[str, Any] = {}
+        for name in compiled.positiontup or ():
+            given, key = compiled.binds[name], name[prefix:]
+            if not given.required and given.effective_value is not None:
+                key = name
+                self._own[key] = given.effective_value
+            self._bind.append((key, given.type.dialect_impl(dialect).bind_processor(dialect)))
 
     def tuples(self, rows: Rows) -> list[tuple[Any, ...]]:
         """The rows as the driver takes them."""
-        bind = self._bind
+        bind, own = self._bind, self._own
+        if own:
+            rows = [{**row, **own} for row in rows]
         return [tuple([row[n] if f is None else f(row[n]) for n, f in bind]) for row in rows]
 
 
@@ -110,11 +120,14 @@ Step = tuple["Executable | Prepared", Rows]
 def database_url(text: str) -> URL:
     """The SQLAlchemy URL for a Kamailio or SQLAlchemy one; raises BadUrl.
 
-    `sqlite:///relative.db` and `sqlite:////absolute.db` mean the same in both.
+    `sqlite:///relative.db` and `sqlite:////absolute.db` mean the same in both. That of text files is their copy's.
     """
     scheme, separator, rest = text.partition("://")
     if not separator:
         raise BadUrl(f"not a database URL: {text!r}")
+    text_files = directory(text)
+    if text_files is not None:
+        return make_url(f"{DRIVERS['sqlite']}:///{text_files.copy}")
     driver = DRIVERS.get(scheme.lower())
     if driver is None:
         known = ", ".join(sorted({name.partition("+")[0] for name in DRIVERS}))
@@ -156,7 +169,9 @@ class Database:
     def __init__(
         self, url: str, *, pool_size: int = 4, timeout: float = 5.0, waiting: int = 10_000, **further: Any
     ) -> None:
+        self._text = directory(url)
         self.url = database_url(url)
+        self.place = plain_url(self.url) if self._text is None else url
         self.timeout = timeout
         self.pool_size = pool_size
         self._most = waiting
@@ -175,7 +190,10 @@ class Database:
         except (ModuleNotFoundError, NoSuchModuleError) as error:
             raise BadUrl(f"the driver for {self.url.drivername} is not installed: {error}") from error
         except SQLAlchemyError as error:
-            raise BadUrl(f"{plain_url(self.url)}: {error}") from error
+            raise BadUrl(f"{self.place}: {error}") from error
+        if self._text is not None:
+            self._text.take()
+            setattr(self.engine.sync_engine.dialect, UNIX_TIMES, True)
         if SLOW.limit:
             _time_statements(self.engine.sync_engine, SLOW)
         self._writer: SqliteWriter | None = None
@@ -197,7 +215,7 @@ class Database:
         busy = pool.checkedout() if isinstance(pool, QueuePool) else 0
         idle = pool.checkedin() if isinstance(pool, QueuePool) else 0
         return {
-            "url": plain_url(self.url),
+            "url": self.place,
             "state": "unused" if state.up is None else "up" if state.up else "down",
             "size": self.pool_size,
             "open": busy + idle,
@@ -308,7 +326,9 @@ class Database:
                     await self._reader.close()
                 await self.engine.dispose()
         except (TimeoutError, SQLAlchemyError, OSError) as error:
-            log.warning("%s did not close cleanly: %s", plain_url(self.url), error)
+            log.warning("%s did not close cleanly: %s", self.place, error)
+        if self._text is not None:
+            await self._text.release()
 
     async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
         """Await `work` for `timeout` at most, and turn what goes wrong into DatabaseErrors."""
@@ -320,11 +340,11 @@ class Database:
         if self._under_way >= self._most:
             work.close()
             state.failures += 1
-            raise Unavailable(f"{plain_url(self.url)}: {self._most} calls are under way already")
+            raise Unavailable(f"{self.place}: {self._most} calls are under way already")
         state.statements += 1
         began = loop.time()
         self._under_way += 1
-        task = asyncio.ensure_future(work)
+        task = asyncio.ensure_future(work if self._text is None else _once_ready(self._text, work))
         try:
             await asyncio.wait({task}, timeout=self.timeout)
         except asyncio.CancelledError:
@@ -342,7 +362,7 @@ class Database:
         error = task.exception()
         if error is None:
             if state.up is False:
-                log.warning("%s is back", plain_url(self.url))
+                log.warning("%s is back", self.place)
             state.up = True
             state.answered_at = loop.time()
             return task.result()
@@ -364,7 +384,7 @@ class Database:
     def _unavailable(self, error: BaseException, began: float) -> Unavailable:
         state = self.state
         state.failures += 1
-        text = f"{plain_url(self.url)}: {_text(error)}"
+        text = f"{self.place}: {_text(error)}"
         if isinstance(error, (TimeoutError, PoolTimeout)) and state.answered_at > began:
             # Others were answered meanwhile: this statement is slow, or the pool small, not the database down.
             return Unavailable(text)
@@ -374,6 +394,15 @@ class Database:
             state.up = False
             log.error("database down: %s", state.error)
         return Unavailable(state.error)
+
+
+async def _once_ready(text: TextDirectory, work: Coroutine[Any, Any, T]) -> T:
+    try:
+        await text.ready()
+    except BaseException:
+        work.close()
+        raise
+    return await work
 
 
 def _see_lost(context: ExceptionContext) -> None:

@@ -104,7 +104,7 @@ class Lookups:
         return await database.ask(query, values)
 
     def _prepare(self, table: str, columns: tuple[str, ...], where: tuple[str, ...], limit: int | None) -> Prepared:
-        from sqlalchemy import bindparam, column, select, text
+        from sqlalchemy import bindparam, column, select
         from sqlalchemy import table as named
 
         match = _TABLE.fullmatch(table)
@@ -114,8 +114,7 @@ class Lookups:
         for name in where:
             query = query.where(column(name) == bindparam(f"the_{name}"))
         if limit is not None:
-            # not limit(), which for SQLite makes a parameter of a value that nobody gave
-            query = query.suffix_with(text(f"LIMIT {limit:d}"))
+            query = query.limit(limit)
         return self.database().prepare(query, prefix=len("the_"))
 
     async def close(self) -> None:
