@@ -18,6 +18,7 @@ from permission_cases import ADDRESSES, TRUSTED, database, fill, random_rows
 from stored import Server
 from twin import request
 
+from kahea.cli.convert import converted, write
 from kahea.modules.permissions.addresses import AddressTable, Entry, Record, parse_ip
 from kahea.modules.permissions.loading import MAX_FILES
 from kahea.routing.module import ConfigError, RpcError
@@ -25,8 +26,11 @@ from kahea.routing.node import Node
 from kahea.routing.run import CORE_ONREPLY_ROUTE, Run
 from kahea.routing.settings import Configuration
 from kahea.sip.message import parse
+from kahea.testing import Simulation
 
 LOAD = ("pv", "permissions")
+STOCK = Path("/etc/kamailio/kamailio.cfg")
+STOCK_TABLES = Path("/usr/share/kamailio/db_sqlite")
 
 
 def node(folder: Path | None = None, **given: int | str) -> Node:
@@ -363,3 +367,24 @@ def test_a_reply_has_no_targets(tmp_path: Path) -> None:
     reply = request().replace("INVITE sip:bob@example.com SIP/2.0", "SIP/2.0 200 OK")
     run = Run(made, parse(reply.replace("@CALLER", "127.0.0.1").encode()), CORE_ONREPLY_ROUTE)
     assert made.module("permissions").allow_routing(run) == -1
+
+
+@pytest.mark.skipif(not STOCK.exists(), reason="Debian's kamailio is not installed")
+@pytest.mark.parametrize("as_python", [False, True], ids=["cfg", "converted"])
+def test_the_stock_cfg_lets_known_addresses_call(tmp_path: Path, as_python: bool) -> None:
+    path = tmp_path / "db"
+    database(path, [(1, "10.0.0.1", 32, 0, None), (2, "10.0.0.2", 32, 0, None)], [])
+    with contextlib.closing(sqlite3.connect(path)) as c:
+        c.executescript((STOCK_TABLES / "auth_db-create.sql").read_text())
+    defines = {"WITH_AUTH": "", "WITH_IPAUTH": "", "DBURL": f'"sqlite:///{path}"'}
+    script = STOCK
+    if as_python:
+        write(converted(STOCK, defines), tmp_path, "kamailio")
+        script, defines = tmp_path / "kamailio.py", {}
+    sim = Simulation(1)
+    sim.node(script, "udp:10.0.0.9:5060", defines=defines)
+    answers = []
+    for name, host in (("alice", "10.0.0.1"), ("carol", "10.0.0.2")):
+        caller = sim.ua(name, f"udp:{host}:5060", domain="10.0.0.9")
+        answers.append(caller.request("MESSAGE", "sip:bob@10.0.0.9", body="hello").wait().status)
+    assert answers == [404, 407]

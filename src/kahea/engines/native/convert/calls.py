@@ -135,16 +135,17 @@ class Calls:
                 return None
             out.append(code)
         if missing:
-            defaults = self._defaults(function, missing)
+            defaults = self._defaults(function, form, missing)
             if defaults is None:
                 return None
             out += defaults
         return out
 
     @staticmethod
-    def _defaults(function: Function, missing: int) -> list[str] | None:
+    def _defaults(function: Function, form: Native | None, missing: int) -> list[str] | None:
+        call = form.call if form is not None and len(form.kinds) == len(function.params) else function.call
         try:
-            parameters = list(inspect.signature(function.call).parameters.values())[-missing:]
+            parameters = list(inspect.signature(call).parameters.values())[-missing:]
         except (TypeError, ValueError):
             return None
         if any(p.default is p.empty for p in parameters):
