@@ -20,7 +20,6 @@ _TLS_MODULE = "Kamailio has no TLS in its core either: the module tls has a para
 _SCTP_ONLY = "it concerns SCTP, which is not supported yet"
 _RAW = "datagrams leave in batches (sendmmsg); a raw socket would save nothing"
 _VIA_NAMES = "the sender's address is told in a Via that has a name (RFC 3261 §18.2.1), whatever DNS says of the name"
-_DST_BLOCKLIST = "there is no blocklist of destinations, as in a Kamailio that never turned it on"
 
 #: Accepted with any value: the thing they tune does not exist in this architecture.
 INERT: Final[dict[str, str]] = {
@@ -39,14 +38,7 @@ INERT: Final[dict[str, str]] = {
     "dns_cache_rec_pref": "an answer is kept until it expires, and takes no other's place before",
     "dns_sctp_pref": _SCTP_ONLY,
     "dns_search_full_match": "an answer must be for the name that was asked for, search suffix included",
-    "dst_blocklist_expire": _DST_BLOCKLIST,
-    "dst_blocklist_gc_interval": _DST_BLOCKLIST,
-    "dst_blocklist_init": _DST_BLOCKLIST,
-    "dst_blocklist_mem": _DST_BLOCKLIST,
-    "dst_blocklist_sctp_imask": _DST_BLOCKLIST,
-    "dst_blocklist_tcp_imask": _DST_BLOCKLIST,
-    "dst_blocklist_tls_imask": _DST_BLOCKLIST,
-    "dst_blocklist_udp_imask": _DST_BLOCKLIST,
+    "dst_blocklist_gc_interval": "what is over is dropped when it is met, or when room is needed",
     "fork": "the node stays in the foreground; a service manager puts it into the background",
     "fork_delay": _ONE_PROCESS,
     "log_engine_data": "logging is Python's: attach a handler to the logger `kahea`",
@@ -136,5 +128,4 @@ REFUSED: Final[dict[str, tuple[int | str, str]]] = {
     "tcp_accept_protocols": (0, _LATER),
     "tls_connection_match_domain": (0, _LATER),
     "udp_accept_proxy": (0, f"{_LATER}; tcp_accept_haproxy is there"),
-    "use_dst_blocklist": (0, "a blocklist of destinations is not supported yet"),
 }

@@ -199,6 +199,18 @@ class Settings:
         False, "A full cache may drop entries that have not expired.", "dns_cache_delete_nonexpired"
     )
 
+    # Destinations left alone.
+    use_dst_blocklist: bool = _setting(False, "Send nothing to destinations where something failed a while ago.")
+    dst_blocklist_init: bool = _setting(True, "Without it, `use_dst_blocklist` is off and can't be turned on.")
+    dst_blocklist_expire: int = _setting(60, "For how many seconds a destination is left alone.", "dst_blocklist_ttl")
+    dst_blocklist_mem: int = _setting(250, "How many KiB of them there may be: 24 bytes for each with IPv4, 36 IPv6.")
+    dst_blocklist_udp_imask: int = _setting(
+        0, "What does not count over UDP, a sum: 2 nothing could be sent, 4 no connection, 16 silence, 32 a 503."
+    )
+    dst_blocklist_tcp_imask: int = _setting(0, "The same over TCP, and WS.")
+    dst_blocklist_tls_imask: int = _setting(0, "The same over TLS, and WSS.")
+    dst_blocklist_sctp_imask: int = _setting(0, "The same over SCTP.")
+
     # The process, its log and its scripts.
     debug: int = _setting(0, "How much is logged: -1 errors, 0 warnings, 1 notices, 2 information, 3 debugging.")
     log_stderror: bool = _setting(True, "Log to stderr; else to syslog, if there is one on this host.")
@@ -327,6 +339,9 @@ _WORDS: Final[dict[type, str]] = {bool: "yes or no", int: "an integer", str: "a 
 _CHOICES: Final = {"ipv6_hex_style": ("A", "a", "c")}
 _RANGES: Final = {
     "advertised_port": (0, 65535),
+    "dst_blocklist_expire": (0, 2**31 - 1),
+    "dst_blocklist_mem": (0, 1 << 20),
+    **dict.fromkeys((f"dst_blocklist_{proto}_imask" for proto in ("udp", "tcp", "tls", "sctp")), (0, 255)),
     "max_branches": (1, 30),
     "port": (1, 65535),
     "tls_port_no": (1, 65535),
@@ -339,7 +354,6 @@ _INERT_ALIASES: Final = {
     "core_log": "corelog",
     "dns_rev_via": "rev_dns",
     "dns_sctp_preference": "dns_sctp_pref",
-    "dst_blocklist_ttl": "dst_blocklist_expire",
     "mem_dbg": "memdbg",
     "mem_log": "memlog",
     "rt_fast_timer_prio": "rt_timer1_prio",

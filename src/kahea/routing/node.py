@@ -6,6 +6,7 @@ It is told of datagrams and of time, runs the script's routes, and sends through
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -17,6 +18,7 @@ from kahea.connectors.options import SLOW
 from kahea.net.address import P_UDP, Address, Listener, write_ipv6
 from kahea.net.connections import ConnectionTable
 from kahea.routing import stateless
+from kahea.routing.blocking import Blocking
 from kahea.routing.dispatch import Dispatcher
 from kahea.routing.generation import Generation, Route, event_message
 from kahea.routing.latency import time_routes
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("kahea.node")
 script_log = logging.getLogger("kahea.script")
 
+
+_TOO_LARGE = os.strerror(errno.EMSGSIZE)
 
 #: What every reply repeats of its request (RFC 3261 §8.2.6.2).
 REPEATED = frozenset({H_VIA, H_FROM, H_TO, H_CALLID, H_CSEQ})
@@ -111,6 +115,7 @@ class Node(Dispatcher):
         self.resolver: Resolver | None = None
         self.wheel = Wheel(clock(), on_earlier=on_earlier)
         self.attach(TransactionLayer(self, self.wheel, clock))
+        self.blocking = Blocking(self)
         self.variables = VariableTable()
         self.accept_aliases = bool(self.settings.tcp_accept_aliases)
         self.strict = self.settings.strict_messages
@@ -161,6 +166,7 @@ class Node(Dispatcher):
         s.udp_mtu = settings.udp_mtu
         s.server = self.targets.server_line
         s.warning = noisy_feedback if settings.sip_warning else None
+        self.blocking.changed()
 
     def start(self) -> None:
         """Start the modules, in order of dependence. Raises ConfigError."""
@@ -301,10 +307,18 @@ class Node(Dispatcher):
         log.info("can't send to %s:%d over %s: %s", address.ip, address.port, listener.proto_name, reason)
         try:
             msg = parse(data)
-            branch = self.layer.match(msg) if msg.is_request and msg.method_id != M_CANCEL else None
+            if not msg.is_request:
+                t = self.layer.lookup(msg) if self.blocking.is_on else None
+                if t is not None:
+                    self.blocking.not_sent(listener, address, t.request, reply=True)
+                return
+            branch = self.layer.match(msg) if msg.method_id != M_CANCEL else None
         except ParseError:
             return
         if branch is not None and branch.request == data:
+            # A datagram that is too large says nothing of where it was to go.
+            if self.blocking.is_on and reason != _TOO_LARGE:
+                self.blocking.not_sent(listener, address, branch.transaction.request, reply=False)
             self.layer.send_failed(branch)
 
     def on_unframed(self, listener: Listener, head: bytes, source: Address, connection_id: int, reason: str) -> None:

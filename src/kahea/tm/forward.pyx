@@ -286,9 +286,11 @@ cpdef int forward(TransactionLayer layer, Transaction t, Message msg, destinatio
         elif layer.send_branch(branch):
             sent += 1
         else:
+            log.info("can't send to %s:%d", branch.address.ip, branch.address.port)
             branch.answered = True
             branch.status = 503
-            log.info("can't send to %s:%d", branch.address.ip, branch.address.port)
+            if branch.spare is not None and layer.next_destination(branch):
+                sent += 1
     if t.cancelled:
         layer.conclude(t)
         return len(added)
@@ -310,6 +312,8 @@ cpdef int forward_stateless(TransactionLayer layer, Message msg, bytes hop) exce
     place = _place(layer, msg, hop, msg.send_sock, 0)
     if place is None:
         return E_NO_DESTINATION
+    if layer.blocking is not None and layer.blocking.holds(place.listener, place.address, msg.method_id):
+        return E_SEND
     if msg._facets is not None:
         complete_edits(msg, place.listener)
     extra = b"" if msg.path is None else b"Route: " + msg.path + b"\r\n"

@@ -38,6 +38,19 @@ class Watcher:
         """The ACK to the 2xx is being forwarded."""
 
 
+class Blocker(Protocol):
+    """Knows destinations to which nothing is sent for a while. Nothing here may wait."""
+
+    def holds(self, listener: Listener, address: Address, method_id: int) -> bool:
+        """Whether a request is not to be sent there."""
+
+    def timed_out(self, branch: Branch) -> None:
+        """Nobody answered a branch at all."""
+
+    def unavailable(self, branch: Branch, reply: Message) -> None:
+        """A branch was answered by 503."""
+
+
 class Hooks(Protocol):
     """Implemented by the node. Routes run synchronously in the caller's greenlet and never raise."""
 

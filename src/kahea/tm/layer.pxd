@@ -50,6 +50,7 @@ cdef class TransactionLayer(Owner):
     cdef readonly Requests requests
     cdef readonly dict places
     cdef readonly list on_created
+    cdef public object blocking  # what is asked before a request is sent, and told of failures; None for nothing
     cdef public bint onsend_reply  # and at each reply
     cdef public bint onsend  # the script looks at each request before it is sent
     cdef unsigned int _label
@@ -84,7 +85,7 @@ cdef class TransactionLayer(Owner):
     cdef int _decide(self, Branch branch, Message msg) except -1
     cdef int _fail(self, Branch branch, bint timeout) except -1
     cdef int _branch_failed(self, Branch branch) except -1
-    cdef bint _next_destination(self, Branch failed) except -1
+    cdef bint next_destination(self, Branch failed) except -1
     cdef Branch _copy_branch(self, Branch failed, target)
     cdef int _run_busy(self, Transaction t, run, name, Branch branch) except -1
     cdef int _drain(self, Transaction t) except -1

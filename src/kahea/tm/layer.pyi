@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from kahea.net.address import Address, Listener
 from kahea.sip.message import Message
-from kahea.tm.hooks import Destination, Hooks
+from kahea.tm.hooks import Blocker, Destination, Hooks
 from kahea.tm.table import Requests
 from kahea.tm.transaction import Branch, Transaction
 from kahea.tm.wheel import Wheel
@@ -46,6 +46,7 @@ class TransactionLayer:
     settings: Settings
     by_label: dict[int, Transaction]
     requests: Requests
+    blocking: Blocker | None
     onsend: bool
     onsend_reply: bool
     on_created: list[Callable[[Transaction], object]]

@@ -256,9 +256,13 @@ cdef class TransactionLayer(Owner):
     # ---- sending a branch --------------------------------------------------------------------------------------
 
     cpdef bint send_branch(self, Branch branch):
-        """Send a branch that is ready (`request`, `listener`, `address` set) and arm its timers."""
+        """Send a branch that is ready (`request`, `listener`, `address` set) and arm its timers; False if it was not
+        sent."""
         cdef Transaction t = branch.transaction
         cdef double now = self.now()
+        if self.blocking is not None and self.blocking.holds(branch.listener, branch.address, t.method_id):
+            log.info("%s:%d is on the blocklist", branch.address.ip, branch.address.port)
+            return False
         cdef bint sent = branch.listener.send(branch.request, branch.address, branch.connection_id)
         if not sent:
             return False
@@ -427,6 +431,8 @@ cdef class TransactionLayer(Owner):
             return 0
         branch.answered = True
         branch.reply = msg
+        if code == 503 and self.blocking is not None:
+            self.blocking.unavailable(branch, msg)
         self._branch_failed(branch)
 
     cdef int _fail(self, Branch branch, bint timeout) except -1:
@@ -436,6 +442,8 @@ cdef class TransactionLayer(Owner):
             return 0
         if timeout and t.is_invite and branch.status >= 100 and not branch.cancelled:
             self._send_cancel(branch, b"")
+        if timeout and branch.status == 0 and self.blocking is not None:
+            self.blocking.timed_out(branch)
         branch.answered = True
         # A caller that gave up is told 487, whether or not the far end ever says so.
         branch.status = 487 if timeout and t.cancelled else 408 if timeout else 503
@@ -460,7 +468,7 @@ cdef class TransactionLayer(Owner):
         cdef Settings s = self.settings
         if (branch.spare and not t.cancelled and not t.no_failover and t.status < 200
                 and (branch.reply is None or branch.status == 503 or branch.status in s.failover_codes)):
-            if self._next_destination(branch):
+            if self.next_destination(branch):
                 return 0
         if branch.status >= 600 and not t.no_6xx:
             self.cancel_branches(t, branch, self.reason_line(branch.status))
@@ -473,7 +481,7 @@ cdef class TransactionLayer(Owner):
                 return 0
         self._conclude(t)
 
-    cdef bint _next_destination(self, Branch failed) except -1:
+    cdef bint next_destination(self, Branch failed) except -1:
         """The same request to the next address of its name (RFC 3263 §4.3), as a branch of its own."""
         cdef Transaction t = failed.transaction
         cdef Branch branch

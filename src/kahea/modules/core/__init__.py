@@ -8,6 +8,7 @@ from kahea.modules.core.flags import Flags
 from kahea.modules.core.log import Logging
 from kahea.modules.core.myself import Myself
 from kahea.modules.core.rewrite import Rewriting
+from kahea.modules.core.rpc_blocklist import BlocklistCommands
 from kahea.modules.core.rpc_dns import DnsCommands
 from kahea.modules.core.rpc_network import NetworkCommands
 from kahea.modules.core.rpc_process import ProcessCommands
@@ -32,6 +33,7 @@ class Core(
     Shell,
     ProcessCommands,
     NetworkCommands,
+    BlocklistCommands,
     DnsCommands,
     RuntimeCore,
     ReloadCommands,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kahea.net.address import PROTO_NAMES, Listener
 from kahea.net.tcp import TcpListener
@@ -10,8 +10,6 @@ from kahea.routing.module import Module, RpcError, rpc
 
 if TYPE_CHECKING:
     from kahea.net.connections import ConnectionTable
-
-_NO_BLOCKLIST: Final = "dst blocklist support disabled"
 
 
 class NetworkCommands(Module):
@@ -112,30 +110,3 @@ class NetworkCommands(Module):
     def rpc_udp4_raw_info(self) -> dict[str, int]:
         """Sending through raw sockets, which is off: it is not built here."""
         return {"udp4_raw": 0, "udp4_raw_mtu": 0, "udp4_raw_ttl": 0}
-
-    # ---- the blocklist of destinations, which a Kamailio that never turned it on answers about just so
-
-    @rpc("dst_blocklist.add")
-    def rpc_blocklist_add(self, ip: str, port: int = 0, proto: int = 0, flags: int = 0) -> None:
-        """Put a destination on the blocklist: there is none."""
-        raise RpcError(500, _NO_BLOCKLIST)
-
-    @rpc("dst_blocklist.debug")
-    def rpc_blocklist_debug(self) -> None:
-        """The blocklist with internals: there is none."""
-        raise RpcError(500, _NO_BLOCKLIST)
-
-    @rpc("dst_blocklist.delete_all")
-    def rpc_blocklist_delete_all(self) -> None:
-        """Empty the blocklist: there is none."""
-        raise RpcError(500, _NO_BLOCKLIST)
-
-    @rpc("dst_blocklist.mem_info")
-    def rpc_blocklist_mem_info(self) -> None:
-        """Memory of the blocklist: there is none."""
-        raise RpcError(500, _NO_BLOCKLIST)
-
-    @rpc("dst_blocklist.view")
-    def rpc_blocklist_view(self) -> None:
-        """The blocklist: there is none."""
-        raise RpcError(500, _NO_BLOCKLIST)

@@ -39,6 +39,17 @@ _DNS: Final = {
     "dns_cache_del_nonexp": (0, 1),
 }
 
+#: About destinations left alone, each with its range.
+_BLOCKLIST: Final = {
+    "use_dst_blocklist": (0, 1),
+    "dst_blocklist_expire": (0, 2**31 - 1),
+    "dst_blocklist_mem": (0, 1 << 20),
+    "dst_blocklist_udp_imask": (0, 255),
+    "dst_blocklist_tcp_imask": (0, 255),
+    "dst_blocklist_tls_imask": (0, 255),
+    "dst_blocklist_sctp_imask": (0, 255),
+}
+
 #: Of the connection table's limits, each with its range.
 _TCP: Final = {
     "connect_timeout": (1, 2**31 - 1),
@@ -76,6 +87,8 @@ class RuntimeCore(Module):
         self._expose("core", "force_rport", (0, 1), self._force_rport)
         self._expose("core", "udp_mtu", (0, 65535), self._udp_mtu)
         self._expose("core", "udp_mtu_try_proto", (_PROTOCOLS[0], _PROTOCOLS[-1]))
+        for name, bounds in _BLOCKLIST.items():
+            self._expose("core", name, bounds, lambda _value: self.node.blocking.changed())
         for name, bounds in _DNS.items():
             self._expose("core", name, bounds, lambda _value: self._dns_changed())
         for name, bounds in _TCP.items():

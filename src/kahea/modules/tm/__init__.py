@@ -16,6 +16,7 @@ from kahea.routing.text import wire
 from kahea.tm.transaction import Transaction
 
 _MS = between(1, 2**31 - 1)
+_SECONDS = between(0, 2**31 - 1)
 
 
 class Tm(Addressed, Control, Contacts, UacCommands, Commands):
@@ -90,12 +91,18 @@ class Tm(Addressed, Control, Contacts, UacCommands, Commands):
     tw_append = Param("", "", check=unless("", "t_write_* functions"))
     unix_tx_timeout = Param(500, "", check=unless(500, "t_write_unix()"), runtime=True)
     rich_redirect = Param(0, "", check=unless(0, "redirect contacts beyond URI and q"))
-    blst_503 = Param(0, "", check=unless(0, "destinations are not blocklisted"), runtime=True)
-    blst_503_def_timeout = Param(0, "", check=unless(0, "destinations are not blocklisted"), runtime=True)
-    blst_503_max_timeout = Param(3600, "", check=unless(3600, "destinations are not blocklisted"), runtime=True)
-    blst_503_min_timeout = Param(0, "", check=unless(0, "destinations are not blocklisted"), runtime=True)
-    blst_methods_add = Param(1, "", check=unless(1, "destinations are not blocklisted"), runtime=True)
-    blst_methods_lookup = Param(4294967287, "", check=unless(4294967287, "destinations are not blocklisted"))
+    blst_503 = Param(0, "1: a 503 puts its sender on the blocklist of destinations.", check=between(0, 1), runtime=True)
+    blst_503_def_timeout = Param(
+        0, "For how many seconds without Retry-After; 0 for not at all.", check=_SECONDS, runtime=True
+    )
+    blst_503_max_timeout = Param(3600, "For how many seconds at most.", check=_SECONDS, runtime=True)
+    blst_503_min_timeout = Param(0, "For how many seconds at least.", check=_SECONDS, runtime=True)
+    blst_methods_add = Param(
+        1, "Methods whose time-out puts a destination on the blocklist, a sum as of `$rmid`.", runtime=True
+    )
+    blst_methods_lookup = Param(
+        4294967287, "Methods that are not sent to what is on the blocklist; at first all but BYE.", runtime=True
+    )
     ruri_matching = Param(1, "", check=unless(1, "RFC 2543 matching always looks at the Request-URI"), runtime=True)
     via1_matching = Param(1, "", check=unless(1, "RFC 2543 matching always looks at the top Via"), runtime=True)
     callid_matching = Param(0, "", check=unless(0, "matching is by branch (RFC 3261 §17.2.3)"), runtime=True)
@@ -156,6 +163,10 @@ class Tm(Addressed, Control, Contacts, UacCommands, Commands):
         s.reply_408_reason = wire(self.reply_408_reason)
         s.local_cancel_reason = bool(self.local_cancel_reason)
         s.failover_codes = _codes(self.failover_reply_codes)
+        blocking = self.node.blocking
+        blocking.methods_add, blocking.methods_lookup = self.blst_methods_add, self.blst_methods_lookup
+        blocking.count_503 = bool(self.blst_503)
+        blocking.seconds_of_503 = (self.blst_503_def_timeout, self.blst_503_min_timeout, self.blst_503_max_timeout)
         if self.event_callback_lres_sent:
             s.on_local_reply = self._local_reply_sent
 
