@@ -22,7 +22,7 @@ use_dns_cache=yes
 use_dns_failover=yes
 dns_try_naptr=no
 @GLOBALS
-listen=tcp:@UDP
+listen=tcp:@STREAM
 modparam("tm", "fr_timer", 300)
 modparam("tm", "fr_inv_timer", 600)
 modparam("tm", "blst_503", 1)
@@ -140,6 +140,8 @@ class Talk:
 
 
 SINK = "sip:x@@SINK"
+#: Nobody listens at the port of the service discard.
+REFUSED = "sip:x@127.0.0.1:9;transport=tcp"
 
 
 def talk(folder: Path, scenario: Callable[[Talk], dict[str, object]], global_parameters: str = "") -> None:
@@ -178,10 +180,14 @@ def test_silence_and_503(tmp_path: Path) -> None:
         out["ringing"] = t.final(callid), t.view()
         t.sent()
         for what, status, headers in (
-            ("relay", "503 No", ""), ("relay", "503 No", "Retry-After: 5\r\n"), ("relay", "503 No", "Retry-After: 15\r\n"),
-            ("relay", "503 No", "Retry-After: 3000\r\n"), ("relay", "500 No", "Retry-After: 15\r\n"),
-            ("ignore32", "503 No", "Retry-After: 15\r\n"), ("ignore48", "503 No", "Retry-After: 15 (soon)\r\n"),
-        ):  # fmt: skip
+            ("relay", "503 No", ""),
+            ("relay", "503 No", "Retry-After: 5\r\n"),
+            ("relay", "503 No", "Retry-After: 15\r\n"),
+            ("relay", "503 No", "Retry-After: 3000\r\n"),
+            ("relay", "500 No", "Retry-After: 15\r\n"),
+            ("ignore32", "503 No", "Retry-After: 15\r\n"),
+            ("ignore48", "503 No", "Retry-After: 15 (soon)\r\n"),
+        ):
             callid = t.send(what, "INVITE", U=SINK)
             t.server.sink.reply(t.server.sink.expect("INVITE"), status, headers)
             out[f"{what} {status} {headers}"] = t.final(callid), t.view()
@@ -218,13 +224,19 @@ def test_orders_and_connections(tmp_path: Path) -> None:
                 t.server.rpc("dst_blocklist.mem_info"),
             )
             t.clear()
-        t.add("10.0.0.1", "5060", "1", "64")
-        out["view"] = re.sub(r"\d+ flags", "N flags", t.server.rpc("dst_blocklist.view"))
+        for ip, flags in (("10.0.0.1", f) for f in ("64", "2", "0", "1", "255", "300")):
+            out[f"{ip} {flags}"] = t.add(ip, "5060", "1", flags).split(" - ")[-1], t.view()
+        for flags in ("64", "0", "1", "130"):
+            out[f"::1 {flags}"] = t.add("::1", "5060", "1", flags).split(" - ")[-1], t.view()
         t.clear()
-        stream = f"sip:x@127.0.0.1:{t.server.ports['@STREAM']};transport=tcp"
+        out["kept"] = t.view()
+        t.add("10.0.0.1", "5060", "1", "64")
+        shown = re.sub(r"(?<=in \(s\): )\d+", "N", t.server.rpc("dst_blocklist.view"))
+        out["view"] = sorted(" ".join(entry.split()) for entry in shown.split("}"))
+        t.clear()
         for what in ("ignore", "ignore2", "relay", "relay"):
-            out[f"{len(out)} refused {what}"] = t.ask(what, U=stream), t.view()
-        out["the same over UDP"] = t.ask("relay", U=stream.partition(";")[0])
+            out[f"{len(out)} refused {what}"] = t.ask(what, U=REFUSED), t.view()
+        out["the same over UDP"] = t.ask("relay", U=REFUSED.partition(";")[0])
         t.clear()
         for address in ("127.0.0.1", "127.0.0.3"):
             t.server.rpc("dns.add_a", "two.example.com", "600", address, "0")
@@ -264,9 +276,8 @@ def test_orders_and_connections(tmp_path: Path) -> None:
 )
 def test_global_parameters(tmp_path: Path, given: str) -> None:
     def scenario(t: Talk) -> dict[str, object]:
-        stream = f"sip:x@127.0.0.1:{t.server.ports['@STREAM']};transport=tcp"
         out: dict[str, object] = {"silent": (t.ask("relay", "INVITE", U=SINK), t.server.rpc("dst_blocklist.view"))}
-        out["refused"] = t.ask("relay", U=stream), t.server.rpc("dst_blocklist.view")
+        out["refused"] = t.ask("relay", U=REFUSED), t.server.rpc("dst_blocklist.view")
         out["add"] = t.ask("add"), t.server.rpc("dst_blocklist.mem_info"), t.ask("is")
         return out
 

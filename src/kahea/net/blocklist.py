@@ -14,6 +14,8 @@ from kahea.net.address import Address
 
 #: What puts a destination on the list, as bits: nothing was sent, no connection, silence, a 503, an order.
 SEND, CONNECT, TIMEOUT, UNAVAILABLE, ORDERED = 2, 4, 16, 32, 64
+#: As a flag: it stays when the list is emptied.
+KEPT: Final = 128
 #: The protocol of an entry that is for each of them.
 ANY_PROTO: Final = 0
 
@@ -77,15 +79,15 @@ class Blocklist:
         return entry.ends > self._clock()
 
     def find(self, proto: int, address: Address) -> Entry | None:
-        """The entry that is for a destination, or None."""
+        """The entry that is for a destination and has flags, or None."""
         if not self._entries:
             return None
         for key in ((proto, address), (ANY_PROTO, address)):
             entry = self._entries.get(key)
-            if entry is not None:
-                if entry.ends > self._clock():
-                    return entry
+            if entry is not None and entry.ends <= self._clock():
                 self.remove(*key)
+            elif entry is not None and entry.flags:
+                return entry
         return None
 
     def entries(self) -> Iterator[Entry]:
@@ -103,6 +105,7 @@ class Blocklist:
             self.remove(*key)
 
     def clear(self) -> None:
-        """Take all off the list."""
-        self._entries.clear()
-        self._bytes = 0
+        """Take all off the list but what is to stay."""
+        self._drop_ended()
+        for key in [key for key, entry in self._entries.items() if not entry.flags & KEPT]:
+            self.remove(*key)

@@ -101,7 +101,7 @@ class Tm(Addressed, Control, Contacts, UacCommands, Commands):
         1, "Methods whose time-out puts a destination on the blocklist, a sum as of `$rmid`.", runtime=True
     )
     blst_methods_lookup = Param(
-        4294967287, "Methods that are not sent to what is on the blocklist; at first all but BYE.", runtime=True
+        4294967287, "Methods that are not sent to what is on the blocklist; at first all but BYE."
     )
     ruri_matching = Param(1, "", check=unless(1, "RFC 2543 matching always looks at the Request-URI"), runtime=True)
     via1_matching = Param(1, "", check=unless(1, "RFC 2543 matching always looks at the top Via"), runtime=True)
