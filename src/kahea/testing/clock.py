@@ -82,7 +82,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._goal: Callable[[], bool] | None = None
         self._reached: asyncio.Future[bool] | None = None
         self._failure: Exception | None = None
-        self._threads = threading.active_count()
+        #: Threads that have nothing to do with this loop, such as those of an earlier one that are about to end.
+        self._threads = frozenset(threading.enumerate())
         self._poll = _Selector()
         self._poll.loop = self
         super().__init__(self._poll)
@@ -108,7 +109,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._graced = -1
             return False
         # The loop itself has one descriptor, to be woken by.
-        outside = len(self._poll.get_map()) > 1 or threading.active_count() > self._threads
+        outside = len(self._poll.get_map()) > 1 or not self._threads.issuperset(threading.enumerate())
         return outside and waiting != self._graced
 
     def gave_grace(self) -> None:

@@ -160,11 +160,10 @@ class Registering(Module):
     # ---- sending
 
     def _send_due(self) -> None:
-        if self.reg_active:
-            self._send_some(iter(self.registrations.due(self.now(), self.reg_timer_interval)))
+        self._send_some(iter(self.registrations.due(self.now(), self.reg_timer_interval)))
 
     def _send_some(self, due: Iterator[Registration]) -> None:
-        if self._stopped:
+        if self._stopped or not self.reg_active:
             return
         some = list(islice(due, AT_A_TIME))
         now = self.now()
@@ -206,7 +205,8 @@ class Registering(Module):
         except (NotSent, ValueError) as error:
             self._failed(registration, attempt, str(error))
             return
-        registration.callid, registration.tag = text(t.request.callid), text(t.request.from_.tag or b"")
+        if registration.attempt == attempt:
+            registration.callid, registration.tag = text(t.request.callid), text(t.request.from_.tag or b"")
 
     def _listener(self, account: Account) -> object:
         """The account's listener, else that of `default_socket`, else any. Raises ValueError."""
@@ -237,14 +237,12 @@ class Registering(Module):
                 self._failed(registration, attempt, f"the credentials were refused by a {status}")
             elif not self.node.in_worker(self._answer, registration, attempt, reply):
                 self._failed(registration, attempt, "too many runs are in flight")
-        elif registration.leaving:
-            if status >= 300:
-                log.error("unregistering %s: %s %s", registration.account.l_uuid, status, text(reply.reason))
-            registration.left(self.now())
-        elif status == 423:
+        elif status == 423 and not registration.leaving:
             registration.too_brief(least_expires(reply), self.now())
         elif status >= 300:
             self._failed(registration, attempt, f"{status} {text(reply.reason)}")
+        elif registration.leaving:
+            registration.left(self.now())
         else:
             self._accepted(registration, attempt, reply)
 
