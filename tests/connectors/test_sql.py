@@ -74,6 +74,25 @@ def test_errors_have_kinds(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.parametrize("prepared", [False, True])
+def test_a_text_that_is_no_utf_8_is_refused(tmp_path: Path, prepared: bool) -> None:
+    """What comes from messages may be any bytes; whoever asks is told as of any other value that won't do."""
+
+    async def check() -> None:
+        db = Database(f"sqlite:///{tmp_path}/a.db")
+        names = Table("names", MetaData(), Column("name", String(10)))
+        await db.call(names.create)
+        with pytest.raises(Refused, match="utf-8"):
+            await db.fetch(text("select * from names where name = :name"), {"name": "\udcff"})
+        statement = db.prepare(names.insert()) if prepared else names.insert()
+        with pytest.raises(Refused, match="utf-8"):
+            await db.run([(statement, [{"name": "good"}, {"name": "\udcff"}])])
+        assert await db.fetch(text("select * from names")) == []
+        await db.close()
+
+    asyncio.run(check())
+
+
 NUMBERS = Table("t", MetaData(), Column("a", Integer, unique=True))
 
 

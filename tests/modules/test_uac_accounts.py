@@ -20,6 +20,7 @@ from kahea.modules.uac.registering import AT_A_TIME
 from kahea.modules.uac.registration import MAX_EXPIRES, Registration, Registrations, granted, least_expires
 from kahea.modules.uac.store import Store
 from kahea.routing.module import ConfigError, RpcError
+from kahea.sip.digest import ha1
 from kahea.sip.errors import ParseError
 from kahea.sip.message import Message, parse
 from kahea.testing import Simulation, SipMessage, UserAgent
@@ -458,6 +459,30 @@ def test_commands_name_what_they_refuse(kahea: Simulation, setting: Make) -> Non
     assert len(made.node.rpc("uac.reg_dump")) == 1
 
 
+def test_accounts_are_reloaded_at_intervals_only(kahea: Simulation, setting: Make) -> None:
+    made = setting(row("u"), reg_gc_interval=50)
+    made.accept()
+    made.add(row("more"))
+    made.node.rpc("uac.reg_reload")
+    with pytest.raises(RpcError, match="Failed to shift"):
+        made.node.rpc("uac.reg_reload")
+    kahea.errors.clear()
+    kahea.run(50)
+    made.node.rpc("uac.reg_reload")
+    assert [each["l_uuid"] for each in made.node.rpc("uac.reg_dump")] == ["more", "u"]
+
+
+@pytest.mark.parametrize("uuid", ["x' or '1'='1", "u'; drop table uacreg; --", "%", "u\0", "\udcff"])
+def test_what_is_looked_up_is_no_sql(setting: Make, uuid: str) -> None:
+    made = setting(row("u"))
+    made.accept()
+    with pytest.raises(RpcError):
+        made.node.rpc("uac.reg_refresh", uuid)
+    made.kahea.errors.clear()
+    made.node.rpc("uac.reg_refresh", "u")
+    assert len(made.node.rpc("uac.reg_dump")) == 1
+
+
 @pytest.mark.parametrize(
     ("params", "why"),
     [
@@ -471,6 +496,37 @@ def test_commands_name_what_they_refuse(kahea: Simulation, setting: Make) -> Non
 def test_parameters_that_will_not_do(kahea: Simulation, params: dict[str, Any], why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         kahea.node(KEMI, "udp:10.0.0.9:5060", modules={"uac": params})
+
+
+REGISTRAR = """#!KAMAILIO
+loadmodule "sl.so"
+loadmodule "auth.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+modparam("auth", "algorithm", "SHA-256")
+modparam("auth", "nonce_count", 1)
+modparam("usrloc", "preload", "location")
+request_route {
+    if (!pv_www_authenticate("remote.org", "pw", "0")) { www_challenge("remote.org", "1"); exit; }
+    save("location");
+}
+"""
+
+
+def test_two_nodes_agree_on_sha_256(kahea: Simulation, setting: Make) -> None:
+    registrar = kahea.node(REGISTRAR, "udp:10.0.0.8:5060")
+    by_hash = ha1(b"SHA-256", b"ahash", b"remote.org", b"pw").decode()
+    made = setting(
+        row("plain", auth_proxy="sip:10.0.0.8"),
+        row("hash", auth_proxy="sip:10.0.0.8", auth_password="", auth_ha1=by_hash),
+        row("short", auth_proxy="sip:10.0.0.8", auth_password="", auth_ha1="ab" * 16),
+    )
+    kahea.run(1)
+    contacts = str(registrar.rpc("ul.dump"))
+    assert "sip:plain@10.0.0.9" in contacts
+    assert "sip:hash@10.0.0.9" in contacts
+    assert "sip:short@10.0.0.9" not in contacts
+    made.expect_errors("registering short: the challenge can't be answered: the HA1 of")
 
 
 # ---- other databases

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -403,3 +404,47 @@ def test_call_ids_are_kept_and_failures_tried_again_as_by_kamailio(tmp_path: Pat
 
     theirs, ours = compared(tmp_path, CFG.replace("PARAMS", KEPT), [], scenario, Table(rows))
     assert_same(theirs, ours, KEPT_PLANS)
+
+
+REGISTRAR = """
+loadmodule "textops.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "auth.so"
+loadmodule "rr.so"
+modparam("usrloc", "preload", "location")
+modparam("auth", "nonce_count", 1)
+modparam("auth", "qop", "auth")
+request_route {
+    if ($rU == "ping") { sl_send_reply("200", "OK"); exit; }
+    if (!pv_www_authenticate("remote.org", "pw", "0")) { www_challenge("remote.org", "1"); exit; }
+    save("location");
+}
+"""
+
+
+def test_a_real_registrar_takes_our_registers(tmp_path: Path) -> None:
+    """Kamailio with its checks of nonces, their counts and passwords: who has the right one is there, and leaves."""
+    with contextlib.ExitStack() as stack:
+        registrar = Server("kamailio", tmp_path / "registrar", REGISTRAR, [])
+        stack.callback(registrar.end)
+        proxy = registrar.fill("sip:@UDP")
+        table = Table([row("right", realm="", auth_proxy=proxy), row("wrong", auth_password="no", auth_proxy=proxy)])
+        ours = Server("kahea", tmp_path / "ours", CFG.replace("PARAMS", ""), [], table)
+        stack.callback(ours.end)
+
+        def until(goal: Callable[[], bool]) -> None:
+            end = time.monotonic() + 10
+            while not goal():
+                assert time.monotonic() < end, ours.log[-2000:]
+                time.sleep(0.05)
+
+        ours.rpc("uac.reg_active", "1")
+        until(lambda: "flags: 20" in info(ours, "right"))
+        until(lambda: "flags: 17" in info(ours, "wrong"))
+        there = registrar.rpc("ul.dump")
+        assert "Address: sip:right@contact.example:5099" in there
+        assert "wrong" not in there
+        ours.rpc("uac.reg_unregister", "l_uuid", "right")
+        until(lambda: "flags: 17" in info(ours, "right"))
+        assert "Address" not in registrar.rpc("ul.dump")

@@ -370,7 +370,8 @@ class Database:
             raise self._unavailable(error, began) from error
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             raise self._unavailable(error, began) from error
-        if isinstance(error, SQLAlchemyError):
+        # Drivers raise the latter for a text that is no UTF-8, as messages may have.
+        if isinstance(error, (SQLAlchemyError, UnicodeError)):
             state.failures += 1
             raise Refused(_text(error)) from error
         raise error
