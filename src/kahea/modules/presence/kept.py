@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kahea.connectors.errors import DatabaseError
 from kahea.modules.presence import subscriptions
-from kahea.modules.presence.publications import MAX_OF_ONE, MAX_PUBLICATIONS, Presentity, Publication
+from kahea.modules.presence.publications import MAX_OF_ONE, MAX_PUBLICATIONS, Change, Presentity, Publication
 from kahea.modules.presence.subscriptions import TooMany
 from kahea.modules.presence.tables import subscription_row
 from kahea.routing.run import wait
@@ -62,16 +62,20 @@ class KeptPublications:
     def add(self, publication: Publication) -> None:
         """See `Publications`."""
         presentity = publication.presentity
-        if self._indexed and len(self._index) >= MAX_PUBLICATIONS and self._key(presentity) not in self._index:
-            raise TooMany("too many presentities")
-        if len(self.of(presentity)) >= MAX_OF_ONE:
+        if self._indexed:
+            number = self._index.get(self._key(presentity), 0)
+            if not number and len(self._index) >= MAX_PUBLICATIONS:
+                raise TooMany("too many presentities")
+        else:
+            number = len(self.of(presentity))
+        if number >= MAX_OF_ONE:
             raise TooMany("too many publications")
         wait(self._store.add_publication(publication))
         self._count(presentity, 1)
 
-    def replace(self, etag: str, publication: Publication) -> bool:
+    def modify(self, presentity: Presentity, etag: str, change: Change) -> bool:
         """See `Publications`."""
-        return wait(self._store.replace_publication(etag, publication))
+        return wait(self._store.modify_publication(presentity, etag, change))
 
     def remove(self, presentity: Presentity, etag: str) -> bool:
         """See `Publications`."""

@@ -52,6 +52,17 @@ class Publication:
     ruid: str = ""
 
 
+class Change(NamedTuple):
+    """What a PUBLISH changes of a publication; an empty body or sender leaves it as it is."""
+
+    etag: str
+    expires: int
+    received: int
+    priority: int
+    body: bytes = b""
+    sender: str = ""
+
+
 class Publications(Protocol):
     """Where publications are kept. All of it may wait, and raises DatabaseError."""
 
@@ -61,8 +72,8 @@ class Publications(Protocol):
     def add(self, publication: Publication) -> None:
         """Keep a new one. Raises TooMany."""
 
-    def replace(self, etag: str, publication: Publication) -> bool:
-        """Put a publication in the place of the one with that entity-tag; False if there is none."""
+    def modify(self, presentity: Presentity, etag: str, change: Change) -> bool:
+        """Change the one with that entity-tag; False if there is none."""
 
     def remove(self, presentity: Presentity, etag: str) -> bool:
         """Forget one; False if there is none."""
@@ -127,11 +138,15 @@ class Memory:
         self._of.setdefault(key, {})[publication.etag] = publication
         self._count += 1
 
-    def replace(self, etag: str, publication: Publication) -> bool:
+    def modify(self, presentity: Presentity, etag: str, change: Change) -> bool:
         """See `Publications`."""
-        of_one = self._of.get(self._key(publication.presentity), {})
-        if of_one.pop(etag, None) is None:
+        of_one = self._of.get(self._key(presentity), {})
+        publication = of_one.pop(etag, None)
+        if publication is None:
             return False
+        publication.etag, publication.expires, publication.received, publication.priority = change[:4]
+        publication.body = change.body or publication.body
+        publication.sender = change.sender or publication.sender
         of_one[publication.etag] = publication
         return True
 
@@ -151,4 +166,4 @@ class Memory:
         return [publication for publication in self.every() if publication.expires <= now]
 
 
-__all__ = ["MAX_OF_ONE", "MAX_PUBLICATIONS", "Memory", "Presentity", "Publication", "Publications", "Tags"]
+__all__ = ["MAX_OF_ONE", "MAX_PUBLICATIONS", "Change", "Memory", "Presentity", "Publication", "Publications", "Tags"]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kahea.modules.presence.events import Document, EventPackage
-from kahea.modules.presence.publications import Presentity, Publication
+from kahea.modules.presence.publications import Change, Presentity, Publication
 from kahea.modules.presence.requests import Refused, Requests
 from kahea.routing.module import function, native
 from kahea.routing.run import REQUEST_ROUTE, Run
@@ -86,23 +85,18 @@ class Publishing(Requests):
 
     def _modify(self, run: Run, event: EventPackage, presentity: Presentity, etag: str, lasts: int, sender: str) -> str:
         """Refresh a publication, with another document if the request has one; its next entity-tag. Raises Refused."""
-        known = next((each for each in self.publications.of(presentity) if each.etag == etag), None)
-        if known is None:
-            raise Refused(*_UNKNOWN)
         now = self.now()
-        changed = replace(
-            known,
-            etag=etag if event.keeps_etag else self.tags.after(etag),
-            expires=now + lasts,
-            received=now,
-            body=run.msg.body or known.body,
-            sender=sender or known.sender,
-            priority=self._priority(run, now),
+        change = Change(
+            etag if event.keeps_etag else self.tags.after(etag),
+            now + lasts,
+            now,
+            self._priority(run, now),
+            run.msg.body,
+            sender,
         )
-        # Another server may have changed it meanwhile.
-        if not self.publications.replace(etag, changed):
+        if not self.publications.modify(presentity, etag, change):
             raise Refused(*_UNKNOWN)
-        return changed.etag
+        return change.etag
 
     def _remove(self, event: EventPackage, presentity: Presentity, etag: str) -> bytes:
         """Forget a publication; the state that its end makes. Raises Refused."""

@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, column, delete, func, insert, select, text, update
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
 from kahea.connectors.group import GroupWriter
 from kahea.connectors.sql import Database, Prepared, Step
@@ -17,6 +17,7 @@ from kahea.connectors.upsert import upsert
 from kahea.connectors.versions import Versions
 from kahea.modules.presence import tables
 from kahea.modules.presence.events import Decision
+from kahea.modules.presence.publications import Change as Modification
 from kahea.modules.presence.publications import Presentity, Publication
 from kahea.modules.presence.subscription import PENDING
 
@@ -65,13 +66,20 @@ class Store:
         self._presentity = tables.presentity_table(names[0])
         self._active = tables.active_watchers_table(names[1])
         self._watchers = tables.watchers_table(names[2])
-        self._order = [text(each) for each in order]
         self._versions = Versions(version_table)
         self.group: GroupWriter[Change] = GroupWriter(self._commit)
         self._upsert_active = self._upsert(self._active, _DIALOG)
         self._upsert_watcher = self._upsert(self._watchers, _WATCHER, but=("inserted_time",))
         found = and_(*(self._active.c[name] == bindparam(f"{_KEY}{name}") for name in _DIALOG))
         self._delete_active = database.prepare(delete(self._active).where(found), prefix=len(_KEY))
+        query = select(self._presentity).where(self._is_presentity())
+        query = query.order_by(*(self._presentity.c[each] for each in (*order, "id")))
+        self._select_publications = database.prepare(query, prefix=len(_KEY))
+        self._select_decision = self._decision_query()
+        self._modifications: dict[tuple[str, ...], Prepared] = {}
+        self._delete_publication = database.prepare(
+            delete(self._presentity).where(self._is_publication()), prefix=len(_KEY)
+        )
         self._insert_publication = database.prepare(insert(self._presentity), [c.name for c in self._presentity.c][1:])
 
     def _upsert(self, table: Table, key: Sequence[str], but: Sequence[str] = ()) -> Prepared:
@@ -98,38 +106,57 @@ class Store:
 
     # ---- publications
 
-    def _is_presentity(self, presentity: Presentity) -> ColumnElement[bool]:
+    def _is_presentity(self) -> ColumnElement[bool]:
         c = self._presentity.c
         return and_(
-            self._same(c.username, presentity.user),
-            self._same(c.domain, presentity.domain),
-            c.event == presentity.event,
+            self._same(c.username, bindparam(f"{_KEY}user")),
+            self._same(c.domain, bindparam(f"{_KEY}domain")),
+            c.event == bindparam(f"{_KEY}event"),
         )
 
-    def _same(self, column: Any, value: str) -> ColumnElement[bool]:
+    def _same(self, column: Any, value: Any) -> ColumnElement[bool]:
         same: ColumnElement[bool] = func.lower(column) == func.lower(value) if self._folds else column == value
         return same
 
     async def publications(self, presentity: Presentity) -> list[Publication]:
         """A presentity's, in order."""
-        query = select(self._presentity).where(self._is_presentity(presentity)).order_by(*self._order, column("id"))
-        return [tables.publication_of(row) for row in await self.database.fetch(query)]
+        rows = await self.database.ask(self._select_publications, presentity._asdict())
+        return [tables.publication_of(row) for row in rows]
 
     async def add_publication(self, publication: Publication) -> None:
         """Insert one."""
         await self.database.run([(self._insert_publication, [tables.publication_row(publication)])])
 
-    async def replace_publication(self, etag: str, publication: Publication) -> bool:
-        """Put one in the place of another; False if there is none with that entity-tag."""
-        row = tables.publication_row(publication)
-        del row["ruid"]
-        where = and_(self._is_presentity(publication.presentity), self._presentity.c.etag == etag)
-        return (await self.database.run([(update(self._presentity).where(where).values(row), [{}])]))[0] > 0
+    async def modify_publication(self, presentity: Presentity, etag: str, change: Modification) -> bool:
+        """Change one; False if there is none with that entity-tag."""
+        row: dict[str, Any] = {"body": change.body, "sender": change.sender}
+        row = {name: value for name, value in row.items() if value}
+        statement = self._modify(tuple(row))
+        row |= {
+            "new_etag": change.etag,
+            "expires": change.expires,
+            "received_time": change.received,
+            "priority": change.priority,
+        }
+        return (await self.database.run([(statement, [row | _names(presentity, etag)])]))[0] > 0
+
+    def _modify(self, further: tuple[str, ...]) -> Prepared:
+        """The UPDATE of what always changes, and of further columns."""
+        known = self._modifications.get(further)
+        if known is None:
+            columns = ("expires", "received_time", "priority", *further)
+            values: dict[Any, Any] = {self._presentity.c[name]: bindparam(f"{_KEY}{name}") for name in columns}
+            values[self._presentity.c.etag] = bindparam(f"{_KEY}new_etag")
+            statement = update(self._presentity).where(self._is_publication()).values(values)
+            known = self._modifications[further] = self.database.prepare(statement, prefix=len(_KEY))
+        return known
+
+    def _is_publication(self) -> ColumnElement[bool]:
+        return and_(self._is_presentity(), self._presentity.c.etag == bindparam(f"{_KEY}etag"))
 
     async def remove_publication(self, presentity: Presentity, etag: str) -> bool:
         """Delete one; False if there is none with that entity-tag."""
-        where = and_(self._is_presentity(presentity), self._presentity.c.etag == etag)
-        return (await self.database.run([(delete(self._presentity).where(where), [{}])]))[0] > 0
+        return (await self.database.run([(self._delete_publication, [_names(presentity, etag)])]))[0] > 0
 
     async def ended_publications(self, now: int) -> list[Publication]:
         """Those whose time was over by then, a page of them."""
@@ -208,15 +235,24 @@ class Store:
 
     async def decision(self, subscription: Subscription) -> Decision | None:
         """What was decided of a subscription's watcher, None if nothing."""
+        values = {
+            "presentity": subscription.presentity,
+            "user": subscription.watcher_user,
+            "domain": subscription.watcher_domain,
+            "event": subscription.event,
+        }
+        rows = await self.database.ask(self._select_decision, values)
+        return Decision(int(rows[0][0]), rows[0][1] or "") if rows else None
+
+    def _decision_query(self) -> Prepared:
         c = self._watchers.c
         query = select(c.status, c.reason).where(
-            self._same(c.presentity_uri, subscription.presentity),
-            c.watcher_username == subscription.watcher_user,
-            c.watcher_domain == subscription.watcher_domain,
-            c.event == subscription.event,
+            self._same(c.presentity_uri, bindparam(f"{_KEY}presentity")),
+            c.watcher_username == bindparam(f"{_KEY}user"),
+            c.watcher_domain == bindparam(f"{_KEY}domain"),
+            c.event == bindparam(f"{_KEY}event"),
         )
-        rows = await self.database.fetch(query)
-        return Decision(int(rows[0].status), rows[0].reason or "") if rows else None
+        return self.database.prepare(query, prefix=len(_KEY))
 
     async def decisions(self, presentity: str, event: str) -> list[tuple[str, str, Decision]]:
         """What was decided of all watchers of a presentity: user, domain, and that."""
@@ -257,6 +293,11 @@ class Store:
             "inserted_time": now,
         }
         await self.database.run([(self._upsert_watcher, [row])])
+
+
+def _names(presentity: Presentity, etag: str) -> dict[str, Any]:
+    """What names a publication."""
+    return {**presentity._asdict(), "etag": etag}
 
 
 __all__ = ["Change", "Store"]

@@ -13,7 +13,7 @@ from kahea.modules.presence.publications import Presentity, Publication
 from kahea.modules.presence.subscription import Subscription
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kahea.net.address import Listener
 
@@ -102,17 +102,18 @@ def watchers_table(name: str) -> Table:
     )
 
 
-def publication_of(row: Any) -> Publication:
-    """The publication of a row."""
+def publication_of(row: Sequence[Any]) -> Publication:
+    """The publication of a row, all columns in the order of the table."""
+    _, user, domain, event, etag, expires, received, body, sender, priority, ruid = row
     return Publication(
-        Presentity(row.username, row.domain, row.event),
-        row.etag,
-        int(row.expires),
-        int(row.received_time),
-        row.body if isinstance(row.body, bytes) else str(row.body).encode("utf-8", "surrogateescape"),
-        row.sender or "",
-        int(row.priority),
-        row.ruid or "",
+        Presentity(user, domain, event),
+        etag,
+        int(expires),
+        int(received),
+        body if isinstance(body, bytes) else str(body).encode("utf-8", "surrogateescape"),
+        sender or "",
+        int(priority),
+        ruid or "",
     )
 
 
