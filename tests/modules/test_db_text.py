@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -187,6 +189,7 @@ def node(folder: Path, *load: str, **parameters: dict[str, Any]) -> Node:
     return Node(given, load=("sl", "tm", "pv", "db_text", "sqlops", *load))
 
 
+INSERT = """KSR.sqlops.sql_query("t", "insert into gap values ('a:b', 3)", "r")"""
 SELECT = 'KSR.sqlops.sql_query("t", "select s from gap", "r"); out += [KSR.sqlops.sql_num_rows("r")]'
 
 
@@ -194,8 +197,7 @@ def test_what_changed_is_written_back_at_the_end_and_by_command(folder: Path) ->
     async def check() -> None:
         async with node(folder) as server:
             copy = DIRECTORIES[folder].copy
-            statement = "insert into gap values ('a:b', 3)"
-            await server.call(f'out.append(KSR.sqlops.sql_query("t", "{statement}", "r"))')
+            await server.call(INSERT)
             assert (folder / "gap").read_text() == FILES["gap"]
             assert await server.rpc("db_text.dump") == "Dump OK"
             assert (folder / "gap").read_text() == "s(string) i(int)\na:1\nb:2\na\\:b:3\n"
@@ -244,7 +246,7 @@ def test_a_long_file_is_no_table(folder: Path, caplog: pytest.LogCaptureFixture)
             assert await server.call(SELECT) == [2]
 
     asyncio.run(check())
-    assert f"{folder}/plain:3: this is no table: there are more than 2 rows" in caplog.text
+    assert f"{folder}/plain:4: this is no table: there are more than 2 rows" in caplog.text
 
 
 def test_tables_that_were_not_there_are_written_too(folder: Path) -> None:
@@ -266,6 +268,36 @@ def test_tables_that_were_not_there_are_written_too(folder: Path) -> None:
     assert "q(double)" in head
     assert "sip\\:u@10.1.1.1" in row
     assert not end
+
+
+def test_what_is_no_table_is_never_written_over(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    bad = FILES["location"] + "no row\n"
+    (folder / "location").write_text(bad)
+    (folder / "huge").write_text("i(int)\n99999999999999999999\n")
+
+    async def check() -> None:
+        usrloc = {"db_url": f"text://{folder}", "db_mode": 1, "preload": "location"}
+        async with node(folder, "usrloc", "registrar", usrloc=usrloc) as server:
+            assert (await server.save(aor="bob@x"))[0] > 0
+
+    asyncio.run(check())
+    assert (folder / "location").read_text() == bad
+    assert (folder / "huge").read_text() == "i(int)\n99999999999999999999\n"
+    assert f"{folder}/location stays as it is: it is no table" in caplog.text
+
+
+def test_changes_that_can_not_be_written_are_kept(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def check() -> None:
+        async with node(folder) as server:
+            await server.call(INSERT)
+            (folder / ".gap.new").mkdir()
+
+    asyncio.run(check())
+    found = re.search(r"could not be written: .*; it is in (.*)$", caplog.text, re.MULTILINE)
+    assert found is not None
+    with contextlib.closing(sqlite3.connect(found[1])) as db:
+        assert db.execute("select count(*) from gap").fetchone() == (3,)
+    shutil.rmtree(Path(found[1]).parent)
 
 
 def test_what_can_not_be_used_is_refused(tmp_path: Path) -> None:

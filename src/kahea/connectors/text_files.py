@@ -17,7 +17,7 @@ import sqlite3
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -44,13 +44,14 @@ class TextDirectory:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._copies: Path | None = None
-        self._remove: Callable[[], object] | None = None
+        self._remove: weakref.finalize[..., TextDirectory] | None = None
         self._users = 0
         self._lock = threading.Lock()
         self._loaded = False
         self._columns: dict[str, list[Column]] = {}
         self._seen: dict[str, tuple[int, int]] = {}  # of each file: when it was written, and its size
         self._known: dict[str, bytes] = {}  # digests of tables' texts, as they stand in the files
+        self._refused: set[str] = set()  # files that are no tables, and stay as they are
 
     @property
     def copy(self) -> Path:
@@ -107,13 +108,14 @@ class TextDirectory:
     def _read_table(self, db: sqlite3.Connection, name: str) -> None:
         db.execute(f'DROP TABLE IF EXISTS "{name}"')
         self._columns.pop(name, None)
+        self._refused.add(name)
         path = self.folder / name
         try:
             columns, rows = read_table(
                 path.read_bytes().decode("utf-8", "surrogateescape"), TEXT.delimiter, TEXT.empty_text
             )
             if len(rows) > TEXT.most_rows:
-                raise NoTable(len(rows), f"there are more than {TEXT.most_rows} rows")
+                raise NoTable(TEXT.most_rows + 2, f"there are more than {TEXT.most_rows} rows")
             declared = ", ".join(f"{_quoted(c.name)} {TYPES[c.type]}{_rules(c)}" for c in columns)
             db.execute(f'CREATE TABLE "{name}" ({declared})')
             db.executemany(f'INSERT INTO "{name}" VALUES ({", ".join("?" * len(columns))})', rows)
@@ -122,6 +124,7 @@ class TextDirectory:
             return
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             log.error("%s: this is no table: %s", path, error)
+            db.execute(f'DROP TABLE IF EXISTS "{name}"')
             return
         for column in columns:
             if column.attribute == "auto":
@@ -129,6 +132,7 @@ class TextDirectory:
             if column.name == _UNIQUE:
                 with contextlib.suppress(sqlite3.IntegrityError):
                     db.execute(f'CREATE UNIQUE INDEX "{name}_{_UNIQUE}" ON "{name}" ({_UNIQUE})')
+        self._refused.discard(name)
         self._columns[name] = columns
         self._known[name] = _digest(self._text(db, name, columns))
 
@@ -145,7 +149,10 @@ class TextDirectory:
             if not self._loaded:
                 return
             with contextlib.closing(sqlite3.connect(self.copy, timeout=4)) as db:
-                for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+                    if name in self._refused:
+                        log.error("%s stays as it is: it is no table", self.folder / name)
+                        continue
                     columns = self._columns.get(name) or list(_made(db, name))
                     text = self._text(db, name, columns)
                     if _digest(text) != self._known.get(name):
@@ -171,7 +178,9 @@ class TextDirectory:
         try:
             self._dump()
         except (OSError, sqlite3.Error) as error:
-            log.error("%s: what changed could not be written: %s", self.folder, error)
+            log.error("%s: what changed could not be written: %s; it is in %s", self.folder, error, self.copy)
+            if self._remove is not None:
+                self._remove.detach()
         if self._remove is not None:
             self._remove()
 
