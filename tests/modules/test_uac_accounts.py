@@ -56,7 +56,8 @@ class Setting:
             "restore_mode": "none",
         } | params
         self.far: UserAgent = kahea.ua("far", "udp:10.0.0.2:5060")
-        self.node: VirtualNode = kahea.node(script, "udp:10.0.0.9:5060", modules={"uac": given})
+        listen = ("udp:10.0.0.9:5060", "udp:10.0.0.10:5070")
+        self.node: VirtualNode = kahea.node(script, *listen, modules={"uac": given})
 
     def add(self, *rows: Row) -> None:
         """Write rows."""
@@ -444,6 +445,29 @@ def test_without_a_database_there_are_no_registrations(kahea: Simulation) -> Non
     for command in ("reg_dump", "reg_reload", "reg_info"):
         with pytest.raises(RpcError, match="reg_db_url"):
             node.rpc(f"uac.{command}")
+
+
+@pytest.mark.parametrize("default", ["", "udp:10.0.0.10:5070"])
+def test_the_listener_is_the_accounts_or_the_default(setting: Make, default: str) -> None:
+    second, first = "udp:10.0.0.10:5070", "udp:10.0.0.9:5060"
+    made = setting(row("own", socket=second), row("bad", socket="udp:1.2.3.4:5"), row("any"), default_socket=default)
+    sources = {str(got.header("To"))[6:9]: got.source for got in (made.accept() for _ in range(3))}
+    assert sources == {"own": second, "bad": default or first, "any": default or first}
+
+
+def test_a_default_listener_that_there_is_not_fails_them_all(setting: Make) -> None:
+    made = setting(row("u"), default_socket="udp:1.2.3.4:5")
+    made.kahea.run(1)
+    assert made.info()["flags"] == 1 + 16
+    made.expect_errors('registering u: No local socket for "udp:1.2.3.4:5"')
+
+
+def test_a_request_is_aimed_without_variables_for_the_login(kahea: Simulation, setting: Make) -> None:
+    made = setting(row("u"), script=KEMI)
+    made.accept()
+    answer = kahea.ua("alice").options("sip:x@10.0.0.9")
+    assert "|1|sip:ru@remote.org|sip:10.0.0.2|None|" in (answer.header("X-Out") or "")
+    kahea.errors.clear()
 
 
 def test_commands_name_what_they_refuse(kahea: Simulation, setting: Make) -> None:

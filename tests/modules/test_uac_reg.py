@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -233,15 +234,15 @@ class Registrar:
         return re.sub(r"(?<=branch=)<B\d+>|(?<=;tag=)[0-9a-f-]+", "X", message)
 
 
+#: Numbers the questions, which must not look like repetitions of each other.
+ASKED = count()
+
+
 def ask(server: Server, what: str, a: str = "", b: str = "") -> str:
     """What a function of the script gave."""
-    ask.count += 1  # type: ignore[attr-defined]
     headers = f"X-A: {a}\r\nX-B: {b}\r\n"
-    server.caller.send(request("OPTIONS", f"sip:{what}@example.com", headers, callid=f"ask{ask.count}"))  # type: ignore[attr-defined]
+    server.caller.send(request("OPTIONS", f"sip:{what}@example.com", headers, callid=f"ask{next(ASKED)}"))
     return server.caller.expect("rc")
-
-
-ask.count = 0  # type: ignore[attr-defined]
 
 
 def timeless(text: str) -> str:
@@ -275,18 +276,18 @@ def commands(server: Server, registrar: Registrar) -> list[str]:
     def rpc(line: str) -> None:
         out.append(f"{line}: {timeless(server.rpc(*server.fill(line).split()))}")
 
-    def sent(*names: str, count: int = 1) -> None:
-        registrar.serve({name: len(registrar.got[name]) + count for name in names})
+    def sent(*names: str, times: int = 1) -> None:
+        registrar.serve({name: len(registrar.got[name]) + times for name in names})
         registrar.quiet(0.05)
         for name in names:
-            out.extend([*registrar.got[name][-count:], info(server, name), ask(server, "status", name)])
+            out.extend([*registrar.got[name][-times:], info(server, name), ask(server, "status", name)])
 
     for bad in ("", " l_uuid", " foo x", " l_uuid zz"):
         for command in ("info", "enable", "disable", "unregister"):
             rpc(f"uac.reg_{command}{bad}")
     registrar.plans["again"] = [challenge(), Reply("200 OK")]
     rpc("uac.reg_unregister l_uuid again")
-    sent("again", count=2)
+    sent("again", times=2)
     # Kamailio asks for no more seconds from now on, so that enabling it again does nothing.
     out[-2] = re.sub("\texpires: (0|100)\n", "", out[-2])
     rpc("uac.reg_disable l_uuid plain")

@@ -97,15 +97,12 @@ class Accounts(Registering, Authentication):
     @function
     def uac_reg_request_to(self, run: Run, user: str, mode: int) -> int:
         """Aim the request at the remote side of an account: Request-URI, destination, and the login for `uac_auth()`
-        in the variables of `auth_realm_avp` and its kin. -1 if there is none, -2 for no URI where it takes one.
+        in the variables of `auth_realm_avp` and its kin, where these are set. -1 if there is no such account, -2 for no
+        URI where it takes one.
 
         `mode` is a sum: 1, `user` is the local user name (with `reg_use_domain` a URI) rather than the `l_uuid`; 2, the
         password given is HA1.
         """
-        login = self.login_variables
-        if login is None:
-            self.node.log.error("uac_reg_request_to: auth_realm_avp and its kin are not set")
-            return NOT_FOUND
         if not mode & _BY_USERNAME:
             found = self.registrations.named(user)
         elif self.reg_use_domain:
@@ -120,11 +117,12 @@ class Accounts(Registering, Authentication):
         account = found.account
         run.msg.set_uri(wire(account.address))
         run.msg.dst_uri = wire(account.auth_proxy)
+        if self.login_variables is None:
+            return 1
         secret = account.auth_ha1 if mode & _GIVE_HA1 else account.auth_password
-        for variable, value in zip(login, (account.realm, account.auth_username, secret), strict=True):
-            if not variable.set(run, value):
-                return NOT_FOUND
-        return 1
+        values = (account.realm, account.auth_username, secret)
+        set_all = all(variable.set(run, value) for variable, value in zip(self.login_variables, values, strict=True))
+        return 1 if set_all else NOT_FOUND
 
     @native("str", "str")
     @function

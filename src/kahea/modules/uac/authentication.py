@@ -62,13 +62,14 @@ class Authentication(Module):
     auth_username_avp = Param("", "A variable for its user.")
     auth_password_avp = Param("", "A variable for its password.")
 
-    _login: LoginVariables | None
+    #: The variables of the script's own login, if it has any.
+    login_variables: LoginVariables | None
 
     def start_authentication(self) -> None:
         """Check the parameters. Raises ConfigError."""
         names = ("auth_realm_avp", "auth_username_avp", "auth_password_avp")
         given = [getattr(self, name) for name in names]
-        self._login = None
+        self.login_variables = None
         if not any(given):
             return
         if not all(given):
@@ -79,12 +80,7 @@ class Authentication(Module):
                 variables.append(self.node.variables.compile(value))
             except PvError as error:
                 raise ConfigError(f"parameter uac.{name}: {error}") from error
-        self._login = LoginVariables(*variables)
-
-    @property
-    def login_variables(self) -> LoginVariables | None:
-        """The variables of the script's own login, if there are any."""
-        return self._login
+        self.login_variables = LoginVariables(*variables)
 
     @native("int", name="uac_auth", least=0, routes=_ROUTES)
     def uac_auth_native(self, run: Run, mode: int = 0) -> int:
@@ -126,8 +122,8 @@ class Authentication(Module):
     def _find(self, run: Run, is_ha1: bool, realm: bytes) -> Login | None:
         """The script's own login if it is for the realm, else one of `credential`."""
         asked = text(realm)
-        if self._login is not None:
-            own, user, password = (_text(variable.get(run)) for variable in self._login)
+        if self.login_variables is not None:
+            own, user, password = (_text(variable.get(run)) for variable in self.login_variables)
             if own in ("", asked) and user and password:
                 return Login(wire(user), wire(password), is_ha1)
         for each in reversed(self.credential):
