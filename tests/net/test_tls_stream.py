@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tests.tls_files import Authority
 
 from kahea.net.tls_profiles import Profile
-from kahea.net.tls_stream import MAX_HELLO, TlsError, TlsStream, requested_name
+from kahea.net.tls_stream import MAX_HELLO, HelloReader, TlsError, TlsStream
 
 
 def profile(authority: Authority, *, server: bool = True, **more: object) -> Profile:
@@ -43,6 +44,10 @@ def joined(server: Profile, client: Profile, name: str = "") -> tuple[TlsStream,
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
+
+
+def requested_name(data: bytes) -> str | None:
+    return HelloReader().feed(data)
 
 
 def hello(name: str | None) -> bytes:
@@ -106,8 +111,8 @@ def test_the_name_in_a_client_hello(name: str | None) -> None:
     data = hello(name)
     assert requested_name(data) == (name or "")
     assert requested_name(data + b"more") == (name or "")
-    for cut in range(len(data)):
-        assert requested_name(data[:cut]) is None
+    reader = HelloReader()
+    assert [reader.feed(data[at : at + 1]) for at in range(len(data))] == [None] * (len(data) - 1) + [name or ""]
 
 
 def test_a_client_hello_in_small_records() -> None:
@@ -121,8 +126,21 @@ def test_what_is_no_client_hello_has_no_name() -> None:
     assert requested_name(b"INVITE sip:a@b SIP/2.0\r\n") == ""
     assert requested_name(b"\x16\x03\x01\x00\x00") == ""
     assert requested_name(b"\x16\x03\x01\x00\x04\x02\x00\x00\x00") == ""
+    assert requested_name(b"\x16\x03\x01\x00\x00\x00") == ""
     # One that never ends is given to OpenSSL, which refuses it.
     assert requested_name(b"\x16\x03\x01\xff\xff\x01\xff\xff\xff" + bytes(MAX_HELLO)) == ""
+
+
+def test_many_small_records_cost_little() -> None:
+    """Each byte is looked at once: the time that a client can take is bounded by what it sends."""
+    reader = HelloReader()
+    record = b"\x16\x03\x01\x00\x01"
+    started = time.process_time()
+    assert reader.feed(record + b"\x01") is None
+    for _ in range(MAX_HELLO // 6 - 1):
+        assert reader.feed(record + b"\xff") is None
+    assert reader.feed(bytes(6)) == ""
+    assert time.process_time() - started < 0.5
 
 
 @given(st.binary(max_size=300), st.integers(0, 400), st.integers(0, 255))

@@ -19,7 +19,7 @@ from kahea.net.connection import Connection
 from kahea.net.connections import ConnectionTable
 from kahea.net.tcp import TcpListener
 from kahea.net.tls_profiles import Profile, Profiles
-from kahea.net.tls_stream import TlsError, TlsStream, requested_name
+from kahea.net.tls_stream import HelloReader, TlsError, TlsStream
 
 log = logging.getLogger("kahea.net")
 
@@ -70,7 +70,7 @@ class TlsListener(TcpListener):
 class TlsConnection(Connection):
     """A connection whose messages go through a TLS session; open once the handshake is done."""
 
-    __slots__ = ("_context", "_received", "_used", "profile", "server_id", "server_name", "shared", "stream")
+    __slots__ = ("_context", "_hello", "_received", "_used", "profile", "server_id", "server_name", "shared", "stream")
 
     def __init__(self, listener: TlsListener, peer: Address | None = None) -> None:
         super().__init__(listener, peer)
@@ -82,6 +82,7 @@ class TlsConnection(Connection):
         self.stream: TlsStream | None = None
         self._context: ssl.SSLContext | None = None
         self._received = bytearray()  # waits for the rest of a ClientHello, or for its turn
+        self._hello = HelloReader()
         self._used = False  # by a message or keepalive, in either direction
         if peer is not None:
             self.server_name, self.server_id = self.shared.choose(peer)
@@ -105,7 +106,7 @@ class TlsConnection(Connection):
             super()._take(b"")
         elif self.stream is not None:
             self._ask_turn()
-        elif (name := requested_name(bytes(self._received))) is not None:
+        elif (name := self._hello.feed(data)) is not None:
             self.server_name = name
             found = self.shared.profiles.server(self.listener.address, name)
             if found is not None:

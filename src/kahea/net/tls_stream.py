@@ -5,8 +5,8 @@ Rules of this room:
 1. What is to be sent stands in `outgoing` after every call; whoever calls writes it, after an error as well: it
    then has the alert that tells the peer why.
 2. After a `TlsError` the session is lost.
-3. `requested_name` reads a ClientHello before there is a session, since the name in it chooses the certificate and
-   the demands on the client.
+3. `HelloReader` reads a ClientHello before there is a session, since the name in it chooses the certificate and the
+   demands on the client.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Final, cast
 #: Bytes of a client's first flight that are looked at for its ClientHello.
 MAX_HELLO: Final = 32768
 _READ: Final = 65536
+_HEAD: Final = 5  # of a record: type, version, length
 _HANDSHAKE: Final = 22
 _CLIENT_HELLO: Final = 1
 _SERVER_NAME: Final = 0
@@ -154,36 +155,38 @@ class _Bytes:
         return self.take(self.number(size))
 
 
-def requested_name(data: bytes) -> str | None:
-    """The server name in the ClientHello that a stream begins with (RFC 6066 §3), in lower case.
+class HelloReader:
+    """Reads the ClientHello that a stream begins with (RFC 8446 §4.1.2), each byte once."""
 
-    "" if it asks for none or is no ClientHello; None while more must be read to tell.
-    """
-    try:
-        hello = _client_hello(data)
-    except _Cut:
-        return None if len(data) < MAX_HELLO else ""
-    try:
-        return _name_in(hello)
-    except (_Cut, UnicodeDecodeError):
-        return ""
+    __slots__ = ("_message", "_rest", "_seen")
 
+    def __init__(self) -> None:
+        self._rest = bytearray()  # of a record that is not complete
+        self._message = bytearray()  # out of the records before it
+        self._seen = 0
 
-def _client_hello(data: bytes) -> bytes:
-    """The whole ClientHello, out of the records that carry it; b"" if it is another thing. Raises _Cut."""
-    records = _Bytes(data)
-    message = b""
-    while len(message) < 4 or len(message) < 4 + int.from_bytes(message[1:4], "big"):
-        if records.number(1) != _HANDSHAKE:
-            return b""
-        records.take(2)
-        fragment = records.vector(2)
-        if not fragment:
-            return b""
-        message += fragment
-        if message[0] != _CLIENT_HELLO:
-            return b""
-    return message
+    def feed(self, data: bytes) -> str | None:
+        """The server name that the client asks for (RFC 6066 §3), in lower case; "" if it asks for none or sends no
+        ClientHello; None while more must be read to tell."""
+        self._seen += len(data)
+        rest, message = self._rest, self._message
+        rest += data
+        while rest:
+            if rest[0] != _HANDSHAKE:
+                return ""
+            size = int.from_bytes(rest[3:5], "big")
+            if len(rest) < _HEAD or len(rest) < _HEAD + size:
+                break
+            message += rest[_HEAD : _HEAD + size]
+            del rest[: _HEAD + size]
+            if not size or message[0] != _CLIENT_HELLO:
+                return ""
+            if len(message) >= 4 and len(message) >= 4 + int.from_bytes(message[1:4], "big"):
+                try:
+                    return _name_in(bytes(message))
+                except (_Cut, UnicodeDecodeError):
+                    return ""
+        return None if self._seen < MAX_HELLO else ""
 
 
 def _name_in(hello: bytes) -> str:
