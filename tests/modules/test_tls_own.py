@@ -18,10 +18,14 @@ from kahea.modules.tls.certificate import certificate
 from kahea.modules.tls.config import read_profiles
 from kahea.modules.tls.selects import select
 from kahea.net.address import Address
+from kahea.net.connections import ConnectionTable
+from kahea.net.tls import TlsConnection, TlsListener, TlsNode
 from kahea.net.tls_profiles import Profile
+from kahea.routing.generation import Generation
 from kahea.routing.module import ConfigError
 from kahea.routing.node import Node
 from kahea.routing.pv import PvError
+from kahea.routing.run import Run
 from kahea.routing.settings import Configuration
 
 
@@ -177,11 +181,33 @@ def test_the_event_of_a_connection_may_drop_what_it_is_for(server: Server, sinks
     assert (len(to_closed.seen), len(to_open.seen)) == (0, 1)
 
 
+@pytest.mark.parametrize("drop", [True, False])
+def test_the_event_may_be_a_function_of_the_script(drop: bool) -> None:
+    configuration = Configuration(load=["tls"])
+    configuration.set_module("tls", "event_callback", "on_out")
+    node = Node(configuration)
+    peer, seen = Address.of("192.0.2.9", 5061), []
+
+    def on_out(run: Run) -> int:
+        seen.append((run.name, run.msg.facets["onsend"]))
+        run.drop = drop
+        return 1
+
+    node.use(Generation(lambda name, _kind="": on_out if name == "on_out" else None))
+    listener = TlsListener(Address.of("192.0.2.1", 5061), ConnectionTable(clock=float), TlsNode())
+    assert node.module("tls").approve(TlsConnection(listener, peer), b"data") is not drop
+    assert seen == [("tls:connection-out", (listener, peer, b"data"))]
+
+
 def test_parameters_change_while_it_runs(server: Server) -> None:
     with trusting().wrap_socket(server.stream()):
         assert _timeouts(server)[-1] in (76, 77)
         server.rpc("cfg.set_now_int", "tls", "connection_timeout", "100")
         assert _timeouts(server)[-1] in (98, 99, 100)
+    server.rpc("cfg.set_now_int", "tcp", "max_tls_connections", "5")
+    assert "max_connections: 5\n" in server.rpc("tls.info")
+    assert "max_tls_connections: 5\n" in server.rpc("core.tcp_info")
+    server.rpc("cfg.set_now_int", "tcp", "max_tls_connections", "50")
 
 
 def _timeouts(server: Server) -> list[int]:

@@ -135,7 +135,7 @@ def test_cfgengine_hands_the_routes_to_a_script(tmp_path: Path) -> None:
         ("port=-1", ["1:6: port takes a number, not -1"]),
         ("server_header=5", ["1:15: server_header takes a string in quotes, not 5"]),
         ("disable_tcp=often", ["1:13: disable_tcp takes yes or no, not often"]),
-        ("udp_mtu_try_proto=7", ["1:19: udp_mtu_try_proto takes udp or tcp, not 7"]),
+        ("udp_mtu_try_proto=7", ["1:19: udp_mtu_try_proto takes udp, tcp or tls, not 7"]),
         ("enable_sctp=1", ["1:13: global parameter enable_sctp = 1: SCTP is not supported yet"]),
         ('alias="a:b:c"', ["1:7: alias 'a:b:c' is not [proto:]host[:port]"]),
         ("listen=sctp:1.2.3.4:5061", ["1:1: listen 'sctp:1.2.3.4:5061': sctp is not supported yet"]),

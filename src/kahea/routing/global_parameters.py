@@ -119,7 +119,7 @@ class Settings:
     udp_mtu: int = _setting(
         0, "Requests larger than this change to `udp_mtu_try_proto`; 0 for never (RFC 3261 §18.1.1)."
     )
-    udp_mtu_try_proto: int = _setting(0, "The protocol for requests larger than `udp_mtu`: TCP; 0 keeps UDP.")
+    udp_mtu_try_proto: int = _setting(0, "The protocol for requests larger than `udp_mtu`: TCP or TLS; 0 keeps UDP.")
     maxbuffer: int = _setting(4 << 20, "What a UDP socket's receive buffer is raised to, if the kernel lets us.")
     maxsndbuffer: int = _setting(4 << 20, "What a UDP socket's send buffer is raised to, if the kernel lets us.")
     msg_recv_max_size: int = _setting(65535, "The largest message taken off a connection.")

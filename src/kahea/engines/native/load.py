@@ -182,7 +182,7 @@ class _Loader:
         elif name in WORDS or name in HOSTS or name in PROTOCOLS:
             if isinstance(value, Word) or (isinstance(value, String) and name not in PROTOCOLS):
                 return value.text
-            wanted = "udp or tcp" if name in PROTOCOLS else "a name"
+            wanted = "udp, tcp or tls" if name in PROTOCOLS else "a name"
         else:
             number = _number(value)
             if number is not None and (number >= 0 or name in SIGNED or name in ANY):

@@ -56,6 +56,7 @@ _TCP: Final = {
     "send_timeout": (1, 2**31 - 1),
     "connection_lifetime": (-1, 2**31 - 1),
     "max_connections": (0, 2**31 - 1),
+    "max_tls_connections": (0, 2**31 - 1),
     "no_connect": (0, 1),
     "conn_wq_max": (0, 2**31 - 1),
     "wq_max": (0, 2**31 - 1),
@@ -72,7 +73,7 @@ _TCP: Final = {
     "accept_no_cl": (0, 1),
 }
 
-_PROTOCOLS: Final = (0, 1, 2)  # unset, UDP, TCP: what udp_mtu_try_proto can name here
+_PROTOCOLS: Final = (0, 1, 2, 3)  # unset, UDP, TCP, TLS: what udp_mtu_try_proto can name here
 
 
 class RuntimeCore(Module):
@@ -92,7 +93,8 @@ class RuntimeCore(Module):
         for name, bounds in _DNS.items():
             self._expose("core", name, bounds, lambda _value: self._dns_changed())
         for name, bounds in _TCP.items():
-            self._expose("tcp", name, bounds, _tcp_writer(self.node, name), f"tcp_{name}")
+            setting = "tls_max_connections" if name == "max_tls_connections" else f"tcp_{name}"
+            self._expose("tcp", name, bounds, _tcp_writer(self.node, setting), setting)
 
     def _expose(
         self,
@@ -130,14 +132,14 @@ class RuntimeCore(Module):
             self.node.resolver.forget_destinations()
 
 
-def _tcp_writer(node: Node, name: str) -> Callable[[int], None]:
+def _tcp_writer(node: Node, setting: str) -> Callable[[int], None]:
     """Hands a setting of TCP on to the connections' table and to the listening sockets."""
 
     def write(value: int) -> None:
-        if name == "accept_aliases":
+        if setting == "tcp_accept_aliases":
             node.accept_aliases = bool(value)
         for listener in node.listeners:
             if isinstance(listener, TcpListener):
-                listener.set_limit(f"tcp_{name}", value)
+                listener.set_limit(setting, value)
 
     return write

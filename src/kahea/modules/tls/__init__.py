@@ -122,7 +122,7 @@ class Tls(Module):
             return
         self._shared = listeners[0].shared
         self._shared.choose = self._choose
-        self._shared.approve = self._approve
+        self._shared.approve = self.approve
         self._shared.profiles = self._profiles()
         old = {one.method for one in self._shared.profiles.all} & {"TLSv1", "TLSv1.1"}
         if old:
@@ -200,7 +200,7 @@ class Tls(Module):
         log.debug("connecting to %s as %r asks: name %r, profile %r", peer, self.xavp_cfg, name, of_list)
         return name, server_id or of_list
 
-    def _approve(self, connection: TlsConnection, data: bytes) -> bool:
+    def approve(self, connection: TlsConnection, data: bytes) -> bool:
         """Ask the script about a connection that was made."""
         if not self.event_callback and self.node.routes.event(CONNECTED) is None:
             return True

@@ -51,7 +51,7 @@ _CHECKS_TEXT: Final = """
     allow_source_address allow_source_address_group allow_address allow_address_group allow_trusted allow_routing
     allow_uri ds_is_from_list is_from_gw from_gw from_any_gw dmq_is_from_node is_in_subnet
     is_from_local is_uri_host_local is_domain_local is_user_in is_myself check_allowlist check_user_allowlist
-    lookup lookup_to_dset registered reg_fetch_contacts lookup_domain
+    is_peer_verified lookup lookup_to_dset registered reg_fetch_contacts lookup_domain
 """
 _CHECKS: Final = frozenset(_CHECKS_TEXT.split())
 #: Hold only for what belongs to something that was let in before.
