@@ -17,7 +17,7 @@ from typing import Final, cast
 
 #: Bytes of a client's first flight that are looked at for its ClientHello.
 MAX_HELLO: Final = 32768
-_READ: Final = 65536
+_READ: Final = 16384  # the most that a record carries
 _HEAD: Final = 5  # of a record: type, version, length
 _HANDSHAKE: Final = 22
 _CLIENT_HELLO: Final = 1

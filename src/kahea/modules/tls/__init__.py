@@ -14,6 +14,7 @@ for the name of the peer: as in Kamailio, that is the script's affair.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,7 +31,7 @@ from kahea.routing.lists import lists_of
 from kahea.routing.module import ConfigError, Module, Param, RpcError, Value, Variable, function, native, rpc
 from kahea.routing.node import Sending
 from kahea.routing.pv.select_roots import SELECT_ROOTS
-from kahea.routing.run import LOCAL_ROUTE, REQUEST_ROUTE, Run, current
+from kahea.routing.run import LOCAL_ROUTE, REQUEST_ROUTE, Run, can_wait, current, wait
 
 if TYPE_CHECKING:
     from kahea.net.address import Address
@@ -144,6 +145,13 @@ class Tls(Module):
         except ProfileError as error:
             raise ConfigError(f"module tls: {error}") from error
 
+    def _read_aside(self) -> Profiles:
+        """The profiles, read in a thread where that may wait: hundreds take longer than messages should."""
+        if not can_wait():
+            return self._profiles()
+        found: Profiles = wait(asyncio.get_running_loop().run_in_executor(None, self._profiles))
+        return found
+
     def _from_file(self) -> list[Profile]:
         """Raises ConfigError, ProfileError."""
         own = {"certificate": self._file(_CERTIFICATE), "private_key": self._file(_CERTIFICATE)}
@@ -256,7 +264,7 @@ class Tls(Module):
         if not self.config:
             raise RpcError(500, "No TLS configuration file configured")
         try:
-            self._shared.profiles = self._profiles()
+            self._shared.profiles = self._read_aside()
         except ConfigError as error:
             log.error("tls.reload: %s", error)
             raise RpcError(500, f"Error while loading TLS configuration file: {error}") from error
