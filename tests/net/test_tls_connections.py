@@ -298,6 +298,7 @@ def test_our_own_handshake_has_an_end(run: Run, authority: Authority) -> None:
         a.table.sweep()
         await notes.until(lambda: notes.errors)
         assert notes.errors[0][3] == "the TLS handshake timed out"
+        assert a.table.counts.connect_failed == 1
         silent.close()
         a.close()
 
@@ -342,6 +343,24 @@ def test_a_flood_of_handshakes_lets_others_have_their_turn(run: Run, authority: 
         assert rounds >= 39
         for _, writer in floods:
             writer.transport.abort()
+        a.close()
+
+    run(main())
+
+
+def test_a_proxy_header_comes_before_the_handshake(run: Run, authority: Authority) -> None:
+    async def main() -> None:
+        notes = Notes()
+        a = opened(notes, shared(authority), tcp_accept_haproxy=True)
+        session, sent, received = _outside(trusting())
+        reader, writer = await asyncio.open_connection(a.address.ip, a.address.port)
+        writer.write(b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 5061\r\n")
+        assert await shaken(session, sent, received, reader, writer)
+        session.write(message(b"hello"))
+        writer.write(sent.read())
+        await notes.until(lambda: notes.messages)
+        assert notes.messages[0][1:3] == (message(b"hello"), Address.of("192.0.2.7", 4711))
+        writer.transport.abort()
         a.close()
 
     run(main())

@@ -84,6 +84,20 @@ def test_over_tcp_and_ipv6(kahea: Simulation) -> None:
     kahea.finish()
 
 
+def test_over_tls(kahea: Simulation) -> None:
+    """The virtual network needs no certificates: a script sees the transport all the same."""
+    kahea.node(RELAY, "tls:10.0.0.9")
+    alice = kahea.ua("alice", "tls:10.0.0.1")
+    bob = kahea.ua("bob", "tls:10.0.0.2")
+    call = alice.invite(bob.contact)
+    leg = bob.answer()
+    assert [via.split()[0] for via in leg.invite.all("Via")] == ["SIP/2.0/TLS", "SIP/2.0/TLS"]
+    assert "transport=tls" in call.wait(200).all("Record-Route")[0]
+    leg.wait_ack()
+    assert leg.bye().status == 200
+    kahea.finish()
+
+
 def test_names(kahea: Simulation) -> None:
     kahea.node(RELAY, "udp:10.0.0.9:5060")
     bob = kahea.ua("bob", "udp:10.0.0.2:5070")

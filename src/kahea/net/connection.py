@@ -415,8 +415,8 @@ class Connection(asyncio.Protocol):
             return
         log.info("%s: closing the connection with %s: %s", self.listener.uri, self.peer, reason)
         counts = self.table.counts
-        if self._transport is None:
-            counts.connect_failed += 1
+        if not self._up:
+            counts.connect_failed += not self.accepted
         elif gentle:
             counts.con_timeout += 1
         elif self._blocked_since + self.table.limits.tcp_send_timeout <= now:

@@ -235,11 +235,11 @@ class Network:
 
 
 def split_address(text: str) -> tuple[str, Address]:
-    """`udp:10.0.0.1:5060` (the protocol may be missing: udp; the port: 5060). Raises ValueError."""
+    """`udp:10.0.0.1:5060` (the protocol may be missing: udp; the port: 5060, of TLS 5061). Raises ValueError."""
     proto, colon, rest = text.partition(":")
     if not colon or proto.lower() not in PROTO_IDS:
         proto, rest = "udp", text
-    host, port = rest, "5060"
+    host, port = rest, "5061" if proto.lower() == "tls" else "5060"
     if rest.count(":") == 1 or "]:" in rest:
         host, _, port = rest.rpartition(":")
     return proto.lower(), Address.of(host, int(port))

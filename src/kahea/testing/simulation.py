@@ -97,7 +97,7 @@ class VirtualNode:
         """Bind a listener (a listen address as in the settings) on the virtual network."""
         spec = parse_listen(text)
         host = f"[{spec.host}]" if ":" in spec.host else spec.host
-        _, address = split_address(f"{proto}:{host}:{spec.port or 5060}")
+        _, address = split_address(f"{proto}:{host}:{spec.port}" if spec.port else f"{proto}:{host}")
         listener = VirtualListener(
             self.simulation.network,
             proto,
