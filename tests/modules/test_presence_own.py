@@ -314,6 +314,49 @@ def test_a_database_that_fails_is_told_and_stops_nobody(served: Callable[..., Se
     server.simulation.errors.clear()
 
 
+def test_who_can_not_be_told_the_state_is_no_subscriber(served: Callable[..., Server]) -> None:
+    server = served()
+    server.start('modparam("presence", "subs_db_mode", 1)\nmodparam("presence", "publ_cache", 0)')
+    tag = server.subscribe(callid="before").to_tag
+    with sqlite3.connect(server.url.removeprefix("sqlite:///")) as connection:
+        connection.execute("ALTER TABLE presentity RENAME TO elsewhere")
+    connection.close()
+    assert server.subscribe(callid="new").status == 500
+    assert server.subscribe(callid="before", tag=tag, expires=0).status == 500
+    assert rows(server, "active_watchers", "callid") == [("before",)]
+    with sqlite3.connect(server.url.removeprefix("sqlite:///")) as connection:
+        connection.execute("ALTER TABLE elsewhere RENAME TO presentity")
+    connection.close()
+    assert server.subscribe(callid="before", tag=tag, expires=0).status == 200
+    assert rows(server, "active_watchers") == []
+    server.simulation.errors.clear()
+
+
+def test_what_a_rule_hides_is_hidden_each_time(served: Callable[..., Server]) -> None:
+    server = served()
+    server.start(
+        'modparam("presence_xml", "force_active", 0)\nmodparam("presence_xml", "integrated_xcap_server", 1)\n'
+        f'modparam("presence_xml", "db_url", "{server.url}")'
+    )
+    document = (
+        '<ruleset xmlns="urn:ietf:params:xml:ns:common-policy" xmlns:pr="urn:ietf:params:xml:ns:pres-rules">'
+        '<rule id="r"><conditions><identity><many/></identity></conditions>'
+        "<actions><pr:sub-handling>allow</pr:sub-handling></actions><transformations><pr:provide-services><pr:class>biz"
+        "</pr:class></pr:provide-services></transformations></rule></ruleset>"
+    )
+    with sqlite3.connect(server.url.removeprefix("sqlite:///")) as connection:
+        connection.execute(
+            "INSERT INTO xcap (username, domain, doc, doc_type, etag, source, doc_uri, port) "
+            "VALUES ('bob', 'example.com', ?, 2, 'e', 0, 'rules', 0)",
+            (document.encode(),),
+        )
+    connection.close()
+    server.publish(pidf("home"))
+    server.subscribe()
+    server.publish(pidf("work", "closed", more="<rpid:class>biz</rpid:class>"))
+    assert server.told() == [(2, "active", ""), (3, "active", "closed")]
+
+
 HOSTILE = [
     '<!DOCTYPE p [<!ENTITY a "aaaaaaaaaa">]><p>&a;</p>',
     '<!DOCTYPE p SYSTEM "file:///etc/passwd"><p/>',

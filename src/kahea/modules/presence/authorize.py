@@ -102,7 +102,7 @@ class Authorizing(Upkeep):
             raise Failed("No file uri or name parameters")
         try:
             presentity = Presentity(*split_uri(uri), package.name)
-            with self.turns.of(presentity.uri):
+            with self.turn(presentity.uri):
                 if kind == RULES_CHANGED:
                     self._decide_anew(presentity, package)
                 elif isinstance(package, WatcherInfo):

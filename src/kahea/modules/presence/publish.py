@@ -61,7 +61,7 @@ class Publishing(Requests):
             raise Refused(400, "Invalid request")
         if msg.body and not event.accepts(msg.body):
             raise Refused(415, "Unsupported media type")
-        with self.turns.of(presentity.uri):
+        with self.turn(presentity.uri):
             if etag and not lasts:
                 state = self._remove(event, presentity, etag)
             else:

@@ -74,7 +74,7 @@ class Requests(Notifier):
         except ParseError as error:
             log.info("a request is refused: %s", error)
             refused = Refused(400, "Bad request")
-        except TooMany as error:
+        except (TooMany, Busy) as error:
             log.error("a request is refused: %s", error)
             refused = Refused(503, "Service Unavailable")
         except FAILURES as error:

@@ -17,6 +17,8 @@ from kahea.routing.module import ConfigError
 from kahea.routing.run import wait
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from kahea.modules.presence.events import Decision
     from kahea.modules.presence.kept import KeptPublications, KeptSubscriptions
     from kahea.modules.presence.store import Store
@@ -37,7 +39,7 @@ class Server(Parameters):
         super().__init__(node)
         #: By name.
         self.packages: dict[str, EventPackage] = {}
-        self.turns = Turns()
+        self._turns = Turns()
         self.store: Store | None = None
         self.subscriptions: Subscriptions = subscriptions.Memory()
         self.publications: Publications = publications.Memory()
@@ -134,6 +136,10 @@ class Server(Parameters):
     def now(self) -> int:
         """Unix time in whole seconds, as tables have it."""
         return int(self.node.wall())
+
+    def turn(self, presentity: str) -> AbstractContextManager[None]:
+        """`with turn(uri): ...`: the only work on that presentity meanwhile. Waits; raises Busy, NoRun."""
+        return self._turns.of(presentity.lower() if self.sip_uri_match else presentity)
 
     # ---- what was decided of watchers
 

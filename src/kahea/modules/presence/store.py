@@ -5,7 +5,6 @@ Imported only where there is a database. Nothing here waits but the coroutines, 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
     from kahea.modules.presence.subscription import Dialog, Subscription
     from kahea.net.address import Listener
-
-log = logging.getLogger("kahea.presence")
 
 #: What names a subscription's row, and what names the decision on a watcher.
 _DIALOG: Final = ("callid", "to_tag", "from_tag")

@@ -122,14 +122,14 @@ class Subscribing(Publishing):
     # ---- a new one
 
     def _begin(self, run: Run, subscription: Subscription, package: EventPackage, lasts: int) -> None:
-        with self.turns.of(subscription.presentity):
+        with self.turn(subscription.presentity):
             decision = self._decision(subscription, package)
             subscription.status, subscription.reason = decision
+            state = self._state_for(subscription, package)
             if lasts and decision.status != TERMINATED:
                 if self.delete_same_subs:
                     self._end_same(subscription)
                 self.subscriptions.add(subscription)
-            state = self._state_for(subscription, package)
             self._accept(run, subscription, lasts)
             if lasts:
                 self.tell_of_watcher(subscription)
@@ -160,20 +160,20 @@ class Subscribing(Publishing):
         found = self.subscriptions.find(dialog)
         if found is None:
             raise Refused(*_UNKNOWN)
-        with self.turns.of(found.presentity):
+        with self.turn(found.presentity):
             # It may have ended while others had their turn.
             subscription = self.subscriptions.find(dialog)
             if subscription is None or (subscription.event, subscription.event_id) != event:
                 raise Refused(*_UNKNOWN)
             if msg.cseq + self.cseq_offset <= subscription.remote_cseq:
                 raise Refused(400, "Bad request")
+            state = self._state_for(subscription, package)
             subscription.remote_cseq, subscription.contact = msg.cseq, contact
             subscription.expires = self.now() + lasts
             if lasts:
                 self.subscriptions.changed(subscription)
             else:
                 self.subscriptions.remove(subscription)
-            state = self._state_for(subscription, package)
             self._accept(run, subscription, lasts)
             self.tell_of_watcher(subscription)
             self._tell(subscription, package, state)

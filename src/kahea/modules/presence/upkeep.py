@@ -85,7 +85,7 @@ class Upkeep(Subscribing):
     def _end_publication(self, publication: Publication) -> bool:
         """Remove a publication, and tell its watchers; False if it was gone."""
         presentity = publication.presentity
-        with self.turns.of(presentity.uri):
+        with self.turn(presentity.uri):
             removed = self.publications.remove(presentity, publication.etag)
             event = self.packages.get(presentity.event)
             if removed and event is not None and not self.force_delete:
@@ -103,7 +103,7 @@ class Upkeep(Subscribing):
             log.error("subscriptions that have ended are still there: %s", error)
 
     def _end_subscription(self, subscription: Subscription) -> None:
-        with self.turns.of(subscription.presentity):
+        with self.turn(subscription.presentity):
             # It may have been refreshed, or ended, while others had their turn.
             latest = self.subscriptions.find(subscription.dialog)
             if latest is not None and latest.expires <= self.now() and self.subscriptions.remove(latest):
