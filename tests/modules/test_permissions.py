@@ -34,8 +34,8 @@ STOCK_TABLES = Path("/usr/share/kamailio/db_sqlite")
 
 
 def node(folder: Path | None = None, **given: int | str) -> Node:
-    """A node that was started, with the script's folder."""
-    configuration = Configuration(load=list(LOAD), script=folder / "script.py" if folder else None)
+    """A node that was started, with the folder of its files."""
+    configuration = Configuration(load=list(LOAD), directory=folder or Path())
     for name, value in given.items():
         configuration.set_module("permissions", name, value)
     made = Node(configuration, clock=lambda: 1000.0, wall=lambda: 1e9)

@@ -26,6 +26,7 @@ class Bind:
     agname: str
     advertised_host: bytes
     advertised_port: int
+    mcast: str = ""
 
 
 def binds(settings: Settings) -> list[Bind]:
@@ -63,9 +64,11 @@ def _binds_of(spec: ListenSpec, settings: Settings) -> Iterator[Bind]:
                 log.warning("nothing listens on tls:%s: %s", spec.host, why)
             continue
         for ip in addresses_of(spec.host):
+            if proto != P_UDP and not spec.proto and ipaddress.ip_address(ip.strip("[]")).is_multicast:
+                continue  # a group is for datagrams
             address = Address.of(ip, _port(spec, proto, settings))
             port = spec.advertise_port or settings.advertised_port
-            yield Bind(proto, address, spec.name, spec.agname, host.encode(), port)
+            yield Bind(proto, address, spec.name, spec.agname, host.encode(), port, spec.mcast or settings.mcast)
 
 
 def _port(spec: ListenSpec, proto: int, settings: Settings) -> int:

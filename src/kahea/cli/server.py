@@ -20,7 +20,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
@@ -256,6 +256,9 @@ def make_listeners(settings: Settings, wanted: list[Bind]) -> list[Listener]:
         ip_free_bind=settings.ip_free_bind,
         receive_buffer=settings.maxbuffer,
         send_buffer=settings.maxsndbuffer,
+        mcast_loopback=settings.mcast_loopback,
+        mcast_ttl=settings.mcast_ttl,
+        bind_ipv6_link_local=settings.bind_ipv6_link_local,
     )
     limits = TcpLimits(**{f.name: getattr(settings, f.name) for f in fields(TcpLimits)})
     table = ConnectionTable(limits)
@@ -267,7 +270,7 @@ def make_listeners(settings: Settings, wanted: list[Bind]) -> list[Listener]:
             "advertised_host": one.advertised_host,
             "advertised_port": one.advertised_port,
             "agname": one.agname,
-            "options": options,
+            "options": replace(options, mcast=one.mcast),
         }
         if one.proto == P_UDP:
             made.append(UdpListener(one.address, **common))

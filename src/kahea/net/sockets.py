@@ -6,7 +6,11 @@ import contextlib
 import errno
 import os
 import socket
+import struct
 from dataclasses import dataclass
+from ipaddress import ip_address
+
+import ifaddr
 
 from kahea.net.address import Address
 
@@ -36,7 +40,10 @@ class SocketOptions:
     `ip_free_bind`: bind addresses that the host does not have (yet). `reuse_port`: several processes share
     the port, and the kernel spreads peers over them (`tcp_reuse_port`). `receive_buffer` and `send_buffer`:
     bytes asked of the kernel per datagram socket; it may grant less (`net.core.rmem_max`). `vrf`: the
-    device of a Linux VRF that the socket belongs to, "" for none.
+    device of a Linux VRF that the socket belongs to, "" for none. `mcast`: the interface on which a datagram socket
+    whose address is a multicast group joins it, "" for what the host's routes choose. `mcast_loopback`: what is sent
+    to a group comes back to this host's members. `mcast_ttl`: how many hops such datagrams may take, -1 for the
+    system's default. `bind_ipv6_link_local`: find the interface of a link-local address to bind.
     """
 
     tos: int = LOW_DELAY
@@ -46,6 +53,10 @@ class SocketOptions:
     receive_buffer: int = 4 << 20
     send_buffer: int = 4 << 20
     vrf: str = ""
+    mcast: str = ""
+    mcast_loopback: bool = False
+    mcast_ttl: int = -1
+    bind_ipv6_link_local: bool = False
 
 
 def datagram_socket(address: Address, options: SocketOptions) -> socket.socket:
@@ -62,11 +73,37 @@ def datagram_socket(address: Address, options: SocketOptions) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, mode)
         else:
             sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, mode)
-        _bind(sock, address, "udp")
+        _prepare_multicast(sock, address, options)
+        _bind(sock, address, "udp", options)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _prepare_multicast(sock: socket.socket, address: Address, options: SocketOptions) -> None:
+    """Say where what is sent to groups goes; join the group that the address is. Raises BindError."""
+    four = address.family == 4
+    level = socket.IPPROTO_IP if four else socket.IPPROTO_IPV6
+    sock.setsockopt(
+        level, socket.IP_MULTICAST_LOOP if four else socket.IPV6_MULTICAST_LOOP, int(options.mcast_loopback)
+    )
+    if options.mcast_ttl >= 0:
+        sock.setsockopt(level, socket.IP_MULTICAST_TTL if four else socket.IPV6_MULTICAST_HOPS, options.mcast_ttl)
+    if not ip_address(address.ip).is_multicast:
+        return
+    try:
+        interface = socket.if_nametoindex(options.mcast) if options.mcast else 0
+        group = socket.inet_pton(sock.family, address.ip)
+        if four:
+            # struct ip_mreqn: the group, no address of an interface, the interface.
+            sock.setsockopt(level, socket.IP_ADD_MEMBERSHIP, struct.pack("=4s4si", group, bytes(4), interface))
+        else:
+            sock.setsockopt(level, socket.IPV6_JOIN_GROUP, struct.pack("=16si", group, interface))
+    except OSError as error:
+        where = f" on {options.mcast}" if options.mcast else ""
+        hint = "; name an interface by `mcast`" if error.errno == errno.ENODEV and not options.mcast else ""
+        raise BindError(f"cannot join the group {address.ip}{where}: {error.strerror}{hint}") from error
 
 
 def stream_server_socket(address: Address, options: SocketOptions, proto: str = "tcp") -> socket.socket:
@@ -74,7 +111,7 @@ def stream_server_socket(address: Address, options: SocketOptions, proto: str = 
     sock = _make(address, socket.SOCK_STREAM, options)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _bind(sock, address, proto)
+        _bind(sock, address, proto, options)
     except BaseException:
         sock.close()
         raise
@@ -149,16 +186,33 @@ def _common(sock: socket.socket, family: int, options: SocketOptions) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, options.vrf.encode())
 
 
-def _bind(sock: socket.socket, address: Address, proto: str) -> None:
+def _bind(sock: socket.socket, address: Address, proto: str, options: SocketOptions) -> None:
+    link_local = address.family == 6 and ip_address(address.ip).is_link_local
     try:
-        sock.bind((address.ip, address.port))
+        if link_local and options.bind_ipv6_link_local:
+            sock.bind((address.ip, address.port, 0, _interface_of(address)))
+        elif options.mcast and address.family == 6 and ip_address(address.ip).is_multicast:
+            sock.bind((address.ip, address.port, 0, socket.if_nametoindex(options.mcast)))
+        else:
+            sock.bind((address.ip, address.port))
     except OSError as error:
         why = {
             errno.EADDRINUSE: "the port is in use",
             errno.EADDRNOTAVAIL: "this host has no such address",
             errno.EACCES: "not permitted",
         }.get(error.errno or 0, os.strerror(error.errno or 0))
+        if link_local and error.errno == errno.EINVAL:
+            why = "a link-local address needs its interface: set `bind_ipv6_link_local`"
         raise BindError(f"cannot listen on {proto}:{address}: {why}") from error
+
+
+def _interface_of(address: Address) -> int:
+    """The number of the interface that has an IPv6 address, 0 if none has."""
+    for adapter in ifaddr.get_adapters():
+        for one in adapter.ips:
+            if isinstance(one.ip, tuple) and Address.of(one.ip[0], 0).ip == address.ip:
+                return one.ip[2]
+    return 0
 
 
 def _enlarge(sock: socket.socket, option: int, forced: int, size: int) -> None:

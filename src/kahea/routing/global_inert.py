@@ -77,6 +77,7 @@ INERT: Final[dict[str, str]] = {
     "sip_parser_log_oneline": "messages that can't be parsed are logged on one line",
     "socket_workers": _ONE_PROCESS,
     "sql_buffer_size": "an SQL statement may be of any length",
+    "tcp_accept_hep3": "HEP3 is for module sipcapture, which is not supported yet; without it no frame is taken",
     "tcp_buf_write": "sending never waits: what a connection does not take at once is queued, within `tcp_conn_wq_max`",
     "tcp_check_timer": "a connection is looked at when its own time is up, not in intervals",
     "tcp_children": _ONE_PROCESS,
@@ -107,24 +108,18 @@ INERT: Final[dict[str, str]] = {
 
 _SCTP = "SCTP is not supported yet"
 _LATER = "it came with a later Kamailio than 5.6, the version that this server follows"
-_MULTICAST = "multicast is not supported yet"
 
 #: Refused: the one value that asks for nothing else than what happens, and what is missing.
 REFUSED: Final[dict[str, tuple[int | str, str]]] = {
     "async_tkv_evcb": ("", _LATER),
     "async_tkv_gname": ("", _LATER),
     "auto_domains": (0, f"{_LATER}; list the names in `alias`"),
-    "bind_ipv6_link_local": (0, "a link-local IPv6 address means something on one interface only, and needs its name"),
     "coreparam": ("", _LATER),
     "domain": ("", f"{_LATER}; list the names in `alias`"),
     "enable_sctp": (0, _SCTP),
-    "mcast": ("", _MULTICAST),
-    "mcast_loopback": (0, _MULTICAST),
-    "mcast_ttl": (-1, _MULTICAST),
     "msg_apply_changes_mode": (0, _LATER),
     "return_mode": (0, _LATER),
     "socket": ("", "it is a block, `socket = { bind = udp:192.0.2.1:5060; }`, or `listen = udp:192.0.2.1:5060`"),
-    "tcp_accept_hep3": (0, "HEP3 is for capturing traffic (module sipcapture), which is not supported yet"),
     "tcp_accept_protocols": (0, _LATER),
     "tls_connection_match_domain": (0, _LATER),
     "udp_accept_proxy": (0, f"{_LATER}; tcp_accept_haproxy is there"),

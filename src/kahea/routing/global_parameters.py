@@ -67,6 +67,7 @@ class Settings:
         "ipfreebind",
         "ip_nonlocal_bind",
     )
+    bind_ipv6_link_local: bool = _setting(False, "Find the interface of a link-local IPv6 address to listen on.")
     mhomed: bool = _setting(
         False, "Send from the listener of the address that the host's routes choose, not from where a message came."
     )
@@ -123,6 +124,11 @@ class Settings:
     maxbuffer: int = _setting(4 << 20, "What a UDP socket's receive buffer is raised to, if the kernel lets us.")
     maxsndbuffer: int = _setting(4 << 20, "What a UDP socket's send buffer is raised to, if the kernel lets us.")
     msg_recv_max_size: int = _setting(65535, "The largest message taken off a connection.")
+    mcast: str = _setting(
+        "", "The interface on which a multicast group is joined; in a cfg, by the listener that follows."
+    )
+    mcast_loopback: bool = _setting(False, "What is sent to a multicast group comes back to its members on this host.")
+    mcast_ttl: int = _setting(-1, "How many hops datagrams to a multicast group may take; -1 for the system's default.")
     tos: int = _setting(0x10, "The IP type-of-service octet of what is sent.")
     pmtu_discovery: int = _setting(0, "Set the don't-fragment bit of UDP datagrams.")
 
@@ -343,6 +349,7 @@ _RANGES: Final = {
     "dst_blocklist_mem": (0, 1 << 20),
     **dict.fromkeys((f"dst_blocklist_{proto}_imask" for proto in ("udp", "tcp", "tls", "sctp")), (0, 255)),
     "max_branches": (1, 30),
+    "mcast_ttl": (-1, 255),
     "port": (1, 65535),
     "tls_port_no": (1, 65535),
     "tos": (0, 255),

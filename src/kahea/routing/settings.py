@@ -273,7 +273,8 @@ class ListenSpec:
     """One listener as configured.
 
     `proto` "" means UDP, TCP and, with `enable_tls`, TLS; `host` may be a name or an interface; `port` 0 means the
-    global `port` (of TLS `tls_port_no`), or any that is free if it was written so (`any_port`).
+    global `port` (of TLS `tls_port_no`), or any that is free if it was written so (`any_port`); `mcast` is the
+    interface on which a multicast group is joined, "" for the global `mcast`.
     """
 
     proto: str
@@ -284,14 +285,15 @@ class ListenSpec:
     name: str = ""
     agname: str = ""
     any_port: bool = False
+    mcast: str = ""
 
 
 _PROTOS: Final = ("udp", "tcp", "tls", "sctp")
-_MODIFIER: Final = re.compile(r"""\s*(?:(advertise|name|agname)\s+("[^"]*"|\S+)|(virtual)\b)""", re.IGNORECASE)
+_MODIFIER: Final = re.compile(r"""\s*(?:(advertise|name|agname|mcast)\s+("[^"]*"|\S+)|(virtual)\b)""", re.IGNORECASE)
 
 
 def parse_listen(text: str) -> ListenSpec:
-    """Read `[proto:]host[:port][/advertised[:port]] [advertise a[:port]] [name "n"] [agname "n"]`.
+    """Read `[proto:]host[:port][/advertised[:port]] [advertise a[:port]] [name "n"] [agname "n"] [mcast "i"]`.
 
     Raises ConfigError for what is none, and for a protocol that is not supported yet.
     """
@@ -315,7 +317,8 @@ def parse_listen(text: str) -> ListenSpec:
     if "virtual" in found:
         raise ConfigError(f"listen {text!r}: virtual is not supported yet")
     names = found.get("name", ""), found.get("agname", "")
-    return ListenSpec(proto, host, port, adv_host, adv_port, *names, any_port=main.endswith(":0"))
+    any_port, mcast = main.endswith(":0"), found.get("mcast", "")
+    return ListenSpec(proto, host, port, adv_host, adv_port, *names, any_port=any_port, mcast=mcast)
 
 
 def split_socket(text: str) -> tuple[str, str, int]:

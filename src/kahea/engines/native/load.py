@@ -113,6 +113,7 @@ class _Loader:
             reader = readers.get(type(declaration))
             if reader is not None:
                 reader(declaration)
+        self.configuration.settings.mcast = ""  # one that no listener follows
         for node in instances:
             self._own(node)
         self.configuration.load = list(self._params)
@@ -214,12 +215,17 @@ class _Loader:
         parts += [f'{key} "{text}"' for key, text in (("name", node.name), ("agname", node.agname)) if text]
         if node.virtual:
             parts.append("virtual")
+        settings = self.configuration.settings
+        if settings.mcast:
+            # It is for the next listener only.
+            parts.append(f'mcast "{settings.mcast}"')
+            settings.mcast = ""
         text = " ".join(parts)
         if node.workers:
             self._note(node, f"workers has no effect here: {Settings.explain('socket_workers').partition(': ')[2]}")
         with self._errors_at(node, "bad-value"):
             parse_listen(text)
-            self.configuration.settings.listen.append(text)
+            settings.listen.append(text)
 
     def _flags(self, node: Flags) -> None:
         known = self.configuration.avp_flags if node.avp else self.configuration.flags

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from kahea.net.address import PROTO_NAMES, Listener
@@ -24,7 +25,8 @@ class NetworkCommands(Module):
         shown = {"proto": one.proto_name, "address": one.address.ip}
         if not self.node.settings.auto_aliases:
             shown["ipaddress"] = one.address.ip
-        return shown | {"port": str(one.address.port), "mcast": "no", "mhomed": "no", "virtual": "no"}
+        mcast = "yes" if ip_address(one.address.ip).is_multicast else "no"
+        return shown | {"port": str(one.address.port), "mcast": mcast, "mhomed": "no", "virtual": "no"}
 
     @rpc("core.aliases_list")
     def rpc_aliases_list(self) -> dict[str, object]:

@@ -188,8 +188,7 @@ class PermissionsTables(PermissionsParameters):
 
     def path(self, name: str) -> Path:
         """Where a file is: beside the main configuration file, if its name is no full path."""
-        script = self.node.configuration.script
-        return Path(name) if script is None else script.parent / name
+        return self.node.configuration.directory / name
 
     def has_files(self) -> bool:
         """Whether files of rules are loaded."""
