@@ -240,7 +240,7 @@ def test_parameters_of_the_top_via_in_replies() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("dns_file", "x"), ("evcb_reply_out", "f"), ("nio_intercept", 1), ("nio_msg_avp", "x")],
+    [("dns_file", "x"), ("evcb_reply_out", "f")],
 )
 def test_parameters_without_effect_are_refused(name: str, value: int | str) -> None:
     with pytest.raises(ConfigError, match="not supported yet"):

@@ -57,6 +57,7 @@ cdef class Listener:
     cdef bytes _advertised_host
     cdef int _advertised_port
     cdef public str agname
+    cdef public object outgoing
     # Computed when first asked for, dropped when one of their parts is set.
     cdef bytes _via_host
     cdef bytes _via_start

@@ -1,5 +1,6 @@
 """Types of addresses and listeners."""
 
+from collections.abc import Callable
 from typing import Final, Never, final
 
 P_NONE: Final = 0
@@ -36,6 +37,8 @@ class Listener:
     advertised_host: bytes  # b"" if none
     advertised_port: int
     agname: str
+    #: Makes what goes on the network of what `send` is given, if it is not None.
+    outgoing: Callable[[bytes], bytes] | None
     def __init__(
         self,
         proto: int,

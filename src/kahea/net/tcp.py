@@ -136,6 +136,8 @@ class TcpListener(Listener):
         """
         if self._loop is None:
             return False
+        if self.outgoing is not None:
+            data = self.outgoing(data)
         if connection_id:
             connection = self.table.get(connection_id)
             if connection is not None and connection.listener.proto == self.proto:

@@ -266,6 +266,8 @@ cdef class UdpListener(Listener):
         """
         if self._fd < 0 or data is None or to is None or to.family != self._address.family or to.port == 0:
             return False
+        if self.outgoing is not None:
+            data = self.outgoing(data)
         if <size_t>PyBytes_GET_SIZE(data) > self._longest:
             self.too_large += 1
             return False

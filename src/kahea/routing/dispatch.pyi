@@ -103,7 +103,7 @@ class Dispatcher:
     accept_aliases: bool
     strict: bool
     close_failed: bool
-    first_look: Callable[[Listener, bytes, Address, int], bool] | None
+    first_look: Callable[[Listener, bytes, Address, int], bytes | None] | None
     wall: Callable[[], float]
     tag_prefix: bytes
     received_requests: int

@@ -425,7 +425,7 @@ cdef class Dispatcher:
     """What of a node is compiled: taking messages in and running routes. `Node` has the rest.
 
     `first_look(listener, data, source, connection_id)` is asked in a worker about each message before it is parsed, if
-    it is not None; False drops the message. `close_failed`: a connection is closed on which a request came whose route
+    it is not None: for the data to parse, or None to drop the message. `close_failed`: a connection is closed on which a request came whose route
     failed (`tcp_script_mode`).
     """
 
@@ -496,8 +496,9 @@ cdef class Dispatcher:
             self.refused_runs += 1
 
     def _look_first(self, Listener listener, bytes data, Address source, long long connection_id):
-        if self.first_look(listener, data, source, connection_id):
-            self._take(listener, data, source, connection_id)
+        looked_at = self.first_look(listener, data, source, connection_id)
+        if looked_at is not None:
+            self._take(listener, looked_at, source, connection_id)
 
     cdef int _take(self, Listener listener, bytes data, Address source, long long connection_id) except -1:
         cdef Message msg

@@ -123,6 +123,9 @@ class Node(Dispatcher):
         self.myself: Myself = Myself(self)
         self.targets = Targets(self)
         self.routes = Generation.empty()
+        self._incoming: Callable[[bytes], bytes] | None = None
+        self._outgoing: Callable[[bytes], bytes] | None = None
+        self._look_for_received = False
         #: Told of each step of the script, where that is watched; set before the script is loaded.
         self.tracer: Tracer | None = None
         #: Makes the library of some scripts, by their language in the words of `cfgengine`; the engines set it.
@@ -203,6 +206,7 @@ class Node(Dispatcher):
         self.myself.forget()
         self.targets.forget()
         self.layer.places.clear()
+        listener.outgoing = self._outgoing
 
     def use(self, generation: Generation) -> None:
         """Swap in a generation of routes; transactions under way keep the one they began with."""
@@ -210,8 +214,15 @@ class Node(Dispatcher):
         self.routes = generation
         self.layer.onsend = generation.onsend is not None
         self.layer.onsend_reply = self.layer.onsend and self.settings.onsend_route_reply
-        look = self.settings.received_route_mode and generation.received is not None
-        self.first_look = self._ask_received_route if look else None
+        self._look_for_received = bool(self.settings.received_route_mode) and generation.received is not None
+        self.first_look = self._look if self._look_for_received or self._incoming is not None else None
+
+    def intercept(self, incoming: Callable[[bytes], bytes], outgoing: Callable[[bytes], bytes]) -> None:
+        """Change each message that is received before it is parsed, and each that is sent. Called before the start."""
+        self._incoming, self._outgoing = incoming, outgoing
+        for listener in self.listeners:
+            listener.outgoing = outgoing
+        self.use(self.routes)
 
     # ---- looking things up
 
@@ -404,6 +415,13 @@ class Node(Dispatcher):
     def run_branch_failure_route(self, name: str, t: Transaction, branch: Branch) -> None:
         """`event_route[tm:branch-failure:NAME]` for one failed branch."""
         self._run_on_request(BRANCH_FAILURE_ROUTE, name, t, branch)
+
+    def _look(self, listener: Listener, data: bytes, source: Address, connection_id: int) -> bytes | None:
+        """What is parsed of what was received, None if that is dropped."""
+        if self._incoming is not None:
+            data = self._incoming(data)
+        asks = self._look_for_received
+        return data if not asks or self._ask_received_route(listener, data, source, connection_id) else None
 
     def _ask_received_route(self, listener: Listener, data: bytes, source: Address, connection_id: int) -> bool:
         """`event_route[core:msg-received]`, which knows what was received by `$rcv(...)` alone; False drops it."""

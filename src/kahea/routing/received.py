@@ -1,4 +1,6 @@
-"""What the event route `core:msg-received` sees of a message that is not parsed yet: `$rcv(...)`."""
+"""What event routes see of messages as they are on the network: `core:msg-received` by `$rcv(...)`, corex's
+`network:msg` by `$mb`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,17 @@ from kahea.net.address import Address, Listener
 
 #: The event, and the key of a `Received` in the state of its run.
 RECEIVED_EVENT: Final = "core:msg-received"
+
+
+#: The event of corex, and the key of a `Passing` in the state of its run.
+NETWORK_EVENT: Final = "network:msg"
+
+
+class Passing(NamedTuple):
+    """One message that was received, or is about to be sent."""
+
+    data: bytes
+    incoming: bool
 
 
 class Received(NamedTuple):

@@ -44,6 +44,8 @@ class VirtualListener(Listener):
         """Put a message on the network; a stream takes the connection, or one with `to`, or makes one."""
         if not self.is_open or to.port == 0 or to.family != self.address.family:
             return False
+        if self.outgoing is not None:
+            data = self.outgoing(data)
         if self.proto_text == "udp":
             self.network.send("udp", self.address, to, data)
             return True

@@ -37,9 +37,6 @@ class Administration(Module):
     )
     dns_file = Param("", "A file of records.", check=_not_yet("give each record in dns_cache"))
     evcb_reply_out = Param("", "Script function for a reply that is sent.", check=_not_yet("no reply-out event"))
-    nio_intercept = Param(0, "Show every datagram to the script.", check=_not_yet("no event for raw data"))
-    nio_min_msg_len = Param(0, "Shortest datagram to show.", check=_not_yet("no event for raw data"))
-    nio_msg_avp = Param("", "The variable for the changed data.", check=_not_yet("no event for raw data"))
 
     def start(self) -> None:
         """Make domains and DNS records known. Raises ConfigError."""

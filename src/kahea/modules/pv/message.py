@@ -11,6 +11,7 @@ from kahea.routing.module import Value, Variable
 from kahea.routing.pv import Bound, PvError, named
 from kahea.routing.pv.table import Index
 from kahea.routing.pv.values import decimal
+from kahea.routing.received import NETWORK_EVENT, Passing
 from kahea.sip.message import Message, Via
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ def _headers(msg: Message) -> bytes:
     return msg.raw[_fline_end(msg) : msg.headers_end]
 
 
+def _raw(run: Run) -> bytes:
+    passing = run.state.get(NETWORK_EVENT) if run.name == NETWORK_EVENT else None
+    return passing.data if isinstance(passing, Passing) else run.msg.raw
+
+
 _ROWS: tuple[Row, ...] = (
     ("rm", _method, "The method, of a reply the one in CSeq."),
     ("rmid", lambda run: run.msg.method_id, "The method as a number: a bit of its own for each known one."),
@@ -57,9 +63,9 @@ _ROWS: tuple[Row, ...] = (
     ("rv", lambda run: text(run.msg.version), "The protocol and version of the first line."),
     ("rb", _body, "The body."),
     ("bs", lambda run: len(run.msg.body), "The size of the body in bytes."),
-    ("mb", lambda run: text(run.msg.raw), "The message as received."),
+    ("mb", lambda run: text(_raw(run)), "The message as received."),
     ("mbu", lambda run: text(run.msg.rebuild()), "The message with the changes made so far."),
-    ("ml", lambda run: len(run.msg.raw), "The length of the message in bytes."),
+    ("ml", lambda run: len(_raw(run)), "The length of the message in bytes."),
     ("mi", lambda run: run.msg.id, "The number of the message, counted by the node."),
     ("mt", lambda run: 1 if run.msg.is_request else 2, "1 for a request, 2 for a reply."),
     ("mts", lambda run: "rq" if run.msg.is_request else "rp", "rq for a request, rp for a reply."),
