@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from databases import Engine, MariaDb
 from locating import register
+from mongod import Mongod, running_mongod
 from stored import Server
 from twin import request
 
@@ -65,7 +66,7 @@ class Load:
         assert {call[3:] for call in early + late} == {good}
 
 
-async def outage(engine: Engine, loads: list[Load]) -> tuple[float, float]:
+async def outage(engine: Engine | Mongod, loads: list[Load]) -> tuple[float, float]:
     """Kill the database under load, leave it away for a second, start it again; when it died and was back."""
     over = asyncio.Event()
     running = [asyncio.ensure_future(load.run(over)) for load in loads]
@@ -228,3 +229,23 @@ def test_redis_is_killed_under_load(redis: Engine) -> None:
             assert [(pool["state"], pool["busy"], pool["waiting"]) for pool in described] == [("up", 0, 0)] * 2
 
     asyncio.run(check())
+
+
+def test_mongodb_is_killed_under_load() -> None:
+    async def check(mongod: Mongod) -> None:
+        given = {"server": f"name=m;uri='mongodb://127.0.0.1:{mongod.port}/'"}
+        async with Server({"ndb_mongodb": given}, load=("sl", "tm", "pv", "ndb_mongodb")) as server:
+            insert = '{"insert": "c", "documents": [{"n": @N}]}'
+            written = Load(scripted(server, f"rc = KSR.ndb_mongodb.exec('m', 'd', 'c', '{insert}', 'r')", "w"))
+            found = Load(scripted(server, "rc = KSR.ndb_mongodb.find('m', 'd', 'known', '{}', 'r')", "f"))
+            times = await outage(mongod, [written, found])
+            written.check((0, 200), (-1, 503), times)
+            found.check((0, 200), (-1, 503), times)
+            kept = {document["n"] for document in mongod.collections["d", "c"]}
+            assert {number for number, *_, status in written.done if status == 200} <= kept
+            (shown,) = await server.rpc("ndb_mongodb.servers")
+            assert (shown["state"], shown["busy"], shown["waiting"]) == ("up", 0, 0)
+
+    with running_mongod() as mongod:
+        mongod.collections["d", "known"].append({"a": 1})
+        asyncio.run(check(mongod))

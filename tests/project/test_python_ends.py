@@ -24,6 +24,7 @@ DEVELOPMENT = (
     "dnspython>=2.6",
     "asyncpg>=0.30",
     "asyncmy>=0.2.10",
+    "pymongo>=4.13",
 )
 
 
