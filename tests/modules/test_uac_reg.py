@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -119,6 +119,7 @@ LISTED = "Contact: <sip:other@y>;expires=4, @C"
 PLANS: dict[str, list[Reply]] = {
     "plain": [FOR_LONG],
     "again": [SOON, FOR_LONG],
+    "timed": [ok(7), FOR_LONG],
     "auth": [challenge(), SOON, challenge(), FOR_LONG],
     "noqop": [challenge(401, 'realm="r", nonce="n", opaque="o", algorithm=MD5, stale=true'), FOR_LONG],
     "hashed": [challenge(), FOR_LONG],
@@ -181,6 +182,7 @@ class Registrar:
         self.server = server
         self.plans = {name: list(plan) for name, plan in plans.items()}
         self.got: dict[str, list[str]] = defaultdict(list)
+        self.times: dict[str, list[float]] = defaultdict(list)
         self._branches: set[str] = set()
         self._callids: dict[str, list[str]] = defaultdict(list)
 
@@ -216,6 +218,7 @@ class Registrar:
         reply = plan.pop(0) if plan else Reply("200 OK", f"Contact: @C;expires={expires[1]}\r\n")
         self.server.sink.reply(message, reply.status, reply.headers.replace("@C", contact[1]))
         self.got[name].append(self._shown(message, name))
+        self.times[name].append(time.monotonic())
 
     def _shown(self, message: str, name: str) -> str:
         """A REGISTER without what is made up; Call-IDs are numbered."""
@@ -341,9 +344,13 @@ def test_accounts_are_registered_as_by_kamailio(tmp_path: Path) -> None:
 
     def scenario(server: Server) -> dict[str, Any]:
         registrar = Registrar(server, PLANS)
-        out = {"before": timeless(server.rpc("uac.reg_dump")), "active": server.rpc("uac.reg_active", "1")}
+        out: dict[str, Any] = {
+            "before": timeless(server.rpc("uac.reg_dump")),
+            "active": server.rpc("uac.reg_active", "1"),
+        }
         registrar.serve()
         registrar.quiet(1.2)
+        out["seconds"] = [round(later - first) for first, later in pairwise(registrar.times["timed"])]
         out["sent"] = {name: list(got) for name, got in registrar.got.items()}
         out["after"] = timeless(server.rpc("uac.reg_dump"))
         out["status"] = {name: ask(server, "status", name) for name in [*PLANS, *(each["l_uuid"] for each in SILENT)]}
@@ -352,6 +359,7 @@ def test_accounts_are_registered_as_by_kamailio(tmp_path: Path) -> None:
         return out
 
     theirs, ours = compared(tmp_path, CFG.replace("PARAMS", ""), [], scenario, Table(rows))
+    assert ours["seconds"] == [3]
     assert_same(theirs, ours, PLANS)
 
 
