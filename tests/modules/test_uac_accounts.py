@@ -150,6 +150,36 @@ def test_what_failed_stays_disabled_without_a_retry_interval(kahea: Simulation, 
     made.accept()
 
 
+def test_credentials_that_are_refused_are_not_sent_again(setting: Make) -> None:
+    made = setting(row("u"))
+    for _ in range(2):
+        made.far.reply(made.expect(), 401, headers=[("WWW-Authenticate", 'Digest realm="r", nonce="n", stale=true')])
+    made.far.expect_nothing("REGISTER", within=200)
+    assert made.info()["flags"] == 1 + 16
+    made.expect_errors("registering u: the credentials were refused by a 401")
+
+
+def test_a_call_id_is_kept_until_a_failure(setting: Make) -> None:
+    made = setting(row("u"), reg_keep_callid=1, reg_retry_interval=10)
+    first, second, failing = made.accept(60), made.accept(60), made.expect()
+    made.far.reply(failing, 500)
+    fresh = made.accept()
+    kept = [(got.header("Call-ID"), got.header("CSeq")) for got in (first, second, failing)]
+    assert kept == [(first.header("Call-ID"), f"{number} REGISTER") for number in (10, 11, 12)]
+    assert fresh.header("Call-ID") != first.header("Call-ID")
+    assert fresh.header("CSeq") == "10 REGISTER"
+    made.expect_errors("registering u: 500")
+
+
+def test_nothing_is_sent_while_registrations_are_inactive(setting: Make) -> None:
+    made = setting(row("u"), reg_active=0)
+    made.far.expect_nothing("REGISTER", within=200)
+    assert made.node.rpc("uac.reg_active", 1) == {"omode": 0, "nmode": 1}
+    made.accept(60)
+    assert made.node.rpc("uac.reg_active", 0) == {"omode": 1, "nmode": 0}
+    made.far.expect_nothing("REGISTER", within=200)
+
+
 def test_a_registration_is_in_force_while_it_is_refreshed(kahea: Simulation, setting: Make) -> None:
     made = setting(row("u"))
     module = made.node.module("uac")
