@@ -5,7 +5,21 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from presence_play import PRESENCE, WINFO, Play, config, etag_of, needs_presence, pidf, play, tag_of
+import pytest
+from presence_play import (
+    MODULES,
+    PRESENCE,
+    WINFO,
+    Play,
+    config,
+    etag_of,
+    layout,
+    needs_presence,
+    pidf,
+    play,
+    tag_of,
+)
+from processes import Server
 
 ACTIVE = 'modparam("presence_xml", "force_active", 1)\nmodparam("presence", "subs_db_mode", 1)'
 
@@ -309,3 +323,37 @@ modparam("presence", "notifier_processes", 0)
 """
     for theirs, ours in play(tmp_path, config(alone), published, patience=0.1):
         assert ours == theirs
+
+
+@needs_presence
+@pytest.mark.parametrize("order", [("kahea", "kamailio"), ("kamailio", "kahea")])
+def test_one_goes_on_where_the_other_ended(tmp_path: Path, order: tuple[str, str]) -> None:
+    """Both take turns on a database: the second tells the watcher of the first, in the same dialog, and counts on."""
+    database = layout(tmp_path, "shared")
+    cfg = config(ACTIVE).replace("{folder}.sqlite", str(database))
+
+    def moved(server: Server) -> None:
+        """The phone is the same, at another port; and so is the server."""
+        with sqlite3.connect(database) as connection:
+            connection.execute(
+                "UPDATE active_watchers SET contact = ?, socket_info = ?",
+                (server.fill("sip:alice@@SINK"), server.fill("udp:@UDP")),
+            )
+        connection.close()
+
+    told: list[str] = []
+    tag = etag = ""
+    for name in order:
+        server = Server(name, tmp_path / name, cfg, MODULES, moved)
+        try:
+            p = Play(server, database)
+            if not tag:
+                tag = tag_of(p.send("SUBSCRIBE", callid="kept"))
+            condition = f"SIP-If-Match: {etag}\r\n" if etag else ""
+            etag = etag_of(p.send("PUBLISH", PRESENCE + condition, body=pidf()))
+            p.send("PUBLISH", body=pidf(name))
+            p.send("SUBSCRIBE", callid="kept", to_tag=tag, cseq=1_000 if name == order[0] else 2_000)
+        finally:
+            server.stop()
+        told += [line for _, _, notifies in p.seen for notify in notifies for line in notify if "CSeq" in line]
+    assert told == [f"CSeq: {number} NOTIFY" for number in range(2, 9)]

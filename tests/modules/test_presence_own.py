@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -9,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import Engine
 from hypothesis import given
 from hypothesis import strategies as st
 from presence_play import pidf
 
-from kahea.modules.presence import publications, subscriptions
+from kahea.modules.presence import publications, subscriptions, turns
 from kahea.modules.presence.events import Decision, Document, parse_event
 from kahea.modules.presence.subscription import ACTIVE, PENDING, TERMINATED
+from kahea.modules.presence.turns import Busy, Turns
 from kahea.modules.presence_xml.documents import read
 from kahea.modules.presence_xml.pidf import merge, most_important
 from kahea.modules.presence_xml.rules import XcapRules
 from kahea.routing.module import ConfigError
+from kahea.routing.run import Pool, wait
 from kahea.sip.errors import ParseError
 from kahea.testing import Simulation, UserAgent, VirtualNode
 from kahea.testing.message import SipMessage
@@ -357,6 +359,68 @@ def test_what_a_rule_hides_is_hidden_each_time(served: Callable[..., Server]) ->
     assert server.told() == [(2, "active", ""), (3, "active", "closed")]
 
 
+KEMI = """
+import KSR
+
+def mod_init():
+    return Script()
+
+class Script:
+    def child_init(self, rank):
+        return 0
+
+    def ksr_request_route(self, msg):
+        KSR.tm.t_newtran()
+        handle = {"PUBLISH": KSR.presence.handle_publish, "SUBSCRIBE": KSR.presence.handle_subscribe}
+        KSR.info(f"{KSR.pv.get('$rm')}: {handle[KSR.pv.get('$rm')]()} of {KSR.pv.get('$subs(uri)')}\\n")
+        return 1
+"""
+
+
+def test_a_watcher_over_tcp_and_a_script_in_python(served: Callable[..., Server]) -> None:
+    server = served()
+    presence = {"db_url": server.url}
+    server.simulation.node(
+        KEMI, "udp:10.0.0.9:5060", "tcp:10.0.0.9:5060",
+        modules={"presence": presence, "presence_xml": {"force_active": 1}},
+    )  # fmt: skip
+    watcher = server.simulation.ua("tina", "tcp:10.0.0.5:5060")
+    assert watcher.request("SUBSCRIBE", BOB, headers=[("Event", "presence")]).wait().status == 200
+    watcher.reply(watcher.expect("NOTIFY"), 200)
+    server.publish(pidf())
+    told = watcher.expect("NOTIFY")
+    assert "<basic>open</basic>" in told.body
+    assert told["Via"].startswith("SIP/2.0/TCP")
+    assert "transport=tcp" in told["Contact"]
+    watcher.reply(told, 200)
+
+
+def test_turns_are_taken_in_order(served: Callable[..., Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "MAX_WAITING", 2)
+    simulation = served().simulation
+    found, taken = Turns(), []
+    pool = Pool(10)
+
+    def work(name: str) -> None:
+        try:
+            with found.of("bob"):
+                wait(asyncio.sleep(1))
+                taken.append(name)
+                if name == "second":
+                    raise ValueError(name)
+        except (Busy, ValueError) as error:
+            taken.append(type(error).__name__)
+
+    async def all_of_them() -> None:
+        for name in ("first", "second", "third", "fourth"):
+            pool.run(work, name)
+        await asyncio.sleep(10)
+
+    simulation.await_(all_of_them())
+    assert taken == ["Busy", "first", "second", "ValueError", "third"]
+    assert not found._waiting
+
+
 HOSTILE = [
     '<!DOCTYPE p [<!ENTITY a "aaaaaaaaaa">]><p>&a;</p>',
     '<!DOCTYPE p SYSTEM "file:///etc/passwd"><p/>',
@@ -495,6 +559,14 @@ def test_what_can_not_be_done_is_said_at_the_start(
         served().start(f'modparam("{module}", "{name}", {value})')
 
 
+def populate(engine: Any, folder: Path) -> None:
+    """Kamailio's own tables, empty."""
+    for table in ("version", "presentity", "active_watchers", "watchers", "xcap", "pua"):
+        engine.sql(f"DROP TABLE IF EXISTS {table}")
+    for name in ("standard", "presence"):
+        engine.sql((folder / f"{name}-create.sql").read_text())
+
+
 SCRIPTS = {"postgres": "postgres", "mariadb": "mysql"}
 
 
@@ -505,11 +577,7 @@ def test_other_databases(kind: str, mode: int, request: pytest.FixtureRequest) -
     if not folder.exists():
         pytest.skip(f"needs Debian's kamailio-{SCRIPTS[kind]}-modules")
     engine: Any = request.getfixturevalue(kind)
-    for table in ("version", "presentity", "active_watchers", "watchers", "xcap", "pua"):
-        engine.sql(f"DROP TABLE IF EXISTS {table}")
-    assert isinstance(engine, Engine)
-    for name in ("standard", "presence"):
-        engine.sql((folder / f"{name}-create.sql").read_text())
+    populate(engine, folder)
     with Simulation(grace=5.0) as simulation:
         server = Server(simulation, engine.url)
         node = server.start(f'modparam("presence", "subs_db_mode", {mode})')
@@ -528,3 +596,26 @@ def test_other_databases(kind: str, mode: int, request: pytest.FixtureRequest) -
         assert engine.sql("SELECT count(*) FROM active_watchers") == "0"
         assert engine.sql("SELECT count(*) FROM presentity") == "1"
         node.stop()
+
+
+def test_a_database_that_is_killed_and_comes_back(request: pytest.FixtureRequest) -> None:
+    folder = Path("/usr/share/kamailio/postgres")
+    if not folder.exists():
+        pytest.skip("needs Debian's kamailio-postgres-modules")
+    engine: Any = request.getfixturevalue("postgres")
+    populate(engine, folder)
+    with Simulation(grace=5.0) as simulation:
+        server = Server(simulation, engine.url)
+        server.start('modparam("presence", "subs_db_mode", 2)')
+        tag = server.subscribe().to_tag
+        engine.kill()
+        assert server.publish(pidf()).status == 500
+        assert server.subscribe(callid="new").status == 500
+        assert server.subscribe(tag=tag).status == 200
+        simulation.run(11)
+        engine.start()
+        simulation.run(11)
+        assert server.publish(pidf()).status == 200
+        assert server.told()[-1] == (4, "active", "open")
+        assert engine.sql("SELECT local_cseq FROM active_watchers") == "2"
+        simulation.errors.clear()
