@@ -283,14 +283,8 @@ cpdef int forward(TransactionLayer layer, Transaction t, Message msg, destinatio
                                                               branch.request):
             branch.answered = True
             branch.status = 503
-        elif layer.send_branch(branch):
+        elif layer.send_somewhere(branch):
             sent += 1
-        else:
-            log.info("can't send to %s:%d", branch.address.ip, branch.address.port)
-            branch.answered = True
-            branch.status = 503
-            if branch.spare is not None and layer.next_destination(branch):
-                sent += 1
     if t.cancelled:
         layer.conclude(t)
         return len(added)

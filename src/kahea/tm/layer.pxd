@@ -74,6 +74,7 @@ cdef class TransactionLayer(Owner):
     cpdef free(self, Transaction t)
     cdef int _put_on_wait(self, Transaction t, double now) except -1
     cpdef bint send_branch(self, Branch branch)
+    cpdef bint send_somewhere(self, Branch branch)
     cpdef send_failed(self, Branch branch)
     cpdef Branch match(self, Message msg)
     cpdef bint receive_response(self, Message msg, Branch branch=*)
@@ -85,7 +86,7 @@ cdef class TransactionLayer(Owner):
     cdef int _decide(self, Branch branch, Message msg) except -1
     cdef int _fail(self, Branch branch, bint timeout) except -1
     cdef int _branch_failed(self, Branch branch) except -1
-    cdef bint next_destination(self, Branch failed) except -1
+    cdef bint _next_destination(self, Branch failed) except -1
     cdef Branch _copy_branch(self, Branch failed, target)
     cdef int _run_busy(self, Transaction t, run, name, Branch branch) except -1
     cdef int _drain(self, Transaction t) except -1

@@ -275,6 +275,16 @@ cdef class TransactionLayer(Owner):
         self.wheel.schedule(branch, min(branch.fr_at, branch.retr_at))
         return True
 
+    cpdef bint send_somewhere(self, Branch branch):
+        """As `send_branch`; what can't be sent goes to the next address of its name, as a branch of its own. False if
+        nothing was sent: the branch is answered by 503 then."""
+        if self.send_branch(branch):
+            return True
+        log.info("can't send to %s:%d", branch.address.ip, branch.address.port)
+        branch.answered = True
+        branch.status = 503
+        return branch.spare is not None and not branch.transaction.no_failover and self._next_destination(branch)
+
     cdef int branch_due(self, Branch branch, double now) except -1:
         """A branch's deadline: repeat the request, or give up on it."""
         cdef Transaction t = branch.transaction
@@ -468,7 +478,7 @@ cdef class TransactionLayer(Owner):
         cdef Settings s = self.settings
         if (branch.spare and not t.cancelled and not t.no_failover and t.status < 200
                 and (branch.reply is None or branch.status == 503 or branch.status in s.failover_codes)):
-            if self.next_destination(branch):
+            if self._next_destination(branch):
                 return 0
         if branch.status >= 600 and not t.no_6xx:
             self.cancel_branches(t, branch, self.reason_line(branch.status))
@@ -481,7 +491,7 @@ cdef class TransactionLayer(Owner):
                 return 0
         self._conclude(t)
 
-    cdef bint next_destination(self, Branch failed) except -1:
+    cdef bint _next_destination(self, Branch failed) except -1:
         """The same request to the next address of its name (RFC 3263 §4.3), as a branch of its own."""
         cdef Transaction t = failed.transaction
         cdef Branch branch

@@ -88,7 +88,7 @@ def read_rules(path: Path) -> Rules:
     try:
         lines = path.read_text("utf-8", "surrogateescape").split("\n")
     except FileNotFoundError:
-        log.info("%s is not there: it counts as empty", path)
+        log.debug("%s is not there: it counts as empty", path)
         return Rules()
     rules = []
     for number, line in enumerate(lines, 1):

@@ -138,7 +138,7 @@ class Uac(Module):
                 on_reply = LocalInvite(self, on_reply, acknowledge)
             t.on_complete = on_reply
             branch.answered = False
-            if not self.node.layer.send_branch(branch):
+            if not self.node.layer.send_somewhere(branch):
                 raise NotSent(NO_WAY, f"can't send to {text(hop)}")
         except BaseException:
             self.node.layer.free(t)

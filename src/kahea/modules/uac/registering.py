@@ -69,12 +69,11 @@ class Registering(Module):
     reg_gc_interval = Param(150, "The least seconds from one `uac.reg_reload` to the next.", check=_SECONDS)
 
     registrations: Registrations
-    store: Store | None
+    store: Store | None = None  # also where the node ends before this module was started
 
     def start_registering(self) -> None:
         """Check the parameters. Raises ConfigError."""
         self.registrations = self._table()
-        self.store = None
         self._loaded = self._loading = self._stopped = False
         if not self.reg_db_url:
             return
