@@ -161,7 +161,7 @@ def test_what_is_an_address(text: str, address: str | None) -> None:
         ({"peer_tag_avp": "tag"}, "peer_tag_avp"),
         ({"load_backends": 0}, "nothing is loaded"),
         ({"db_url": "nonsense://x"}, "db_url: databases of type 'nonsense'"),
-        ({"address_table": "a; drop table b"}, "no name of a table"),
+        ({"address_table": "a; drop table b"}, "must be the name of a table"),
         ({"reload_delta": -1}, "reload_delta"),
     ],
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from kahea.connectors.errors import DatabaseError
 from kahea.modules.permissions.loading import PermissionsTables
 from kahea.modules.permissions.rules import Permissions, Rules
-from kahea.modules.permissions.sources import BadRecord
+from kahea.modules.permissions.sources import BadRecord, query_of
 from kahea.modules.permissions.trusted import Peer, Rule, proto_of, rule_of
 from kahea.routing.module import ConfigError, function, native
 from kahea.routing.run import FAILURE_ROUTE, REQUEST_ROUTE, can_wait, wait
@@ -31,23 +32,23 @@ _DEFAULT_GROUP: Final = 1
 _REGISTERING: Final = REQUEST_ROUTE | FAILURE_ROUTE
 
 
-def _files(node: Node, basename: str) -> Permissions:
-    """The two files of a basename, as they are when a script is loaded. Raises ValueError."""
-    permissions: Any = node.module("permissions")
+def _read(node: Node, read: Callable[[Any], Any]) -> Any:
+    """What a function's argument means to the module, when a script is loaded. Raises ValueError."""
     try:
-        found: Permissions = permissions.files_of(basename, again=True)
+        return read(node.module("permissions"))
     except ConfigError as error:
         raise ValueError(str(error)) from error
+
+
+def _files(node: Node, basename: str) -> Permissions:
+    """The two files of a basename, as they are now. Raises ValueError."""
+    found: Permissions = _read(node, lambda permissions: permissions.files_of(basename, again=True))
     return found
 
 
 def _file(node: Node, name: str) -> Rules:
-    """One file, as it is when a script is loaded. Raises ValueError."""
-    permissions: Any = node.module("permissions")
-    try:
-        found: Rules = permissions.rules_of(name, again=True)
-    except ConfigError as error:
-        raise ValueError(str(error)) from error
+    """One file, as it is now. Raises ValueError."""
+    found: Rules = _read(node, lambda permissions: permissions.rules_of(name, again=True))
     return found
 
 
@@ -164,9 +165,9 @@ class PermissionsFunctions(PermissionsTables):
         return self._rules(rows)
 
     async def _query_trusted(self, database: Database, source: str) -> Sequence[Any]:
-        from sqlalchemy import column, select, table
+        from sqlalchemy import column
 
-        query: Any = select(*map(column, self.trusted_columns)).select_from(table(self.trusted_table))
+        query = query_of(self.trusted_table, self.trusted_columns)
         return await database.fetch(query.where(column(self.source_col) == source).order_by(column(self.priority_col)))
 
     def _rules(self, rows: Iterable[Sequence[Any]]) -> Iterable[Rule]:

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 from kahea.routing.checks import between
+from kahea.routing.lookups import column_name, table_name
 from kahea.routing.module import Module, Param
 
 #: Bits of `load_backends`.
 ADDRESSES, TRUSTED, ALLOW_FILES, DENY_FILES = 1, 2, 4, 8
-
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-
-
-def _name(value: str) -> str:
-    if _NAME.fullmatch(value) is None:
-        raise ValueError(f"{value!r} is no name of a table or column")
-    return value
 
 
 def _backends(value: int) -> int:
@@ -38,19 +28,19 @@ class PermissionsParameters(Module):
     deny_suffix = Param(".deny", "What the names of files that deny end in, with the dot.")
     address_file = Param("", "The file of addresses, which are then not in the database.")
     db_url = Param("", "The database with the tables `address` and `trusted`.")
-    address_table = Param("address", "The table of addresses.", check=_name)
-    grp_col = Param("grp", "Its column with the group, 1 or above.", check=_name)
-    ip_addr_col = Param("ip_addr", "Its column with the address, or name.", check=_name)
-    mask_col = Param("mask", "Its column with the prefix length; 0 is a single address.", check=_name)
-    port_col = Param("port", "Its column with the port, 0 for any.", check=_name)
+    address_table = Param("address", "The table of addresses.", check=table_name)
+    grp_col = Param("grp", "Its column with the group, 1 or above.", check=column_name)
+    ip_addr_col = Param("ip_addr", "Its column with the address, or name.", check=column_name)
+    mask_col = Param("mask", "Its column with the prefix length; 0 is a single address.", check=column_name)
+    port_col = Param("port", "Its column with the port, 0 for any.", check=column_name)
     db_mode = Param(0, "1: allow_trusted works in memory; 0: each call asks the database.", check=between(0, 1))
-    trusted_table = Param("trusted", "The table of trusted peers.", check=_name)
-    source_col = Param("src_ip", "Its column with the source address.", check=_name)
-    proto_col = Param("proto", "Its column with the protocol; `any` fits each, `none` never.", check=_name)
-    from_col = Param("from_pattern", "Its column with the pattern for the From URI.", check=_name)
-    ruri_col = Param("ruri_pattern", "Its column with the pattern for the Request-URI.", check=_name)
-    tag_col = Param("tag", "The column of both tables with the tag.", check=_name)
-    priority_col = Param("priority", "Its column with the priority, the highest first in memory.", check=_name)
+    trusted_table = Param("trusted", "The table of trusted peers.", check=table_name)
+    source_col = Param("src_ip", "Its column with the source address.", check=column_name)
+    proto_col = Param("proto", "Its column with the protocol; `any` fits each, `none` never.", check=column_name)
+    from_col = Param("from_pattern", "Its column with the pattern for the From URI.", check=column_name)
+    ruri_col = Param("ruri_pattern", "Its column with the pattern for the Request-URI.", check=column_name)
+    tag_col = Param("tag", "The column of both tables with the tag.", check=column_name)
+    priority_col = Param("priority", "Its column with the priority, the highest first in memory.", check=column_name)
     peer_tag_avp = Param("", "The AVP that gets the tag of what was found, as `$avp(name)`.")
     peer_tag_mode = Param(
         0, "1: allow_trusted adds the tags of all peers that fit, and returns how many.", check=between(0, 1)

@@ -47,11 +47,17 @@ def _records(path: Path, lines: Iterable[str]) -> Iterator[Record]:
 
 async def pages(database: Database, table: str, columns: Sequence[str]) -> AsyncIterator[Sequence[Any]]:
     """The rows of a table, some at a time. Raises DatabaseError."""
+    async for page in database.pages(query_of(table, columns), PAGE):
+        yield page
+
+
+def query_of(table: str, columns: Sequence[str]) -> Any:
+    """All rows of a table, which is named with its schema or without."""
     from sqlalchemy import column, select
     from sqlalchemy import table as named
 
-    async for page in database.pages(select(*map(column, columns)).select_from(named(table)), PAGE):
-        yield page
+    schema, _, name = table.rpartition(".")
+    return select(*map(column, columns)).select_from(named(name, schema=schema or None))
 
 
 def address_of(row: Sequence[Any]) -> Record:
