@@ -150,3 +150,24 @@ def test_a_destination_is_tried_again_when_its_time_is_over(tmp_path: Path) -> N
     sim.run(60)
     alice.invite("sip:bob@10.0.0.9")
     gateway.ring().answer()
+
+
+def test_a_request_of_our_own_goes_to_the_next_place_at_once(tmp_path: Path) -> None:
+    (tmp_path / "kahea.toml").write_text("[global]\nuse_dst_blocklist = true\nuse_dns_failover = true\n")
+    (tmp_path / "script.py").write_text(
+        "import KSR\n\n\ndef ksr_request_route(msg):\n    KSR.setdsturi('sip:two.example.com')\n    KSR.tm.t_relay()\n"
+    )
+    sim = Simulation(1)
+    sim.dns.add("two.example.com", "A", "10.0.0.6", "10.0.0.7")
+    node = sim.node(tmp_path / "script.py", "udp:10.0.0.9:5060")
+    first, second = (sim.ua(f"gateway{i}", f"udp:10.0.0.{i}:5060") for i in (6, 7))
+    node.rpc("dst_blocklist.add", "10.0.0.6", 5060, P_UDP, ORDERED)
+    headers = "From: <sip:a@b>\r\nTo: <sip:c@d>\r\n"
+    options = ("tm.t_uac_start", "OPTIONS", "sip:two.example.com", ".", ".", headers, "")
+    node.rpc(*options)
+    sim.run(0.3)
+    assert [m.method for m in second.received] == ["OPTIONS"]
+    node.rpc("dst_blocklist.add", "10.0.0.7", 5060, P_UDP, ORDERED)
+    with pytest.raises(RpcError):
+        node.rpc(*options)
+    assert first.received == []
