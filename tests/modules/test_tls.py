@@ -302,7 +302,12 @@ def test_whose_certificates_are_taken(both: Any, authority: Authority, tmp_path:
     stranger = Authority(tmp_path, "stranger").sign("x")
     old = authority.sign("expired", days=-1)
     revoked = Files(authority.folder / "revoked.pem", authority.folder / "revoked.key", old.made)
-    tries = [None, authority.sign("client"), stranger, old, revoked]
+    # Of an authority between, for which the list of revoked certificates says nothing.
+    between = Authority(tmp_path, "between", by=authority)
+    leaf = between.sign("leaf")
+    chain = tmp_path / "chain.pem"
+    chain.write_bytes(leaf.certificate.read_bytes() + between.files.certificate.read_bytes())
+    tries = [None, authority.sign("client"), stranger, old, revoked, Files(chain, leaf.key, leaf.made)]
 
     def scenario(server: Server) -> list[str]:
         return [
@@ -311,7 +316,7 @@ def test_whose_certificates_are_taken(both: Any, authority: Authority, tmp_path:
             for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
         ]
 
-    assert same(both, scenario) == ["SIP/2.0 200"] * 4 + ["refused"] * 6
+    assert same(both, scenario) == ["SIP/2.0 200"] * 4 + ["refused"] * 8
 
 
 def test_how_we_connect(both: Any) -> None:

@@ -143,13 +143,14 @@ def test_many_small_records_cost_little() -> None:
     assert time.process_time() - started < 0.5
 
 
-@given(st.binary(max_size=300), st.integers(0, 400), st.integers(0, 255))
-def test_any_bytes_are_survived(data: bytes, at: int, value: int) -> None:
-    requested_name(data)
-    requested_name(b"\x16\x03\x01" + data)
-    whole = bytearray(_HELLO)
-    whole[at % len(whole)] = value
-    requested_name(bytes(whole))
+@given(st.binary(max_size=300), st.integers(0, 400), st.integers(0, 255), st.integers(1, 60))
+def test_any_bytes_are_survived_however_cut(data: bytes, at: int, value: int, step: int) -> None:
+    changed = bytearray(_HELLO)
+    changed[at % len(changed)] = value
+    for whole in (data, b"\x16\x03\x01" + data, bytes(changed), bytes(changed) + data):
+        reader = HelloReader()
+        found = (reader.feed(whole[start : start + step]) for start in range(0, len(whole), step))
+        assert next((name for name in found if name is not None), None) == requested_name(whole)
 
 
 _HELLO = hello("sip.example.org")
