@@ -103,6 +103,19 @@ def test_what_is_wrong_is_told_with_its_line(authority: Authority, text: str, li
     assert str(raised.value).startswith(f"{authority.folder / 'tls.cfg'}:{line}: ")
 
 
+def test_a_folder_of_files(authority: Authority) -> None:
+    folder = authority.folder / "folder"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "b.cfg").write_text("[client:any]\nserver_id = b\n")
+    (folder / "a").write_text("[client:any]\nserver_id = a\n")
+    (folder / "sub/c.cfg").write_text("not read")
+    own = {"certificate": str(authority.folder / "cert.pem"), "private_key": str(authority.folder / "cert.key")}
+    assert [one.server_id for one in read_profiles(folder, {}, own, str)] == ["a", "b", "", ""]
+    (folder / "c").write_text("server_id = c\n")
+    with pytest.raises(ConfigError, match=f"{folder}/c:1: an option stands before the first section"):
+        read_profiles(folder, {}, own, str)
+
+
 def test_a_certificate_that_is_none_is_null() -> None:
     assert certificate(b"no certificate") is None
 

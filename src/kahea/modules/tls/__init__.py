@@ -42,6 +42,7 @@ SELECT_ROOTS["tls"] = select
 CONNECTED: Final = "tls:connection-out"
 
 _MEMORY: Final = "memory is the system's; there is no pool that could run low"
+_ONE_PROFILE: Final = "a lone profile is told from no others; what servers are asked for by is the XAVP's (xavp_cfg)"
 _BUFFERS: Final = "sessions read from and write to memory, and OpenSSL sizes its own buffers"
 _QUEUES: Final = "what waits for a handshake counts in tcp_conn_wq_max and tcp_wq_max"
 _LEVELS: Final = "TLS is logged by `kahea.net` and `kahea.tls`, failures as warnings"
@@ -67,7 +68,11 @@ class Tls(Module):
         "it: `drop` keeps all of it here and closes the connection. Kamailio 5.6.3 was never seen to run it."
     }
 
-    config = Param("", "The file of profiles (tls.cfg), in place of the parameters that are about one.", runtime=True)
+    config = Param("", "The file of profiles (tls.cfg), or a folder of such, instead of parameters.", runtime=True)
+        "",
+        "The file of profiles (tls.cfg), or a folder of such, in place of the parameters that are about one.",
+        runtime=True,
+    )
     tls_method = Param("TLSv1", "The protocol: TLSv1.2+ is 1.2 and newer, TLSv1.2 just that.", check=known_method)
     certificate = Param(_CERTIFICATE, "The file (PEM) with our certificate, and those of its authorities after it.")
     private_key = Param(_CERTIFICATE, "The file (PEM) with its key, not encrypted.")
@@ -79,7 +84,6 @@ class Tls(Module):
     verify_client = Param("", "off, optional or on: the two above in one word.", check=_client)
     verify_depth = Param(9, "How many authorities may stand between a certificate and one that is trusted.")
     cipher_list = Param("", "The ciphers up to TLS 1.2, as OpenSSL names them; its default if empty.")
-    server_name = Param("", "The name that is asked for of a server, and that a client must ask for (SNI).")
     session_cache = Param(0, "1: clients may resume their sessions.")
     renegotiation = Param(0, "1: peers may renegotiate (TLS 1.2).")
     connection_timeout = Param(600, "Seconds until a connection that is never used is closed; -1: never.", runtime=True)
@@ -87,6 +91,7 @@ class Tls(Module):
     xavp_cfg = Param("", "The XAVP whose `server_name` and `server_id` hold for connections that are made.")
     event_callback = Param("", "The script's function for events, in place of the event routes.")
 
+    server_name = Param("", "A name for the one profile that the parameters make.", inert=_ONE_PROFILE)
     session_id = Param(
         "", "The name of the session cache.", inert="Python's ssl has one of its own, for this process alone"
     )
@@ -182,7 +187,6 @@ class Tls(Module):
                 require=require,
                 verify_depth=self.verify_depth,
                 cipher_list=self.cipher_list,
-                server_name=self.server_name,
                 tickets=bool(self.session_cache),
                 renegotiation=bool(self.renegotiation),
             )

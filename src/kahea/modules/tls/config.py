@@ -4,7 +4,8 @@
     method = TLSv1.2+
     certificate = "/etc/kahea/cert.pem"
 
-Sections and options may be in capitals. The module's parameters have no say in what a section leaves out.
+A folder of such files will do, too. Sections and options may be in capitals. The module's parameters have no say in what
+a section leaves out.
 """
 
 from __future__ import annotations
@@ -63,40 +64,57 @@ def _number(value: str) -> int:
     return int(value)
 
 
+#: Where a section begins, for errors, and the fields of its profile.
+Section = tuple[str, dict[str, Any]]
+
+
 def read_profiles(
     path: Path, common: Mapping[str, Any], server: Mapping[str, Any], file: Callable[[str], str]
 ) -> list[Profile]:
-    """The profiles of a file, with the two defaults. `common` has fields of all, `server` those that a server's section
-    may leave out; `file` makes a path absolute. Raises ConfigError with the line."""
+    """The profiles of a file, or of all files in a folder by their names, with the two defaults.
+
+    `common` has fields of all, `server` those that a server's section may leave out; `file` makes a path absolute.
+    Raises ConfigError with file and line.
+    """
+    try:
+        files = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    sections = [section for one in files for section in _sections(one, file)]
+    for role in ("server", "client"):
+        if not any(fields["default"] and fields["server"] == (role == "server") for _, fields in sections):
+            sections.append((str(path), _section(f"[{role}:default]")))
+    found = []
+    for place, fields in sections:
+        given = {"method": "TLSv1+", **common, **(server if fields["server"] else {})}
+        try:
+            found.append(_profile(fields, given))
+        except ProfileError as error:
+            raise ConfigError(f"{place}: {error}") from error
+    return found
+
+
+def _sections(path: Path, file: Callable[[str], str]) -> list[Section]:
+    """The sections of one file. Raises ConfigError."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    sections: list[tuple[int, dict[str, Any]]] = []
+    sections: list[Section] = []
     for number, line in enumerate(lines, 1):
         line = line.strip()
         if not line or line.startswith("#"):
             continue
         try:
             if line.startswith("["):
-                sections.append((number, _section(line)))
+                sections.append((f"{path}:{number}", _section(line)))
             elif sections:
                 sections[-1][1].update(_option(line, file))
             else:
                 raise ValueError("an option stands before the first section")
         except ValueError as error:
             raise ConfigError(f"{path}:{number}: {error}") from error
-    for is_server in (True, False):
-        if not any(fields["default"] and fields["server"] == is_server for _, fields in sections):
-            sections.append((len(lines), _section(f"[{'server' if is_server else 'client'}:default]")))
-    found = []
-    for number, fields in sections:
-        given = {"method": "TLSv1+", **common, **(server if fields["server"] else {})}
-        try:
-            found.append(_profile(fields, given))
-        except ProfileError as error:
-            raise ConfigError(f"{path}:{number}: {error}") from error
-    return found
+    return sections
 
 
 def _section(line: str) -> dict[str, Any]:
