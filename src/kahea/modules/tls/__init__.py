@@ -69,10 +69,6 @@ class Tls(Module):
     }
 
     config = Param("", "The file of profiles (tls.cfg), or a folder of such, instead of parameters.", runtime=True)
-        "",
-        "The file of profiles (tls.cfg), or a folder of such, in place of the parameters that are about one.",
-        runtime=True,
-    )
     tls_method = Param("TLSv1", "The protocol: TLSv1.2+ is 1.2 and newer, TLSv1.2 just that.", check=known_method)
     certificate = Param(_CERTIFICATE, "The file (PEM) with our certificate, and those of its authorities after it.")
     private_key = Param(_CERTIFICATE, "The file (PEM) with its key, not encrypted.")

@@ -4,8 +4,8 @@
     method = TLSv1.2+
     certificate = "/etc/kahea/cert.pem"
 
-A folder of such files will do, too. Sections and options may be in capitals. The module's parameters have no say in what
-a section leaves out.
+A folder of such files will do, too. Sections and options may be in capitals. The module's parameters have no say in
+what a section leaves out.
 """
 
 from __future__ import annotations
