@@ -21,11 +21,11 @@ from kahea.net.address import Address
 from kahea.net.connections import ConnectionTable
 from kahea.net.tls import TlsConnection, TlsListener, TlsNode
 from kahea.net.tls_profiles import Profile
-from kahea.routing.generation import Generation
+from kahea.routing.generation import Generation, event_message
 from kahea.routing.module import ConfigError
 from kahea.routing.node import Node
 from kahea.routing.pv import PvError
-from kahea.routing.run import Run
+from kahea.routing.run import LOCAL_ROUTE, REQUEST_ROUTE, Run
 from kahea.routing.settings import Configuration
 
 
@@ -210,6 +210,26 @@ def test_the_event_may_be_a_function_of_the_script(drop: bool) -> None:
     listener = TlsListener(Address.of("192.0.2.1", 5061), ConnectionTable(clock=float), TlsNode())
     assert node.module("tls").approve(TlsConnection(listener, peer), b"data") is not drop
     assert seen == [("tls:connection-out", (listener, peer, b"data"))]
+
+
+def test_the_id_of_a_profile_stays_with_the_run_that_set_it() -> None:
+    """Another script's connection does not take it; only what follows a local route has no run of its own."""
+    node = Node(Configuration(load=["tls"]))
+    tls, peer = node.module("tls"), Address.of("192.0.2.9", 5061)
+    found = []
+
+    def chooses(run: Run) -> None:
+        found.append(tls.choose(peer)[1])
+        if run.name == "sets":
+            tls.set_connect_server_id(run, "mine")
+            node.pool.run(node.execute, Run(node, event_message(), REQUEST_ROUTE, "other"), chooses)
+            found.append(tls.choose(peer)[1])
+            found.append(tls.choose(peer)[1])
+
+    node.pool.run(node.execute, Run(node, event_message(), REQUEST_ROUTE, "sets"), chooses)
+    assert found == ["", "", "mine", ""]
+    tls.set_connect_server_id(Run(node, event_message(), LOCAL_ROUTE), "local")
+    assert [tls.choose(peer)[1] for _ in range(2)] == ["local", ""]
 
 
 def test_parameters_change_while_it_runs(server: Server) -> None:

@@ -123,7 +123,7 @@ class Tls(Module):
         if not listeners:
             return
         self._shared = listeners[0].shared
-        self._shared.choose = self._choose
+        self._shared.choose = self.choose
         self._shared.approve = self.approve
         self._shared.profiles = self._profiles()
         old = {one.method for one in self._shared.profiles.all} & {"TLSv1", "TLSv1.1"}
@@ -193,7 +193,7 @@ class Tls(Module):
             return str(Path(name).absolute()) if name else ""
         return str((self.node.configuration.directory / name).absolute())
 
-    def _choose(self, peer: Address) -> tuple[str, str]:
+    def choose(self, peer: Address) -> tuple[str, str]:
         """The server name and profile for a connection that a script's message opens."""
         run = current.run
         if run is not None and _SERVER_ID in run.state:
