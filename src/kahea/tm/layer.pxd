@@ -29,6 +29,7 @@ cdef class Settings:
     cdef public bint aggregate_challenges
     cdef public bint remap_503_500
     cdef public bint local_cancel_reason
+    cdef public bytes ac_extra_hdrs
     cdef public object failover_codes
     cdef public bint use_dns_failover
     cdef public int udp_mtu

@@ -28,6 +28,7 @@ class Settings:
     aggregate_challenges: bool
     remap_503_500: bool
     local_cancel_reason: bool
+    ac_extra_hdrs: bytes
     failover_codes: frozenset[int]
     use_dns_failover: bool
     udp_mtu: int

@@ -104,6 +104,7 @@ cdef class Settings:
         self.aggregate_challenges = True
         self.remap_503_500 = True
         self.local_cancel_reason = True
+        self.ac_extra_hdrs = b""
         self.failover_codes = frozenset()
         self.max_transactions = 200_000
         self.max_branches = 12
@@ -394,7 +395,7 @@ cdef class TransactionLayer(Owner):
             return 0
         try:
             if branch.ack is None:
-                branch.ack = local.build_ack(branch.request, msg)
+                branch.ack = local.build_ack(branch.request, msg, self.settings.ac_extra_hdrs)
             branch.listener.send(branch.ack, branch.address, branch.connection_id)
         except ValueError as error:
             log.warning("no ACK for a response to %s: %s", branch.uri, error)
@@ -839,7 +840,7 @@ cdef class TransactionLayer(Owner):
         cdef double now = self.now()
         branch.cancelled = True
         try:
-            data = local.build_cancel(branch.request, reason)
+            data = local.build_cancel(branch.request, reason, prefix=self.settings.ac_extra_hdrs)
         except ValueError as error:
             log.warning("no CANCEL for %s: %s", branch.uri, error)
             return 0

@@ -22,8 +22,9 @@ def reason_of(status: int) -> bytes:
     return reason_text(status)
 
 
-def _derive(request: bytes, method: bytes, to_line: bytes | None, extra: bytes) -> bytes:
-    """A bodyless request with the sent one's Request-URI, top Via, dialog headers and Routes."""
+def _derive(request: bytes, method: bytes, to_line: bytes | None, extra: bytes, prefix: bytes) -> bytes:
+    """A bodyless request with the sent one's Request-URI, top Via, dialog headers and Routes, and with its headers
+    without meaning to us whose names begin with `prefix` (in lower case; b"" for none)."""
     sent = m.parse(request)
     out = [method, b" ", sent.original_uri, b" SIP/2.0\r\n"]
     via_seen = False
@@ -37,22 +38,23 @@ def _derive(request: bytes, method: bytes, to_line: bytes | None, extra: bytes) 
             out.append(b"CSeq: %d %b\r\n" % (sent.cseq, method))
         elif header.kind == m.H_TO and to_line is not None:
             out.append(to_line)
-        elif header.kind in _SHARED:
+        elif header.kind in _SHARED or (prefix and header.kind == m.H_OTHER and header.name.lower().startswith(prefix)):
             out.append(request[header.start : header.end])
     out += [b"Content-Length: 0\r\n", extra, b"\r\n"]
     return b"".join(out)
 
 
-def build_ack(request: bytes, reply: m.Message) -> bytes:
-    """The ACK to a failure response of an INVITE sent as `request`. Raises ParseError."""
+def build_ack(request: bytes, reply: m.Message, prefix: bytes = b"") -> bytes:
+    """The ACK to a failure response of an INVITE sent as `request`; for `prefix` see `_derive`. Raises ParseError."""
     to = reply.header(m.H_TO)
     line = None if to is None else b"To: " + to.body + b"\r\n"
-    return _derive(request, b"ACK", line, b"")
+    return _derive(request, b"ACK", line, b"", prefix)
 
 
-def build_cancel(request: bytes, reason: bytes = b"", extra: bytes = b"") -> bytes:
-    """The CANCEL of an INVITE sent as `request`; `reason` and `extra` are whole header lines. Raises ParseError."""
-    return _derive(request, b"CANCEL", None, reason + extra)
+def build_cancel(request: bytes, reason: bytes = b"", extra: bytes = b"", prefix: bytes = b"") -> bytes:
+    """The CANCEL of an INVITE sent as `request`; `reason` and `extra` are whole header lines, for `prefix` see
+    `_derive`. Raises ParseError."""
+    return _derive(request, b"CANCEL", None, reason + extra, prefix)
 
 
 def with_new_via(request: bytes, branch_id: bytes, listener: Listener) -> bytes:

@@ -6,9 +6,11 @@ import re
 from typing import ClassVar
 
 from kahea.modules.tm.addressed import Addressed
+from kahea.modules.tm.avp_timers import AvpTimers
 from kahea.modules.tm.commands import Commands
 from kahea.modules.tm.contacts import Contacts
 from kahea.modules.tm.control import Control
+from kahea.modules.tm.stray import StrayReplies
 from kahea.modules.tm.uac_commands import UacCommands
 from kahea.routing.checks import between, unless
 from kahea.routing.module import ConfigError, Param
@@ -73,8 +75,7 @@ class Tm(Addressed, Control, Contacts, UacCommands, Commands):
     failover_reply_codes = Param("", "Statuses besides 503 that move on to the next DNS answer: `code=404;code=480`.")
     ac_extra_hdrs = Param(
         "",
-        "Headers that begin so are copied from the INVITE to its local ACK and CANCEL.",
-        check=unless("", "local ACK and CANCEL carry the RFC's headers only"),
+        "Headers that begin so, and have no meaning to tm, are copied from the INVITE to its local ACK and CANCEL.",
         runtime=True,
     )
     contacts_avp = Param(
@@ -85,9 +86,9 @@ class Tm(Addressed, Control, Contacts, UacCommands, Commands):
     event_callback = Param("", "Script function for tm's events.")
     event_callback_lres_sent = Param("", "Script function for `tm:local-response`.")
     evcb_local_ack_sent = Param("", "Script function for `tm:local-ack-sent`, the ACK to a 2xx of our own INVITE.")
-    fr_timer_avp = Param("", "", check=unless("", "use t_set_fr()"))
-    fr_inv_timer_avp = Param("", "", check=unless("", "use t_set_fr()"))
-    on_sl_reply = Param("", "", check=unless("", "use the reply route"))
+    fr_timer_avp = Param("", "The AVP with a new transaction's `fr_timer`, in seconds; t_set_fr() is the better way.")
+    fr_inv_timer_avp = Param("", "The AVP with its `fr_inv_timer`, in seconds.")
+    on_sl_reply = Param("", "The onreply_route for responses that belong to no transaction; `drop` forwards none.")
     tw_append = Param("", "", check=unless("", "t_write_* functions"))
     unix_tx_timeout = Param(500, "", check=unless(500, "t_write_unix()"), runtime=True)
     rich_redirect = Param(0, "", check=unless(0, "redirect contacts beyond URI and q"))
@@ -138,6 +139,11 @@ class Tm(Addressed, Control, Contacts, UacCommands, Commands):
         """Hand the parameters to the transaction layer."""
         self.node.on_left_open = self.left_open
         self._hand_over()
+        if self.fr_timer_avp or self.fr_inv_timer_avp:
+            timers = AvpTimers(self.node, self.fr_timer_avp, self.fr_inv_timer_avp)
+            self.node.layer.on_created.append(timers.created)
+        if self.on_sl_reply:
+            self.node.stray_replies.append(StrayReplies(self.node, self.on_sl_reply).take)
 
     def changed(self, name: str) -> None:
         """The layer has its own copy of the parameters."""
@@ -162,6 +168,7 @@ class Tm(Addressed, Control, Contacts, UacCommands, Commands):
         s.reply_408_code = self.reply_408_code
         s.reply_408_reason = wire(self.reply_408_reason)
         s.local_cancel_reason = bool(self.local_cancel_reason)
+        s.ac_extra_hdrs = wire(self.ac_extra_hdrs).lower()
         s.failover_codes = _codes(self.failover_reply_codes)
         blocking = self.node.blocking
         blocking.methods_add, blocking.methods_lookup = self.blst_methods_add, self.blst_methods_lookup
