@@ -70,7 +70,6 @@ EXCEPTIONS = {
     "allow_register_include_port": UNDOCUMENTED,
     "uac_reg_send_register": UNDOCUMENTED,
     "uac_reg_send_unregister": UNDOCUMENTED,
-    "is_incoming": "speaks of data before it is a message, which no route is shown here (parameter nio_intercept)",
 }
 
 

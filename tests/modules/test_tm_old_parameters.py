@@ -10,6 +10,8 @@ from processes import KAMAILIO, Server, compared, request
 
 from conftest import Bench
 from kahea.routing.module import ConfigError
+from kahea.routing.redirect import PATH, add_contacts
+from kahea.sip.message import parse
 from kahea.testing import Simulation
 
 needs_kamailio = pytest.mark.skipif(KAMAILIO is None, reason="needs a real Kamailio to compare with")
@@ -130,6 +132,53 @@ request_route {{ $avp(fr) = {avp}; {first} $du = "sip:10.0.0.2"; t_relay(); }}
         begin = simulation.now
         assert alice.invite("sip:bob@10.0.0.9").wait().status == 408
         assert simulation.now - begin == pytest.approx(seconds, abs=0.2)
+
+
+@needs_kamailio
+@pytest.mark.parametrize("rich", [0, 1, 2, 3])
+def test_contacts_of_redirects(tmp_path: Path, rich: int) -> None:
+    path = "<sip:!#%&'()*+-./:=?@[]^_`{|}~ aZ0\\\\$$>,<sip:p2@192.0.2.4;lr>"
+    cfg = f"""
+modparam("sl|tm", "rich_redirect", {rich})
+request_route {{
+    if ($rU == "ping") {{ sl_send_reply("200", "OK"); exit; }}
+    if ($rU != "same") $ru = "sip:one@192.0.2.1;a=b";
+    setbflag(2);
+    append_branch("sip:two@192.0.2.2", "0.5");
+    $(branch(path)[0]) = "{path}";
+    $(branch(flags)[0]) = 5;
+    append_branch("sip:three@192.0.2.3;x=y");
+    $(branch(q)[1]) = 250;
+    $(branch(path)[1]) = "<sip:p3@192.0.2.5;lr>";
+    if ($rU == "one" && is_method("INVITE")) {{ t_newtran(); t_reply("302", "Moved"); exit; }}
+    if (is_method("MESSAGE")) {{ t_newtran(); send_reply("302", "Moved"); exit; }}
+    sl_send_reply("302", "Moved");
+}}
+"""
+
+    def scenario(server: Server) -> list[str]:
+        got = []
+        for method, user in (("INVITE", "bob"), ("MESSAGE", "bob"), ("OPTIONS", "bob"), ("OPTIONS", "same")):
+            server.caller.send(request(method, f"sip:{user}@example.com", callid=method + user))
+            text = server.caller.expect("SIP/2.0 302")
+            got.append(next(line for line in text.split("\r\n") if line.startswith("Contact: ")))
+            if method == "INVITE":
+                ack = request("ACK", f"sip:{user}@example.com", callid=method + user)
+                server.caller.send(ack.replace(f"{user}ACK", f"{user}INVITE"))
+        return got
+
+    theirs, ours = compared(tmp_path, cfg, ("corex", "siputils", "textops", "xlog"), scenario)
+    assert ours == theirs
+    assert ("flags=5" in ours[0], "Route=%3csip:" in ours[0]) == (rich & 1 > 0, rich & 2 > 0)
+
+
+def test_a_path_joins_headers_that_a_uri_has() -> None:
+    """Kamailio begins the headers once more, by which the URI is none."""
+    msg = parse(b"OPTIONS sip:a@b?Subject=x SIP/2.0\r\nCall-ID: 1\r\n\r\n")
+    msg.set_uri(b"sip:c@d?Subject=x")
+    msg.path = b"<sip:p;lr>"
+    add_contacts(msg, PATH)
+    assert msg.reply_edits == [b"Contact: <sip:c@d?Subject=x&Route=%3csip:p%3blr%3e>\r\n"]
 
 
 def test_the_route_of_stray_replies_may_be_a_function_of_python() -> None:

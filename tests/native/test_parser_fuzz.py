@@ -45,7 +45,7 @@ def parse(text: str) -> Program | CfgError:
         result: Program | CfgError = parse_text(text, "fuzz.cfg", {"D": "x"})
     except CfgError as error:
         result = error
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 10  # on the slowest machine; what is quadratic takes minutes
     return result
 
 

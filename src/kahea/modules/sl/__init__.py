@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from kahea.modules.sl.replies import Replies
+from kahea.routing.checks import between
 from kahea.routing.module import Module, Param, Value, function, native, rpc, variable
 from kahea.routing.run import CORE_ONREPLY_ROUTE, FAILURE_ROUTE, ONREPLY_ROUTE, REQUEST_ROUTE, Run
 from kahea.routing.text import text, wire
@@ -34,10 +35,7 @@ class Sl(Module):
     default_code = Param(500, "Status of a reply whose own is not a number.")
     default_reason = Param("Internal Server Error", "Reason phrase where none fits.")
     bind_tm = Param(1, "Reply through the transaction where one exists.")
-    rich_redirect = Param(
-        0, "In a 3xx's Contacts: 1 also for branches of own q, 2 for their flags and path, 3 both.",
-        check=lambda v: _only(v, (0,), "redirect contacts beyond URI and q"),
-    )  # fmt: skip
+    rich_redirect = Param(0, "Added to a 3xx's Contacts: 1 flags, 2 path, 3 both.", check=between(0, 3))
     event_callback_fl_ack = Param("", "Script function for `sl:filtered-ack`.")
     event_callback_lres_sent = Param("", "Script function for `sl:local-response`.")
 
@@ -57,6 +55,7 @@ class Sl(Module):
         """Take over the parameters, bind the events of the script, and declare the statistics."""
         replies = self.replies
         replies.bind_tm, replies.default_code = bool(self.bind_tm), self.default_code
+        replies.rich_redirect = self.rich_redirect
         if self.event_callback_lres_sent:
             replies.on_sent = lambda msg: self._call(self.event_callback_lres_sent, "sl:local-response", msg)
         for name, value in self._statistics():
@@ -177,12 +176,6 @@ class Sl(Module):
 
     def _call(self, name: str, event: str, msg: Message) -> None:
         self.node.call_route(name, event, msg)
-
-
-def _only(value: object, allowed: tuple[object, ...], what: str) -> object:
-    if value not in allowed:
-        raise ValueError(f"{value!r}: {what} are not supported yet")
-    return value
 
 
 MODULE = Sl

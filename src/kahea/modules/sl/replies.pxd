@@ -7,6 +7,7 @@ cdef class Replies:
     cdef Dispatcher _node
     cdef public int default_code
     cdef public bint bind_tm
+    cdef public int rich_redirect
     cdef public object on_sent
     cdef readonly long sent
     cdef readonly long failures

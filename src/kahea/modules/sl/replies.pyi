@@ -8,10 +8,12 @@ from kahea.sip.message import Message
 
 class Replies:
     """`on_sent`, if it is not None, is called with the request after each stateless reply; `default_code` is the status
-    of a reply whose own is none; `bind_tm` lets replies go through transactions."""
+    of a reply whose own is none; `bind_tm` lets replies go through transactions; `rich_redirect` is a sum of what
+    `routing.redirect` names."""
 
     default_code: int
     bind_tm: bool
+    rich_redirect: int
     on_sent: Callable[[Message], object] | None
 
     def __init__(self, node: Dispatcher) -> None: ...

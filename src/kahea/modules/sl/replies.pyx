@@ -10,6 +10,7 @@ from kahea.routing.stateless cimport reply
 from kahea.sip.message cimport Message
 from kahea.tm.transaction cimport Transaction
 
+from kahea.routing.redirect import add_contacts
 from kahea.sip.errors import ParseError
 from kahea.sip.status import reason as reason_phrase
 
@@ -25,7 +26,8 @@ cdef enum:
 
 cdef class Replies:
     """`on_sent`, if it is not None, is called with the request after each stateless reply; `default_code` is the status
-    of a reply whose own is none; `bind_tm` lets replies go through transactions."""
+    of a reply whose own is none; `bind_tm` lets replies go through transactions; `rich_redirect` is a sum of what
+    `routing.redirect` names."""
 
     def __init__(self, Dispatcher node not None):
         self._node = node
@@ -44,7 +46,7 @@ cdef class Replies:
         if not msg.is_request or msg.method_id == M_ACK:
             return -1
         if 300 <= code < 400:
-            add_contacts(msg)
+            add_contacts(msg, self.rich_redirect)
         try:
             if not reply(self._node, msg, status, phrase or reason_phrase(status)):
                 self.failures += 1
@@ -66,7 +68,7 @@ cdef class Replies:
             return self.send_stateless(run, code, phrase)
         status = self._status(code)
         if 300 <= code < 400:
-            add_contacts(t.request)
+            add_contacts(t.request, self.rich_redirect)
         return 1 if self._node.layer.reply(t, status, phrase or reason_phrase(status)) else -1
 
     cdef int _status(self, object code) except -1:
@@ -74,15 +76,3 @@ cdef class Replies:
 
     def counted(self, int code):
         return self._counts[code] if 0 <= code < 700 else 0
-
-
-cdef int add_contacts(Message msg) except -1:
-    """A redirect carries the destination set as Contacts (RFC 3261 §8.3)."""
-    contacts = []
-    if msg.uri_changed:
-        contacts.append(b"<%b>" % msg.uri if msg.q < 0 else b"<%b>;q=%.3g" % (msg.uri, msg.q / 1000))
-    for target in msg.branches:
-        contacts.append(b"<%b>" % target.uri if target.q < 0 else b"<%b>;q=%.3g" % (target.uri, target.q / 1000))
-    if contacts:
-        msg.reply_edits.append(b"Contact: " + b", ".join(contacts) + b"\r\n")
-    return 0

@@ -91,7 +91,7 @@ class Tm(Addressed, Control, Contacts, UacCommands, Commands):
     on_sl_reply = Param("", "The onreply_route for responses that belong to no transaction; `drop` forwards none.")
     tw_append = Param("", "", check=unless("", "t_write_* functions"))
     unix_tx_timeout = Param(500, "", check=unless(500, "t_write_unix()"), runtime=True)
-    rich_redirect = Param(0, "", check=unless(0, "redirect contacts beyond URI and q"))
+    rich_redirect = Param(0, "Added to a 3xx's Contacts: 1 flags, 2 path, 3 both.", check=between(0, 3))
     blst_503 = Param(0, "1: a 503 puts its sender on the blocklist of destinations.", check=between(0, 1), runtime=True)
     blst_503_def_timeout = Param(
         0, "For how many seconds without Retry-After; 0 for not at all.", check=_SECONDS, runtime=True

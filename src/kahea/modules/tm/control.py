@@ -8,6 +8,7 @@ from kahea.modules.tm.pending import pending
 from kahea.modules.tm.steering import Steering
 from kahea.routing.literals import whole
 from kahea.routing.module import Module, function, native
+from kahea.routing.redirect import add_contacts
 from kahea.routing.regex import RegexError, compile_posix
 from kahea.routing.run import (
     BRANCH_FAILURE_ROUTE,
@@ -45,6 +46,7 @@ class Control(Module):
     """Functions on the transaction in hand, or the one to come."""
 
     default_code: int
+    rich_redirect: int
     default_reason: str
 
     # ---- routes
@@ -116,6 +118,8 @@ class Control(Module):
             return -1
         code = code if 100 <= code <= 699 else self.default_code
         phrase = wire(reason) if reason else reason_phrase(code)
+        if 300 <= code < 400:
+            add_contacts(t.request, self.rich_redirect)
         return 1 if self.node.layer.reply(t, code, phrase) else -1
 
     @function
