@@ -432,3 +432,27 @@ def test_a_table_of_another_version_is_refused(path: Path) -> None:
 def test_parameters_that_can_not_be(name: str, value: int | str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         Server({"usrloc": {"db_mode": 1, name: value}}).node.start()
+
+
+def test_what_changes_during_a_flush_is_written_at_the_end(path: Path) -> None:
+    async def check() -> None:
+        gate = asyncio.Event()
+        async with Server(params(path, 2)) as server:
+            assert (await server.save("<sip:v@h>", aor="carol@x"))[0] == 1
+            group = server.locations.journals["location"].store.group
+            commit = group._commit
+
+            async def slowly(changes: Any) -> None:
+                await gate.wait()
+                await commit(changes)
+
+            group._commit = slowly
+            flushing = asyncio.ensure_future(server.locations.journals["location"].flush())
+            while not group._task:
+                await asyncio.sleep(0)
+            assert (await server.save("<sip:v@h>;expires=0", aor="carol@x", cseq=9))[0] == 3
+            assert not flushing.done()
+            asyncio.get_running_loop().call_later(0.05, gate.set)
+        assert rows(path) == []
+
+    asyncio.run(check())

@@ -400,3 +400,15 @@ def test_a_wrong_password_is_tried_once(kahea: Simulation) -> None:
     mallory = kahea.ua("mallory", password="wrong")
     assert mallory.register("sip:x.example").status == 401
     assert len(mallory.received) == 2
+
+
+def test_a_user_agent_behind_a_nat_writes_what_it_has_inside(kahea: Simulation) -> None:
+    kahea.node(RELAY, "udp:10.0.0.9:5060")
+    alice, bob = kahea.ua("alice", "udp:192.0.2.7:4321", inside="192.168.1.5:5060"), kahea.ua("bob")
+    call = alice.invite(bob.contact)
+    leg = bob.answer()
+    assert leg.invite["Contact"] == "<sip:alice@192.168.1.5:5060>"
+    via = leg.invite.all("Via")[1]
+    assert via.startswith("SIP/2.0/UDP 192.168.1.5:5060;")
+    assert ";received=192.0.2.7" in via
+    assert call.wait(200).destination == "udp:192.0.2.7:4321"

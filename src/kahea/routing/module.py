@@ -167,6 +167,8 @@ class Native:
     ret: str = "int"
     #: What the parameters are called, as many as `kinds`.
     names: tuple[str, ...] = ()
+    #: What the last of them are when they are not given.
+    defaults: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +368,8 @@ class Module:
                 call = compiled.get(attribute) or member.__get__(self)
                 doc, ret = inspect.getdoc(member) or "", _native_ret(member, call)
                 names = _names(member, len(kinds))
-                yield Native(module or self.name, name, kinds, least, routes, call, doc, ret, names)
+                defaults = inspect.unwrap(member).__defaults__ or ()
+                yield Native(module or self.name, name, kinds, least, routes, call, doc, ret, names, defaults)
 
     def variables(self) -> Iterator[Variable]:
         """The declared pseudo-variables, bound to this instance."""

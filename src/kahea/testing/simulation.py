@@ -290,11 +290,19 @@ class Simulation:
         return path
 
     def ua(
-        self, name: str, address: str = "", *, proxy: str | VirtualNode = "", domain: str = "", password: str = ""
+        self,
+        name: str,
+        address: str = "",
+        *,
+        proxy: str | VirtualNode = "",
+        domain: str = "",
+        password: str = "",
+        inside: str = "",
     ) -> UserAgent:
         """A user agent at an address such as `udp:10.0.0.1:5060`; without one it gets the next of 10.0.1.x.
 
         Its requests go to `proxy`, by default the simulation's first node. With a `password` it answers challenges.
+        One behind a NAT writes `inside`, a host and port, of itself, while it is reached at its address.
         """
         if name in self.uas:
             raise ValueError(f"there is a user agent {name!r} already")
@@ -305,6 +313,7 @@ class Simulation:
             proxy=proxy.address if isinstance(proxy, VirtualNode) else proxy,
             domain=domain,
             password=password,
+            inside=inside,
         )
         self.uas[name] = made
         return made

@@ -124,6 +124,7 @@ class UserAgent:
         proxy: str = "",
         domain: str = "",
         password: str = "",
+        inside: str = "",
     ) -> None:
         self.simulation = simulation
         self.name = name
@@ -134,6 +135,8 @@ class UserAgent:
         self.domain = domain or self.host
         #: For challenges, to which its name is the user; "" answers none.
         self.password = password
+        #: The host and port that it believes to have, behind a NAT that has its address; "" without one.
+        self.inside = inside
         self.retransmits = True
         self.auto_ack = True
         #: All that arrived, repeats included.
@@ -159,8 +162,8 @@ class UserAgent:
 
     @property
     def hostport(self) -> str:
-        """`10.0.0.1:5060`."""
-        return f"{self.host}:{self.address.port}"
+        """What it writes of itself, in Via and Contact: `10.0.0.1:5060`."""
+        return self.inside or f"{self.host}:{self.address.port}"
 
     @property
     def uri(self) -> str:
@@ -169,7 +172,7 @@ class UserAgent:
 
     @property
     def contact(self) -> str:
-        """The URI at which it is reached directly."""
+        """The URI at which it is reached directly, or would be if there were no NAT."""
         return f"sip:{self.name}@{self.hostport}" + ("" if self.proto == "udp" else f";transport={self.proto}")
 
     def close(self) -> None:

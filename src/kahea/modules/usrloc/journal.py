@@ -117,6 +117,12 @@ class Journal:
             self._flush_task.add_done_callback(self._flushed)
         return await asyncio.shield(self._flush_task)
 
+    async def finish(self) -> None:
+        """Write all that is kept, also what came after a flush that is under way had begun."""
+        if self._flush_task is not None:
+            await asyncio.shield(self._flush_task)
+        await self.flush()
+
     def _flushed(self, _task: asyncio.Task[int]) -> None:
         self._flush_task = None
 

@@ -144,7 +144,7 @@ class Locations(UsrlocParameters):
         if self._keepalives is not None:
             self._keepalives.stop()
         for name, journal in self.journals.items():
-            await journal.flush()
+            await journal.finish()
             if len(journal):
                 log.error("table %s: %d contacts could not be written and are lost", name, len(journal))
         if self._tasks:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Final
 
 from kahea.engines.native.constants import fold
@@ -48,8 +47,9 @@ RENAMED: Final = {
     "lookup_domain": {1: ("domain", "lookup_domain"), 2: ("domain", "lookup_domain_prefix")},
 }
 
-#: Native functions that do more than KEMI's of the same name: this one has the Request-URI tried once more.
-UNLIKE: Final = frozenset(["setdsturi"])
+#: Native functions that do more than KEMI's of the same name: one has the Request-URI tried once more, the other tells
+#: why a relay failed.
+UNLIKE: Final = frozenset(["setdsturi", "sl_reply_error"])
 
 #: xlog's levels as native scripts write them, and KEMI's functions for them.
 _LEVELS: Final = {
@@ -135,23 +135,20 @@ class Calls:
                 return None
             out.append(code)
         if missing:
-            defaults = self._defaults(function, form, missing)
+            defaults = self._defaults(form, function, missing)
             if defaults is None:
                 return None
             out += defaults
         return out
 
     @staticmethod
-    def _defaults(function: Function, form: Native | None, missing: int) -> list[str] | None:
-        call = form.call if form is not None and len(form.kinds) == len(function.params) else function.call
-        try:
-            parameters = list(inspect.signature(call).parameters.values())[-missing:]
-        except (TypeError, ValueError):
-            return None
-        if any(p.default is p.empty for p in parameters):
-            # Kamailio's own KEMI functions take 0 for flags that are not given.
-            return ["0"] * missing if set(function.params[-missing:]) == {"int"} else None
-        return [literal(p.default) if isinstance(p.default, str) else repr(p.default) for p in parameters]
+    def _defaults(form: Native | None, function: Function, missing: int) -> list[str] | None:
+        """For the last arguments, what the native function takes if they are not given."""
+        given = form.defaults[-missing:] if form is not None and len(form.kinds) == len(function.params) else ()
+        if len(given) == missing and all(isinstance(each, int | str) for each in given):
+            return [literal(each) if isinstance(each, str) else repr(each) for each in given]
+        # Kamailio's own KEMI functions take 0 for flags that are not given.
+        return ["0"] * missing if set(function.params[-missing:]) == {"int"} else None
 
     def _integer(self, argument: Expression) -> str | None:
         match argument:
