@@ -31,7 +31,7 @@ def fill(database: Path) -> None:
         # The columns that the stock cfg's own comment asks for.
         for statement in re.findall(r"ALTER TABLE [^;]+;", STOCK.read_text()):
             db.execute(statement)
-        for user in ("alice", "bob", "carol"):
+        for user in ("alice", "bob", "carol", "tess"):
             db.execute("INSERT INTO subscriber (username, domain, password) VALUES (?, ?, ?)", (user, SERVER, PASSWORD))
         db.execute("INSERT INTO address (grp, ip_addr, mask, port) VALUES (1, ?, 32, 0)", (TRUSTED,))
         db.execute(
@@ -67,6 +67,7 @@ def everything(sim: Simulation) -> None:
     numbers(sim, alice, bob)
     behind_a_nat(sim, alice, bob)
     presence(sim, alice, bob)
+    over_tls(sim, alice)
     others(sim, bob)
 
 
@@ -157,6 +158,18 @@ def behind_a_nat(sim: Simulation, alice: UserAgent, bob: UserAgent) -> None:
         sim.run(40)
         callee.received.clear()
     carol.register(expires=0)
+
+
+def over_tls(sim: Simulation, alice: UserAgent) -> None:
+    """A phone that registers over TLS is called there, where the server listens for it."""
+    if not any(listener.proto_text == "tls" for listener in sim.nodes[0].listeners):
+        return
+    tess = sim.ua("tess", "tls:10.0.0.8:5061", domain=SERVER, password=PASSWORD)
+    tess.register()
+    call = alice.invite(f"sip:tess@{SERVER}")
+    leg = tess.answer()
+    call.wait(200)
+    leg.bye()
 
 
 def presence(sim: Simulation, alice: UserAgent, bob: UserAgent) -> None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.modules.media_relays import Relay
+from tests.tls_files import Authority
 
 from kahea.cli.convert import converted, write
-from kahea.routing.registry import available
+from kahea.routing.registry import available, module_class
 from kahea.testing import Simulation, Unexpected
 
 from .stock_flows import SERVER, STOCK, asking, everything, fill, written
 
 _MADE_UP = re.compile(
-    rb"(;branch=z9hG4bK|;tag=)[0-9a-f]{4}[0-9a-z.]+"
+    rb"(;branch=z9hG4bK|;tag=)[0-9a-f]{4}[0-9a-z.]+|;i=[0-9a-f]+"
     rb'|((?:nonce=|response=)"|SIP-(?:ETag|If-Match): |;tag=uloc-|Call-ID: nathelper-)[^"\r;]+'
 )
 
@@ -40,6 +41,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "WITH_NAT": ("rtpproxy",),
     "WITH_NATSIPPING": ("rtpproxy",),
     "WITH_PRESENCE": ("presence", "presence_xml"),
+    "WITH_TLS": ("tls",),
+    "WITH_MYSQL": ("db_mysql",),
+    "WITH_DEBUG": (),
 }
 #: What is sent, behind its destination, where a definition does its work.
 SHOWS: dict[str, bytes] = {
@@ -54,12 +58,22 @@ SHOWS: dict[str, bytes] = {
     "WITH_NAT": rb"10\.0\.0\.2 INVITE (?s:.)*;alias=203\.0\.113\.7~4321~1",
     "WITH_NATSIPPING": rb"203\.0\.113\.7 OPTIONS sip:carol@192\.168\.1\.5:5060 ",
     "WITH_PRESENCE": rb"10\.0\.0\.1 NOTIFY (?s:.)*<note>away</note>",
+    "WITH_TLS": rb"10\.0\.0\.8 INVITE sip:tess@10\.0\.0\.8:5061;transport=tls ",
 }
 #: These decide alone what the others would: a call that is blocked goes to no voicemail.
 _ALONE = {"WITH_BLOCK3XX", "WITH_BLOCK401407", "WITH_ANTIFLOOD"}
-_ALL = tuple(name for name, modules in NEEDS.items() if set(modules) <= set(available()))
+_HERE = {name for name in available() if not module_class(name).missing()}
+_ALL = tuple(name for name, modules in NEEDS.items() if set(modules) <= _HERE)
 
 needs_stock = pytest.mark.skipif(not STOCK.exists(), reason="Debian's kamailio is not installed")
+
+
+def tls_cfg(folder: Path) -> Path:
+    """A server's, with a certificate."""
+    made = Authority(folder).sign("server")
+    path = folder / "tls.cfg"
+    path.write_text(f"[server:default]\nprivate_key = {made.key}\ncertificate = {made.certificate}\n")
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +109,13 @@ def wire(sim: Simulation) -> list[tuple[float, str, str, bytes]]:
 
 
 def played(
-    script: Path, defines: dict[str, str], play: Callable[[Simulation], object] = everything
+    script: Path,
+    defines: dict[str, str],
+    play: Callable[[Simulation], object],
+    more: Iterable[str] = (),
 ) -> list[tuple[float, str, str, bytes]]:
     sim = Simulation(1)
-    sim.node(script, f"udp:{SERVER}:5060", f"tcp:{SERVER}:5060", defines=defines)
+    sim.node(script, f"udp:{SERVER}:5060", f"tcp:{SERVER}:5060", *more, defines=defines)
     play(sim)
     assert not [e for e in sim.errors if "Traceback" in e]
     sim.close(check=False)
@@ -121,15 +138,16 @@ def played(
         ("WITH_NAT",),
         ("WITH_NAT", "WITH_NATSIPPING", "WITH_AUTH"),
         ("WITH_PRESENCE",),
+        ("WITH_TLS", "WITH_AUTH"),
         tuple(name for name in _ALL if name not in _ALONE),
         _ALL,
     ],
     ids=" ".join,
 )
 def test_the_stock_cfg_and_its_conversion_send_the_same(tmp_path: Path, defines: tuple[str, ...], relay: Relay) -> None:
-    lacking = {module for name in defines for module in NEEDS[name]} - set(available())
+    lacking = {module for name in defines for module in NEEDS[name]} - _HERE
     if lacking:
-        pytest.skip(f"there are no {', '.join(sorted(lacking))} yet")
+        pytest.skip(f"there is no {', '.join(sorted(lacking))}")
     database = tmp_path / "kamailio.db"
     given = {**dict.fromkeys(defines, ""), "DBURL": f'"sqlite:///{database}"'}
     cfg = tmp_path / "kamailio.cfg"
@@ -138,6 +156,7 @@ def test_the_stock_cfg_and_its_conversion_send_the_same(tmp_path: Path, defines:
         ('pstn.gw_ip = ""', 'pstn.gw_ip = "10.0.0.3"'),
         ('srv_ip = ""', 'srv_ip = "10.0.0.4"'),
         ("udp:127.0.0.1:7722", relay.url),
+        ("/etc/kamailio/tls.cfg", str(tls_cfg(tmp_path))),
     ):
         assert old in text
         text = text.replace(old, new)
@@ -146,7 +165,7 @@ def test_the_stock_cfg_and_its_conversion_send_the_same(tmp_path: Path, defines:
     found = []
     for script, defined in ((cfg, given), (tmp_path / "python" / "kamailio.py", {})):
         fill(database)
-        sent = played(script, defined)
+        sent = played(script, defined, everything, [f"tls:{SERVER}:5061"] if "WITH_TLS" in defines else [])
         found.append((sent, written(database), relay.take()))
         database.unlink()
     for native, python in zip(found[0][0], found[1][0], strict=False):

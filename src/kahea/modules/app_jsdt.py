@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from kahea.routing.checks import between
-from kahea.routing.libraries import ScriptModule
-from kahea.routing.module import Param, function, native, rpc
-from kahea.routing.run import Run
+from kahea.routing.libraries import FunctionsByName
+from kahea.routing.module import Param
 
 
-class AppJsdt(ScriptModule):
+class AppJsdt(FunctionsByName):
     """Scripts in JavaScript: how they are run, and their functions called by name."""
 
     name = "app_jsdt"
@@ -16,61 +15,7 @@ class AppJsdt(ScriptModule):
 
     load: Param[list[str]] = Param([], "A script whose functions can be called.", many=True)
     mode = Param(1, "Whether scripts have `require()`.", check=between(0, 1))
-    time_limit = Param(
-        1000,
-        "How many ms of CPU time a script may take without waiting before it is stopped; 0 for any.",
-        check=between(0, 3_600_000),
-    )
     memory_limit = Param(16, "How many MB one run of a script may take; 0 for any.", check=between(0, 1_000_000))
-
-    @native("str", "str", "str", "str", name="jsdt_run", least=1)
-    @function(name="run", params=("str",), ret="int")
-    def run(self, run: Run, name: str, *args: str) -> int:
-        """Call a function of the scripts; -1 for an error, or if there is none."""
-        return self.run_function(run, name, *args)
-
-    @function
-    def run_p1(self, run: Run, name: str, first: str) -> int:
-        """Call a function of the scripts with an argument; -1 for an error, or if there is none."""
-        return self.run_function(run, name, first)
-
-    @function
-    def run_p2(self, run: Run, name: str, first: str, second: str) -> int:
-        """Call a function of the scripts with two arguments; -1 for an error, or if there is none."""
-        return self.run_function(run, name, first, second)
-
-    @function
-    def run_p3(self, run: Run, name: str, first: str, second: str, third: str) -> int:
-        """Call a function of the scripts with three arguments; -1 for an error, or if there is none."""
-        return self.run_function(run, name, first, second, third)
-
-    @native("str", name="jsdt_runstring")
-    @function
-    def runstring(self, run: Run, text: str) -> int:
-        """Run JavaScript where the scripts are; -1 for an error."""
-        return self.run_text(run, text)
-
-    @native("str", name="jsdt_dostring")
-    @function
-    def dostring(self, run: Run, text: str) -> int:
-        """Run JavaScript apart from the scripts, where only other such texts and files have been; -1 for an error."""
-        return self.do_text(run, text)
-
-    @native("str", name="jsdt_dofile")
-    @function
-    def dofile(self, run: Run, path: str) -> int:
-        """Run a file of JavaScript apart from the scripts, read anew each time; -1 for an error."""
-        return self.do_file(run, path)
-
-    @rpc("app_jsdt.reload")
-    def rpc_reload(self) -> dict[str, object]:
-        """Read the scripts anew; the generations before and after."""
-        return self.reload_scripts()
-
-    @rpc("app_jsdt.api_list")
-    def rpc_api_list(self) -> dict[str, object]:
-        """Every function that a script can call."""
-        return self.api_list()
 
 
 MODULE = AppJsdt

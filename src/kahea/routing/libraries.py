@@ -8,19 +8,20 @@ keeps the functions that it began with; the engine that runs the routes is its l
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
+from kahea.routing.checks import between
 from kahea.routing.generation import Generation
-from kahea.routing.module import ConfigError, Module, RpcError
-from kahea.routing.run import EndRoute, ScriptError
+from kahea.routing.module import ConfigError, Module, Native, Param, RpcCommand, RpcError, function, native, rpc
+from kahea.routing.run import EndRoute, Run, ScriptError
 
 if TYPE_CHECKING:
     from kahea.routing.generation import Route
     from kahea.routing.node import Node
-    from kahea.routing.run import Run
 
 log = logging.getLogger("kahea.script")
 
@@ -185,6 +186,74 @@ class ScriptModule(Module):
         return {"msize": len(found), "methods": found}
 
 
+class FunctionsByName(ScriptModule):
+    """Base of `app_lua`, `app_jsdt` and `app_sqlang`, which have the same functions and commands: natively under the
+    language's name (`lua_run`), as commands under the module's (`app_lua.reload`)."""
+
+    time_limit = Param(
+        1000,
+        "How many ms of CPU time a script may take without waiting before it is stopped; 0 for any.",
+        check=between(0, 3_600_000),
+    )
+
+    def natives(self) -> Iterator[Native]:
+        """Under the language's name."""
+        return (replace(form, name=f"{self.language}_{form.name}") for form in super().natives())
+
+    def rpcs(self) -> Iterator[RpcCommand]:
+        """Under the module's name."""
+        return (replace(command, name=f"{self.name}.{command.name}") for command in super().rpcs())
+
+    @native("str", "str", "str", "str", least=1)
+    @function(name="run", params=("str",), ret="int")
+    def run(self, run: Run, name: str, *args: str) -> int:
+        """Call a function of the scripts; -1 for an error, or if there is none."""
+        return self.run_function(run, name, *args)
+
+    @function
+    def run_p1(self, run: Run, name: str, first: str) -> int:
+        """Call a function of the scripts with an argument; -1 for an error, or if there is none."""
+        return self.run_function(run, name, first)
+
+    @function
+    def run_p2(self, run: Run, name: str, first: str, second: str) -> int:
+        """Call a function of the scripts with two arguments; -1 for an error, or if there is none."""
+        return self.run_function(run, name, first, second)
+
+    @function
+    def run_p3(self, run: Run, name: str, first: str, second: str, third: str) -> int:
+        """Call a function of the scripts with three arguments; -1 for an error, or if there is none."""
+        return self.run_function(run, name, first, second, third)
+
+    @native("str")
+    @function
+    def runstring(self, run: Run, text: str) -> int:
+        """Run a text in the scripts' language where the scripts are; -1 for an error."""
+        return self.run_text(run, text)
+
+    @native("str")
+    @function
+    def dostring(self, run: Run, text: str) -> int:
+        """Run a text apart from the scripts, where only other such texts and files have been; -1 for an error."""
+        return self.do_text(run, text)
+
+    @native("str")
+    @function
+    def dofile(self, run: Run, path: str) -> int:
+        """Run a file apart from the scripts, read anew each time; -1 for an error."""
+        return self.do_file(run, path)
+
+    @rpc("reload")
+    def rpc_reload(self) -> dict[str, object] | None:
+        """Read the scripts anew; the generations before and after."""
+        return self.reload_scripts()
+
+    @rpc("api_list")
+    def rpc_api_list(self) -> dict[str, object]:
+        """Every function that a script can call."""
+        return self.api_list()
+
+
 def returned_number(module: ScriptModule, run: Run, name: str, *args: str) -> int:
     """Call a function: the number that it returned; -1 for an error, its exit, 0, and anything else."""
     try:
@@ -197,4 +266,13 @@ def returned_number(module: ScriptModule, run: Run, name: str, *args: str) -> in
     return int(value) or -1 if isinstance(value, int) else -1
 
 
-__all__ = ["MOST_FILES", "Library", "LibraryFactory", "ScriptExit", "ScriptModule", "read_all", "returned_number"]
+__all__ = [
+    "MOST_FILES",
+    "FunctionsByName",
+    "Library",
+    "LibraryFactory",
+    "ScriptExit",
+    "ScriptModule",
+    "read_all",
+    "returned_number",
+]
