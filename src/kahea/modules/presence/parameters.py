@@ -26,13 +26,16 @@ def _table(value: str) -> str:
     return value
 
 
-def _columns(value: str) -> tuple[str, ...]:
+def columns(value: str) -> tuple[str, ...]:
     """`priority, received_time`."""
-    names = tuple(part.strip() for part in value.split(","))
-    for name in names:
+    return tuple(part.strip() for part in value.split(","))
+
+
+def _columns(value: str) -> str:
+    for name in columns(value):
         if name not in _COLUMNS:
             raise ValueError(f"{name!r} is none of {', '.join(sorted(_COLUMNS))}")
-    return names
+    return value
 
 
 def _address(value: str) -> str:
@@ -65,7 +68,7 @@ class Parameters(Module):
     fetch_rows = Param(500, "Rows that are read from the database at a time.", check=between(1, 100_000))
     retrieve_order = Param(0, "0: the latest publication counts first; 1: as retrieve_order_by says.", check=_ON_OFF)
     retrieve_order_by = Param(
-        ("priority",), "Columns with commas between, the publication with the greatest counts first.", check=_columns
+        "priority", "Columns with commas between, the publication with the greatest counts first.", check=_columns
     )
     sip_uri_match = Param(0, "1: URIs that differ in case alone are the same.", check=_ON_OFF)
 
@@ -121,4 +124,4 @@ class Parameters(Module):
     dmq_peer_id = Param("presence", "", check=unless("presence", _DMQ))
 
 
-__all__ = ["Parameters"]
+__all__ = ["Parameters", "columns"]

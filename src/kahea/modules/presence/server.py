@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kahea.connectors.errors import BadUrl, DatabaseError
 from kahea.modules.presence import publications, subscriptions
 from kahea.modules.presence.events import WINFO, EventPackage, WatcherInfo
-from kahea.modules.presence.parameters import Parameters
+from kahea.modules.presence.parameters import Parameters, columns
 from kahea.modules.presence.publications import Publications, Tags
 from kahea.modules.presence.subscriptions import Subscriptions
 from kahea.modules.presence.turns import Turns
@@ -72,7 +72,7 @@ class Server(Parameters):
         self.keep_defaults()
         self.tags = Tags(self.node.wall())
         folds = bool(self.sip_uri_match)
-        order = self.retrieve_order_by if self.retrieve_order else ("received_time",)
+        order = columns(self.retrieve_order_by) if self.retrieve_order else ("received_time",)
         self.subscriptions = subscriptions.Memory(folds)
         self.publications = publications.Memory(order, folds)
         if self.db_url:

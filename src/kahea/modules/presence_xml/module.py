@@ -31,10 +31,6 @@ def _no_server(value: str) -> str:
     raise ValueError(f"{value!r}: rules of an XCAP server need the module xcap_client, which is not supported yet")
 
 
-def _bars(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split("|"))
-
-
 def _element(value: str) -> str:
     if re.fullmatch(r"[A-Za-z_][\w.-]*", value) is None:
         raise ValueError(f"{value!r} is no name of an element")
@@ -51,7 +47,7 @@ class PresenceXml(Module):
     xcap_table = Param("xcap", "The table of the users' documents.")
     disable_presence = Param(0, "1: no event package presence.", check=_ON_OFF)
     disable_winfo = Param(0, "1: no event package presence.winfo.", check=_ON_OFF)
-    disable_bla = Param(1, "0 adds the event package dialog;sla.", check=unless(1, "dialog;sla"))
+    disable_bla = Param(1, "", check=unless(1, "there is no event package dialog;sla"))
     disable_xcapdiff = Param(0, "1: no event package xcap-diff.", check=_ON_OFF)
     force_active = Param(0, "1: every watcher may see everything, and no rules are asked.", check=_ON_OFF)
     integrated_xcap_server = Param(
@@ -65,10 +61,9 @@ class PresenceXml(Module):
         0, "1: of several documents of a user one is chosen; else they are merged.", check=_ON_OFF
     )
     presence_single_body_priorities = Param(
-        ("Available", "Ringing", "On the Phone"), "By what it is chosen, with bars between, the important last.",
-        check=_bars,
-    )  # fmt: skip
-    presence_single_body_lookup_element = Param("note", "The element whose text that is.", check=_element)
+        "Available|Ringing|On the Phone", "What decides of it, with bars between, the important last."
+    )
+    presence_single_body_lookup_element = Param("note", "The element of a document that says it.", check=_element)
     default_expires = Param(3600, "Seconds of a request that says none.", check=between(1, 2**31 - 1))
 
     def __init__(self, node: Node) -> None:
@@ -84,7 +79,8 @@ class PresenceXml(Module):
         with_rules = presence.store is not None and not self.force_active and not self.disable_presence
         if with_rules:
             self._open_rules()
-        single = SingleBody(self.presence_single_body_lookup_element, self.presence_single_body_priorities)
+        priorities = tuple(part.strip() for part in self.presence_single_body_priorities.split("|"))
+        single = SingleBody(self.presence_single_body_lookup_element, priorities)
         package = PresenceEvent(
             self.default_expires,
             self._rules_of if with_rules else None,
