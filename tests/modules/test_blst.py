@@ -69,6 +69,21 @@ def test_it_is_bounded_and_what_is_over_makes_room() -> None:
     assert [entry.address for entry in found.entries()] == [addresses[10]]
 
 
+def test_a_full_list_is_not_looked_through_in_vain() -> None:
+    clock = Clock()
+    found = Blocklist(clock, 24 * 100)
+    for i in range(100):
+        found.add(P_UDP, Address.of(f"10.0.2.{i}", 5060), SEND, 10 + i)
+    looked = []
+    found._drop_ended = lambda: looked.append(clock.now)  # type: ignore[method-assign]
+    for _ in range(5):
+        assert not found.add(P_UDP, HERE, SEND, 100)
+    assert looked == []
+    clock.now += 10
+    found.add(P_UDP, HERE, SEND, 100)
+    assert looked == [110.0]
+
+
 def ours(**settings: Any) -> Ours:
     return Ours(modules=["blst", "textopsx"], use_dst_blocklist=True, **settings)
 
@@ -121,9 +136,11 @@ def test_without_the_list_nothing_is_kept() -> None:
         made.node.registry.rpcs["dst_blocklist.view"].call()
 
 
-def test_a_full_list_refuses() -> None:
+def test_a_full_list_refuses(caplog: pytest.LogCaptureFixture) -> None:
     made = ours(dst_blocklist_mem=0)
-    assert made.run("out.append(KSR.blst.blst_add(5))", request()).out == [-1]
+    for _ in range(3):
+        assert made.run("out.append(KSR.blst.blst_add(5))", request()).out == [-1]
+    assert caplog.text.count("is full") == 1
     with pytest.raises(RpcError, match="full"):
         made.node.registry.rpcs["dst_blocklist.add"].call("10.0.0.1", 5060, P_UDP, ORDERED)
     with pytest.raises(RpcError, match="port"):

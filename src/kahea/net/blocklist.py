@@ -6,6 +6,7 @@ How much there may be is bounded in bytes as Kamailio counts them, so that its s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -41,6 +42,8 @@ class Blocklist:
         self.most_bytes = most_bytes
         self._entries: dict[tuple[int, Address], Entry] = {}
         self._bytes = 0
+        #: No entry ends before.
+        self._earliest = math.inf
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -54,13 +57,16 @@ class Blocklist:
         """Put a destination on the list, or let it stay so long from now; False if there is no room for it."""
         key = proto, address
         ends = self._clock() + seconds
+        self._earliest = min(self._earliest, ends)
         entry = self._entries.get(key)
         if entry is not None:
             entry.flags |= flags
             entry.ends = ends
             return True
         if not self._has_room(address):
-            self._drop_ended()
+            # Looked through only where that may help: a full list is asked for room again and again.
+            if self._clock() >= self._earliest:
+                self._drop_ended()
             if not self._has_room(address):
                 return False
         self._entries[key] = Entry(proto, address, flags, ends)
@@ -103,6 +109,7 @@ class Blocklist:
         now = self._clock()
         for key in [key for key, entry in self._entries.items() if entry.ends <= now]:
             self.remove(*key)
+        self._earliest = min((entry.ends for entry in self._entries.values()), default=math.inf)
 
     def clear(self) -> None:
         """Take all off the list but what is to stay."""

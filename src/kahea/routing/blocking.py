@@ -52,6 +52,7 @@ class Blocking:
         self._node = node
         self._settings = node.settings
         self.list = Blocklist(node.now, node.settings.dst_blocklist_mem << 10)
+        self._told_full = False
         #: Methods, as bits, whose silence counts; and which are not sent to what is on the list.
         self.methods_add = M_INVITE
         self.methods_lookup = 0xFFFFFFF7
@@ -70,10 +71,14 @@ class Blocking:
         self._node.layer.blocking = self if self.is_on else None
 
     def add(self, proto: int, address: Address, flags: int, seconds: float | None = None) -> bool:
-        """Put a destination on the list, for `dst_blocklist_expire` seconds unless said otherwise."""
+        """Put a destination on the list, for `dst_blocklist_expire` seconds unless said otherwise; False if it is
+        full."""
         if self.list.add(proto, address, flags, self._settings.dst_blocklist_expire if seconds is None else seconds):
+            self._told_full = False
             return True
-        log.warning("the blocklist of destinations is full: see dst_blocklist_mem")
+        if not self._told_full:
+            self._told_full = True
+            log.warning("the blocklist of destinations is full: see dst_blocklist_mem")
         return False
 
     def _happened(
