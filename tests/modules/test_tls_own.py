@@ -146,7 +146,13 @@ modparam("tls", "config", "CFG")
 modparam("tls", "connection_timeout", 77)
 request_route {
     if ($rU == "ping") { sl_send_reply("200", "OK"); exit; }
+    if ($fU == "alice2") t_on_failure("NEXT");
     $du = "sip:127.0.0.1:" + $rU + ";transport=tls";
+    t_relay();
+}
+failure_route[NEXT] {
+    if ($T_reply_code != 503) exit;
+    $du = "sip:127.0.0.1:OPEN;transport=tls";
     t_relay();
 }
 event_route[tls:connection-out] {
@@ -178,7 +184,8 @@ def server(
     file = authority.folder / "server.cfg"
     file.write_text(section(authority, "cert"))
     cfg = CFG.replace('"CFG"', f'"{file}"').replace("CLOSED", str(sinks[1].port))
-    made = Server("kahea", tmp_path_factory.mktemp("own") / "kahea", cfg, ["xlog"])
+    cfg = cfg.replace("OPEN", str(sinks[0].port))
+    made = Server("kahea", tmp_path_factory.mktemp("own") / "kahea", cfg, ["tmx", "xlog"])
     try:
         yield made
     finally:
@@ -192,6 +199,14 @@ def test_the_event_of_a_connection_may_drop_what_it_is_for(server: Server, sinks
         assert server.caller.expect(answer)
         assert f"made to 127.0.0.1:{sink.port} by 3" in server.log
     assert (len(to_closed.seen), len(to_open.seen)) == (0, 1)
+
+
+def test_what_one_connection_can_not_carry_goes_on_by_another(server: Server, sinks: tuple[Sink, Sink]) -> None:
+    text = request("MESSAGE", f"sip:{sinks[1].port}@example.com", callid="next")
+    server.caller.send(text.replace("alice@example", "alice2@example"))
+    assert "\r\nCall-ID: next\r\n" in server.caller.expect("SIP/2.0 200")
+    assert "next" in sinks[0].seen
+    assert "next" not in sinks[1].seen
 
 
 @pytest.mark.parametrize("drop", [True, False])
