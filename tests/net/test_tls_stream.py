@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.tls_files import Authority
 
 from kahea.net.tls_profiles import Profile
-from kahea.net.tls_stream import MAX_HELLO, HelloReader, TlsError, TlsStream
+from kahea.net.tls_stream import CLOSED, MAX_HELLO, HelloReader, TlsError, TlsStream
 
 
 def profile(authority: Authority, *, server: bool = True, **more: object) -> Profile:
@@ -80,7 +80,7 @@ def test_a_farewell_ends_the_other_side(authority: Authority) -> None:
     a.encrypt(b"last")
     a.farewell()
     assert b.receive(a.outgoing()) == b"last"
-    assert b.ended
+    assert b.ended == CLOSED
 
 
 def test_a_changed_record_is_an_error_with_an_alert(authority: Authority) -> None:
@@ -89,9 +89,17 @@ def test_a_changed_record_is_an_error_with_an_alert(authority: Authority) -> Non
     record = bytearray(a.outgoing())
     record[-1] ^= 1
     b.outgoing()
-    with pytest.raises(TlsError, match="bad record mac"):
-        b.receive(bytes(record))
+    assert b.receive(bytes(record)) == b""
+    assert "bad record mac" in b.ended
     assert b.outgoing()
+
+
+def test_what_came_before_a_bad_record_is_not_lost(authority: Authority) -> None:
+    a, b = joined(profile(authority), profile(authority, server=False))
+    b.receive(a.outgoing())
+    a.encrypt(b"good")
+    assert b.receive(a.outgoing() + b"this is no record") == b"good"
+    assert b.ended == "wrong version number"
 
 
 def test_verify_depth_counts_the_authorities_between(authority: Authority, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from kahea.net.connection import Connection
 from kahea.net.connections import ConnectionTable
 from kahea.net.tcp import TcpListener
 from kahea.net.tls_profiles import Profile, Profiles
-from kahea.net.tls_stream import HelloReader, TlsError, TlsStream
+from kahea.net.tls_stream import CLOSED, HelloReader, TlsError, TlsStream
 
 log = logging.getLogger("kahea.net")
 
@@ -193,20 +193,17 @@ class TlsConnection(Connection):
 
     def _decrypt(self, data: bytes) -> None:
         assert self.stream is not None
-        try:
-            plain = self.stream.receive(data)
-        except TlsError as error:
-            log.warning("%s: closing the connection with %s: %s", self.listener.uri, self.peer, error)
-            self._flush()
-            self.abort(str(error))
-            return
+        plain = self.stream.receive(data)
         self._flush()
         if plain:
             if not self._used:
                 self._note_use()
             super()._take(plain)
-        if self.stream.ended and not self._closed:
-            self.close("closed by the peer")
+        reason = self.stream.ended
+        if reason and not self._closed:
+            if reason != CLOSED:
+                log.warning("%s: closing the connection with %s: %s", self.listener.uri, self.peer, reason)
+            self.close(reason)
 
     def _write(self, data: bytes) -> None:
         assert self.stream is not None

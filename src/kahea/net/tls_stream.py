@@ -4,7 +4,7 @@ Rules of this room:
 
 1. What is to be sent stands in `outgoing` after every call; whoever calls writes it, after an error as well: it
    then has the alert that tells the peer why.
-2. After a `TlsError` the session is lost.
+2. After a `TlsError`, or once `ended` says why, the session is lost.
 3. `HelloReader` reads a ClientHello before there is a session, since the name in it chooses the certificate and the
    demands on the client.
 """
@@ -15,6 +15,8 @@ import ssl
 from collections.abc import Callable
 from typing import Final, cast
 
+#: How a session ended whose peer said so (close_notify).
+CLOSED: Final = "closed by the peer"
 #: Bytes of a client's first flight that are looked at for its ClientHello.
 MAX_HELLO: Final = 32768
 _READ: Final = 16384  # the most that a record carries
@@ -42,7 +44,7 @@ class TlsStream:
         self._ssl = context.wrap_bio(self._in, self._out, server_side=server, server_hostname=server_name or None)
         self._max_depth = max_depth
         self.done = False  # the handshake
-        self.ended = False  # by the peer's close_notify
+        self.ended = ""  # why nothing more can be received, once that is so
 
     def shake(self, data: bytes = b"") -> bool:
         """Go on with the handshake; whether it is done. Raises TlsError."""
@@ -65,7 +67,7 @@ class TlsStream:
         return cast("Callable[[], list[bytes] | None]", get)() or []
 
     def receive(self, data: bytes) -> bytes:
-        """The plain bytes that are complete with these. Raises TlsError."""
+        """The plain bytes that are complete with these; `ended` says whether they are the last."""
         incoming, session = self._in, self._ssl
         incoming.write(data)
         chunks = []
@@ -75,9 +77,10 @@ class TlsStream:
             except ssl.SSLWantReadError:
                 break
             except (ssl.SSLError, OSError) as error:
-                raise TlsError(_reason(error)) from error
+                self.ended = _reason(error)
+                break
             if not chunk:
-                self.ended = True
+                self.ended = CLOSED
                 break
             chunks.append(chunk)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
