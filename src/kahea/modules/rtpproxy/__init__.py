@@ -2,7 +2,7 @@
 
 | file | what |
 |---|---|
-| `description.py` | session descriptions: where things stand in them, and their edits |
+| `edits.py` | what answers change in session descriptions |
 | `flags.py` | the letters that functions take |
 | `proxies.py` | relays in their sets: choosing, testing, asking |
 | `session.py` | commands for the session of a message |
@@ -26,6 +26,7 @@ from kahea.routing.pv.errors import PvError
 from kahea.routing.run import BRANCH_FAILURE_ROUTE, FAILURE_ROUTE, ONREPLY_ROUTE, Run
 from kahea.routing.text import text, wire
 from kahea.sip.message import M_ACK, M_BYE, M_CANCEL, M_INVITE, M_PRACK, M_UPDATE
+from kahea.sip.sdp_places import has_description
 
 if TYPE_CHECKING:
     from kahea.connectors.sql import Database
@@ -268,7 +269,7 @@ class Rtpproxy(Module):
             return self._manage_request(run, flags, address)
         if msg.status >= 300:
             return self.rtpproxy_destroy(run, flags)
-        if not self.talk.has_description(msg):
+        if not has_description(msg):
             return FAILED
         if method == M_INVITE and self._is_offer(run):
             return self.rtpproxy_offer_ip(run, flags, address)
@@ -283,7 +284,7 @@ class Rtpproxy(Module):
 
     def _manage_request(self, run: Run, flags: str, address: str) -> int:
         method = run.msg.method_id
-        if not self.talk.has_description(run.msg):
+        if not has_description(run.msg):
             return FAILED
         if method == M_INVITE and run.kind == FAILURE_ROUTE:
             return self.rtpproxy_destroy(run, flags)

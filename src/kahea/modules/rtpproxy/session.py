@@ -7,16 +7,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kahea.connectors.errors import Unavailable
-from kahea.modules.rtpproxy.description import (
-    HIGH_PRIORITY,
-    LOW_PRIORITY,
-    Description,
-    Edits,
-    Span,
-    Stream,
-    find_sdp,
-    read_description,
-)
+from kahea.modules.rtpproxy.edits import HIGH_PRIORITY, LOW_PRIORITY, Edits
 from kahea.modules.rtpproxy.flags import Flags, parse_end_flags, parse_flags
 from kahea.modules.rtpproxy.proxies import leading_number
 from kahea.routing.pv.values import NULL_TEXT
@@ -24,6 +15,7 @@ from kahea.routing.run import Run, can_wait, wait
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
 from kahea.sip.message import M_ACK
+from kahea.sip.sdp_places import find_sdp, read_description
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +24,7 @@ if TYPE_CHECKING:
     from kahea.routing.node import Node
     from kahea.routing.pv.table import Pv
     from kahea.sip.message import Message
+    from kahea.sip.sdp_places import Description, Span, Stream
 
 RIGHT: Final = 1
 FAILED: Final = -1
@@ -102,18 +95,6 @@ class Talk:
         return answer
 
     # ---- offers and answers
-
-    @staticmethod
-    def has_description(msg: Message) -> bool:
-        """Whether a message has a session description that can be read."""
-        at = find_sdp(msg)
-        if at is None:
-            return False
-        try:
-            read_description(msg, at)
-        except ParseError:
-            return False
-        return True
 
     def offer(self, run: Run, members: ProxySet, flags: str, address: str) -> int:
         """Make a session, or change it, by the description that a message offers."""

@@ -1,7 +1,7 @@
-"""Session descriptions as rtpproxy's functions read and change them: what stands where, and edits of just that.
+"""Where things stand in the session description of a message: addresses, ports, the lines about RTCP and ICE.
 
-The description of a message is read once, with the place of each thing that a relay's answer replaces: addresses, ports
-and the lines about RTCP and ICE. All else of it stays byte for byte.
+For who replaces just these, and leaves all else byte for byte; `sdp` reads what a description says. What is accepted is
+what Kamailio takes for a description: every session with an origin, every stream with a port and an address.
 """
 
 from __future__ import annotations
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from kahea.sip.message import Message
 
 SDP: Final = b"application/sdp"
-
-# Preferences of relay candidates (RFC 8445 §5.1.2), the RTP component's; the RTCP component's is 1 less.
-HIGH_PRIORITY: Final = 2197815295
-LOW_PRIORITY: Final = 16777215
 
 _ADDRESS: Final = re.compile(rb"\b(IP[46]) +(\S+)")
 _MEDIA: Final = re.compile(rb"m=(\S+) +(\S+) +(\S+) *(.*)")
@@ -114,6 +110,18 @@ def find_sdp(msg: Message) -> Span | None:
     return Span(msg.body_start + found[0], msg.body_start + found[1])
 
 
+def has_description(msg: Message) -> bool:
+    """Whether a message has a session description that can be read."""
+    at = find_sdp(msg)
+    if at is None:
+        return False
+    try:
+        read_description(msg, at)
+    except ParseError:
+        return False
+    return True
+
+
 def read_description(msg: Message, at: Span) -> Description:
     """Read a description. Raises ParseError where a session lacks its origin, or a stream its port or address."""
     raw = msg.raw
@@ -171,64 +179,3 @@ def _read_media(line: Line) -> Stream:
         raise ParseError("Bad SDP Media Line")
     port_at = Span(line.start + found.start(2), line.start + found.end(2))
     return Stream(found[1], found[2], port_at, found[3], found[4])
-
-
-class Edits:
-    """The edits of one message's description, stream after stream, as a relay's answers come."""
-
-    def __init__(self, msg: Message, description: Description, *, every_connection: bool) -> None:
-        self._msg = msg
-        self._description = description
-        self._every_connection = every_connection
-        self._origin_done = False
-        self._connections_done: set[int] = set()
-
-    def take(self, number: int, stream: Stream, kind: bytes, address: bytes, port: int, priority: int) -> None:
-        """Lead a stream of the section with that number to a relay's address (of kind IP4 or IP6) and port.
-
-        A stream on hold stays so. `priority` adds relay candidates of that preference where there are candidates; 0
-        adds none.
-        """
-        section = self._description.sections[number]
-        if section.address_of(stream).is_null:
-            address = b"::" if kind == b"IP6" else b"0.0.0.0"
-        if stream.port != b"0":
-            self._put(stream.port_at, b"%d" % port)
-        if stream.rtcp_at is not None:
-            self._put(stream.rtcp_at, b"%d" % (port + 1))
-        if stream.own is not None:
-            self._put_address(stream.own, kind, address)
-        if not self._origin_done and section.origin is not None:
-            self._origin_done = True
-            self._put_address(section.origin, kind, address)
-        shared = section.connection
-        if (
-            shared is not None
-            and number not in self._connections_done
-            and (stream.own is None or self._every_connection)
-        ):
-            self._connections_done.add(number)
-            self._put_address(shared, kind, address)
-        if priority and stream.last_candidate is not None:
-            self._add_candidates(stream.last_candidate, address, port, priority)
-
-    def _put(self, at: Span, data: bytes) -> None:
-        self._msg.replace(at.start, at.end - at.start, data)
-
-    def _put_address(self, old: Address, kind: bytes, address: bytes) -> None:
-        if kind != old.kind:
-            self._put(old.kind_at, kind)
-        self._put(old.text_at, address)
-
-    def _add_candidates(self, before: int, address: bytes, port: int, priority: int) -> None:
-        foundation = re.sub(rb"[^0-9]", b"", address)
-        for component in (2, 1):
-            line = b"%b%b %d UDP %d %b %d typ relay\r\n" % (
-                _CANDIDATE, foundation, component, priority + 1 - component, address, port - 1 + component,
-            )  # fmt: skip
-            self._msg.insert(before, line)
-
-    def mark(self, line: bytes) -> None:
-        """Add a line behind the description's last one, unless it has it."""
-        if line and not self._description.has_line(line):
-            self._msg.insert(self._description.end, b"\r\n" + line)
