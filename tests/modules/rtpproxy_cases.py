@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from relay_twin import FORMS, SDP, Case, call, message
 
-import cfgs
-
-SDP = (
-    "v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nc=IN IP4 1.2.3.4\r\nt=0 0\r\n"
-    "m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=sendrecv\r\n"
-)
 OWN = SDP.replace("0 8 101\r\n", "0 8 101\r\nc=IN IP4 5.5.5.5\r\n")
 VIDEO = "m=video 5000 RTP/AVP 96\r\nc=IN IP4 5.6.7.8\r\na=rtpmap:96 H264/90000\r\na=rtcp:5001\r\n"
 TWO = SDP + VIDEO
@@ -22,40 +16,6 @@ MARK = "a=nortpproxy:yes\r\n"
 PARTS = (
     f"--bb\r\nContent-Type: text/plain\r\n\r\n{SDP}\r\n--bb\r\nContent-Type: application/sdp\r\n\r\n{SDP}\r\n--bb--\r\n"
 )
-
-
-class Case(NamedTuple):
-    """A body, and the message that it is run for."""
-
-    body: str
-    message: str
-
-
-def message(
-    sdp: str = SDP,
-    method: str = "INVITE",
-    *,
-    to_tag: str = "",
-    status: int = 0,
-    from_tag: str = ";tag=ft",
-    content_type: str = "application/sdp",
-    call_id: str = "call@x",
-) -> str:
-    """A request from the caller, or with `status` a reply to it on its way back."""
-    via = f"Via: SIP/2.0/UDP 127.0.0.1:{cfgs.PORT};branch=z9hG4bKours.0\r\n"
-    first = f"SIP/2.0 {status} OK\r\n{via}" if status else f"{method} sip:bob@example.com;x=1 SIP/2.0\r\n"
-    content = f"Content-Type: {content_type}\r\n" if sdp and content_type else ""
-    return (
-        f"{first}Via: SIP/2.0/UDP 127.0.0.1:@CALLER;branch=z9hG4bKcaller\r\nFrom: <sip:alice@example.com>{from_tag}\r\n"
-        f"To: <sip:bob@example.com>{to_tag and ';tag=' + to_tag}\r\nCall-ID: {call_id}\r\nCSeq: 1 {method}\r\n"
-        f"Contact: <sip:alice@127.0.0.1:5999>\r\nX-Case: @CASE\r\nMax-Forwards: 70\r\n{content}"
-        f"Content-Length: {len(sdp)}\r\n\r\n{sdp}"
-    )
-
-
-def call(function: str) -> str:
-    """A body that notes a function's code."""
-    return f"{function}; $var(o) = $var(o) + ' rc=' + $rc;"
 
 
 def offer(flags: str = "") -> str:
@@ -118,23 +78,10 @@ OFFERS = (
     Case(offer(), message(from_tag="")),
 )
 
-FORMS = (
-    {}, {"to_tag": "tt"}, {"status": 200, "to_tag": "tt"}, {"status": 183, "to_tag": "tt"}, {"status": 200},
-    {"status": 404, "to_tag": "tt"}, {"sdp": ""}, {"sdp": "", "status": 200, "to_tag": "tt"}, {"from_tag": ""},
-    {"sdp": "", "status": 488, "to_tag": "tt"}, {"sdp": "", "status": 302, "to_tag": "tt"}, {"sdp": SDP + MARK},
-    {"method": "ACK", "to_tag": "tt"}, {"method": "ACK"}, {"method": "ACK", "sdp": "", "to_tag": "tt"},
-    {"method": "BYE", "to_tag": "tt"}, {"method": "BYE", "sdp": "", "to_tag": "tt"},
-    {"method": "BYE", "status": 200, "to_tag": "tt"}, {"method": "CANCEL", "sdp": ""},
-    {"method": "UPDATE", "to_tag": "tt"}, {"method": "UPDATE", "to_tag": "tt", "status": 200},
-    {"method": "PRACK", "to_tag": "tt"}, {"method": "PRACK", "to_tag": "tt", "status": 200},
-    {"method": "UPDATE", "to_tag": "tt", "status": 488}, {"method": "INFO", "to_tag": "tt"}, {"method": "MESSAGE"},
-    {"method": "REGISTER"}, {"method": "INFO", "to_tag": "tt", "status": 404},
-)  # fmt: skip
-
 MESSAGES = tuple(
     Case(call(f"rtpproxy_{name}()"), message(**form))  # type: ignore[arg-type]
     for name in ("offer", "answer", "manage")
-    for form in FORMS
+    for form in (*FORMS, {"sdp": SDP + MARK})
 )
 
 _THREE = ({}, {"to_tag": "tt"}, {"to_tag": "tt", "status": 200})

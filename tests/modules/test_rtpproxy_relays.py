@@ -14,16 +14,23 @@ import cfgs
 import media_relays
 import pytest
 from media_relays import Relay, rtpproxy_answer
-from rtpproxy_cases import SDP, Case, call, message, offer
-from test_rtpproxy import PARAMETERS, cfg, parameter
+from relay_twin import SDP, Case, await_relays, call, message
+from relay_twin import cfg as relay_cfg
+from rtpproxy_cases import offer
+from test_rtpproxy import PARAMETERS, parameter
 from twin import needs_kamailio
 
 from kahea.connectors.errors import Unavailable
 from kahea.connectors.media_relay import Place, parse_place, parse_set
-from kahea.modules.rtpproxy.proxies import Patience, Proxies, Proxy
+from kahea.connectors.relay_sets import Member, Patience
+from kahea.modules.rtpproxy.proxies import Proxies
 from kahea.routing.module import ConfigError
 
 AUDIO = b"Uc0,8,101 call@x 127.0.0.1 4000 ft;1"
+
+
+def cfg(cases: list[Case], extra: str) -> str:
+    return relay_cfg("rtpproxy", cases, extra)
 
 
 @contextlib.asynccontextmanager
@@ -68,7 +75,7 @@ def test_another_relay_takes_over(tmp_path: Path) -> None:
         async def run() -> None:
             moods[0].silent = False
             async with node_with(text) as node:
-                await node.node.module("rtpproxy").proxies.test_all()
+                await await_relays(node)
                 for step, silent in enumerate((False, True, True)):
                     first.take(), second.take()
                     moods[0].silent = silent
@@ -86,7 +93,7 @@ def made(clock: list[float], *relays: Relay, weights: tuple[int, ...] = (1, 1, 1
     return proxies
 
 
-def hello(_proxy: Proxy) -> bytes:
+def hello(_member: Member) -> bytes:
     return b"D x y"
 
 
@@ -193,7 +200,7 @@ def test_only_the_script_that_asks_waits() -> None:
 
     async def run() -> None:
         async with node_with(text) as node:
-            await node.node.module("rtpproxy").proxies.test_all()
+            await await_relays(node)
             waiting = asyncio.ensure_future(node.wait(cfgs.request(0, message())))
             await asyncio.to_thread(asked.wait, 5)
             node.send(cfgs.request(1, message(call_id="other@x")))
@@ -349,7 +356,7 @@ def test_a_description_without_end_is_refused() -> None:
 
         async def run() -> None:
             async with node_with(cfg([Case(offer(), "")], PARAMETERS)) as node:
-                await node.node.module("rtpproxy").proxies.test_all()
+                await await_relays(node)
                 relay.take()
                 for more in ("m=audio 4 RTP/AVP 0\r\n" * 100, "a=x\r\n" * 3000):
                     assert (await node.wait(cfgs.request(0, message(SDP + more)))).out == " rc=-1"

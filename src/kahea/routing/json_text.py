@@ -158,6 +158,22 @@ def write_spaced(value: Any) -> str:
     return _written(value, _quoted_slash, _as_it_was, "{ %s }", "[ %s ]", ", ", ": ")
 
 
+def write_plain(value: Any) -> str:
+    """A document as cJSON writes it without spaces: `{"a":1,"b":[true,null]}`."""
+    return _written(value, _quoted_lower, _seventeen, "{%s}", "[%s]", ",", ":")
+
+
+def write_indented(value: Any, depth: int = 0) -> str:
+    """A document as cJSON writes it for people: an entry a line, behind tabs, and lists in a line."""
+    if isinstance(value, list):
+        return "[" + ", ".join(write_indented(item, depth + 1) for item in value) + "]"
+    if not isinstance(value, dict):
+        return write_plain(value)
+    tabs = "\t" * depth
+    entries = [f"{tabs}\t{_quoted_lower(name)}:\t{write_indented(item, depth + 1)}" for name, item in value.items()]
+    return "{\n" + ",\n".join(entries) + ("\n" if entries else "") + tabs + "}"
+
+
 def _written(
     value: Any,
     string: Callable[[str], str],
@@ -183,6 +199,10 @@ def _written(
     return array % parts if parts else array.replace("%s ", "").replace("%s", "")
 
 
+def _quoted_lower(text: str) -> str:
+    return quoted(text, upper=False)
+
+
 def _quoted_slash(text: str) -> str:
     return quoted(text, slash=True, upper=False)
 
@@ -200,4 +220,16 @@ def _seventeen(value: float) -> str:
     return f"{digits}e{int(exponent)}"
 
 
-__all__ = ["MAX_DEPTH", "MAX_TEXT", "JsonError", "Real", "quoted", "read", "read_lenient", "write", "write_spaced"]
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_TEXT",
+    "JsonError",
+    "Real",
+    "quoted",
+    "read",
+    "read_lenient",
+    "write",
+    "write_indented",
+    "write_plain",
+    "write_spaced",
+]

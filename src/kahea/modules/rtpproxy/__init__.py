@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kahea.connectors.errors import BadUrl, DatabaseError
 from kahea.connectors.media_relay import parse_set
-from kahea.modules.rtpproxy.proxies import Patience, Proxies, ProxySet
+from kahea.connectors.relay_sets import Patience, RelaySet
+from kahea.modules.rtpproxy.proxies import Proxies
 from kahea.modules.rtpproxy.session import FAILED, Settings, Side, Talk
 from kahea.routing.checks import between, unless
 from kahea.routing.module import ConfigError, Module, Param, RpcError, Value, function, native, rpc, variable
@@ -163,12 +164,12 @@ class Rtpproxy(Module):
 
     # ---- sets
 
-    def _members(self, run: Run) -> ProxySet:
+    def _members(self, run: Run) -> RelaySet:
         """The set for a message: the one that was chosen for it, else 0, which may be empty."""
         chosen = run.msg.facets.get(_SET)
-        if isinstance(chosen, ProxySet):
+        if isinstance(chosen, RelaySet):
             return chosen
-        return self.proxies.sets.get(0) or ProxySet(0)
+        return self.proxies.sets.get(0) or RelaySet(0)
 
     @function
     def set_rtpproxy_set(self, run: Run, number: int) -> int:
@@ -357,24 +358,29 @@ class Rtpproxy(Module):
     @rpc("rtpproxy.list")
     def rpc_list(self) -> list[dict[str, Any]]:
         """The relays: their sets, weights, and which are disabled; `recheck` has the seconds for which, -1 for ever."""
-        now = self.node.now()
         return [
             {
-                "setid": proxy.set_id,
-                "url": proxy.url,
-                "index": proxy.index,
-                "disabled": int(proxy.disabled),
-                "weight": proxy.weight,
-                "recheck": -1 if proxy.asked_again_at is None else max(0, round(proxy.asked_again_at - now)),
+                "setid": member.set_id,
+                "url": member.url,
+                "index": member.index,
+                "disabled": int(member.disabled),
+                "weight": member.weight,
+                "recheck": self.proxies.seconds_alone(member),
             }
-            for proxy in self.proxies
+            for member in self.proxies
         ]
 
     @rpc("rtpproxy.enable")
     def rpc_enable(self, url: str, on: int) -> None:
         """Enable (1) or disable (0) the relays of a URL, in all sets."""
-        if not self.proxies.enable(url, on=on > 0):
+        found = self.proxies.find(url)
+        if not found:
             raise RpcError(404, "RTPProxy not found")
+        for member in found:
+            if on > 0:
+                self.proxies.enable(member)
+            else:
+                self.proxies.disable_for_good(member)
 
 
 MODULE = Rtpproxy

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from kahea.connectors.errors import Unavailable
 from kahea.modules.rtpproxy.edits import HIGH_PRIORITY, LOW_PRIORITY, Edits
 from kahea.modules.rtpproxy.flags import Flags, parse_end_flags, parse_flags
-from kahea.modules.rtpproxy.proxies import leading_number
+from kahea.modules.rtpproxy.proxies import CODECS, REPACKETIZING, leading_number
 from kahea.routing.pv.values import NULL_TEXT
 from kahea.routing.run import Run, can_wait, wait
 from kahea.routing.text import text, wire
@@ -20,7 +20,8 @@ from kahea.sip.sdp_places import find_sdp, read_description
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kahea.modules.rtpproxy.proxies import Proxies, Proxy, ProxySet
+    from kahea.connectors.relay_sets import Member, RelaySet
+    from kahea.modules.rtpproxy.proxies import Proxies
     from kahea.routing.node import Node
     from kahea.routing.pv.table import Pv
     from kahea.sip.message import Message
@@ -85,28 +86,28 @@ class Talk:
         self._log.error("rtpproxy: %s", error)
         return code
 
-    def _ask(self, run: Run, members: ProxySet, call_id: bytes, command: Callable[[Proxy], bytes]) -> bytes:
+    def _ask(self, run: Run, chosen: RelaySet, call_id: bytes, command: Callable[[Member], bytes]) -> bytes:
         """The answer to a command. Raises Unavailable."""
         if not can_wait():
             raise Unavailable("this route can't wait for a relay")
-        proxy, answer = wait(self._proxies.ask(members, call_id, command))
+        member, answer = wait(self._proxies.ask(chosen, call_id, command))
         if self._settings.instance is not None:
-            self._settings.instance.set(run, proxy.url)
+            self._settings.instance.set(run, member.url)
         return answer
 
     # ---- offers and answers
 
-    def offer(self, run: Run, members: ProxySet, flags: str, address: str) -> int:
+    def offer(self, run: Run, chosen: RelaySet, flags: str, address: str) -> int:
         """Make a session, or change it, by the description that a message offers."""
-        return self._lead(run, members, flags, address, offers=True)
+        return self._lead(run, chosen, flags, address, offers=True)
 
-    def answer(self, run: Run, members: ProxySet, flags: str, address: str) -> int:
+    def answer(self, run: Run, chosen: RelaySet, flags: str, address: str) -> int:
         """Complete a session by the description that a message answers with."""
         if run.msg.is_request and run.msg.method_id != M_ACK:
             return FAILED
-        return self._lead(run, members, flags, address, offers=False)
+        return self._lead(run, chosen, flags, address, offers=False)
 
-    def _lead(self, run: Run, members: ProxySet, given: str, address: str, *, offers: bool) -> int:
+    def _lead(self, run: Run, chosen: RelaySet, given: str, address: str, *, offers: bool) -> int:
         msg = run.msg
         try:
             flags = parse_flags(given)
@@ -122,12 +123,12 @@ class Talk:
         if self._settings.mark and not flags.forced and description.has_line(self._settings.mark):
             return MARKED
         session = _Session(call_id, tags, creates)
-        return self._lead_streams(run, members, flags, description, session, wire(address), priority)
+        return self._lead_streams(run, chosen, flags, description, session, wire(address), priority)
 
     def _lead_streams(
         self,
         run: Run,
-        members: ProxySet,
+        chosen: RelaySet,
         flags: Flags,
         description: Description,
         session: _Session,
@@ -144,7 +145,7 @@ class Talk:
             heard_from = claimed.text if flags.trusted else msg.src_ip
             try:
                 command = speech.command(session, heard_from, stream, number)
-                answer = self._ask(run, members, msg.callid, command)
+                answer = self._ask(run, chosen, msg.callid, command)
                 kind, led_to, port = _place(answer, msg.dst_ip)
             except Unavailable as error:
                 return self._fail(error, NO_RELAY)
@@ -181,7 +182,7 @@ class Talk:
 
     # ---- other commands
 
-    def end(self, run: Run, members: ProxySet, given: str) -> int:
+    def end(self, run: Run, chosen: RelaySet, given: str) -> int:
         """End the session."""
         flags = parse_end_flags(given)
         msg = run.msg
@@ -192,26 +193,26 @@ class Talk:
             return self._fail(error)
         if flags.whole_call:
             tags = tags._replace(other=b"")
-        return self._tell(run, members, b"D %b %b" % (call_id, tags.plain))
+        return self._tell(run, chosen, b"D %b %b" % (call_id, tags.plain))
 
-    def record(self, run: Run, members: ProxySet) -> int:
+    def record(self, run: Run, chosen: RelaySet) -> int:
         """Have the sender's media recorded."""
         msg = run.msg
         try:
             tags = _tags(msg, swapped=not msg.is_request)
-            return self._tell(run, members, b"R %b %b" % (msg.callid, tags.plain))
+            return self._tell(run, chosen, b"R %b %b" % (msg.callid, tags.plain))
         except (ParseError, Refused) as error:
             return self._fail(error)
 
-    def play(self, run: Run, members: ProxySet, side: Side, prompt: str, times: int) -> int:
+    def play(self, run: Run, chosen: RelaySet, side: Side, prompt: str, times: int) -> int:
         """Have a file played to a side."""
-        return self._announce(run, members, side, b"P%d %b %b session" % (times, run.msg.callid, wire(prompt)))
+        return self._announce(run, chosen, side, b"P%d %b %b session" % (times, run.msg.callid, wire(prompt)))
 
-    def stop_playing(self, run: Run, members: ProxySet, side: Side) -> int:
+    def stop_playing(self, run: Run, chosen: RelaySet, side: Side) -> int:
         """Have what is played to a side stopped."""
-        return self._announce(run, members, side, b"S %b" % run.msg.callid)
+        return self._announce(run, chosen, side, b"S %b" % run.msg.callid)
 
-    def _announce(self, run: Run, members: ProxySet, side: Side, command: bytes) -> int:
+    def _announce(self, run: Run, chosen: RelaySet, side: Side, command: bytes) -> int:
         try:
             tags = _tags(run.msg, swapped=side is Side.UAS)
         except (ParseError, Refused) as error:
@@ -220,31 +221,31 @@ class Talk:
             return FAILED
         words = command + b" %b;1 %b" % (tags.own, tags.other + b";1" if tags.other else b"")
 
-        def for_proxy(proxy: Proxy) -> bytes:
-            if not proxy.takes_codecs:
-                raise Unavailable(f"relay {proxy.url} is too old for announcements")
+        def for_member(member: Member) -> bytes:
+            if CODECS not in member.abilities:
+                raise Unavailable(f"relay {member.url} is too old for announcements")
             return words
 
-        return self._tell(run, members, words, for_proxy)
+        return self._tell(run, chosen, words, for_member)
 
     def _tell(
-        self, run: Run, members: ProxySet, command: bytes, for_proxy: Callable[[Proxy], bytes] | None = None
+        self, run: Run, chosen: RelaySet, command: bytes, for_member: Callable[[Member], bytes] | None = None
     ) -> int:
         """Have a command carried out, whatever the relay answers."""
         try:
-            self._ask(run, members, run.msg.callid, for_proxy or (lambda _proxy: command))
+            self._ask(run, chosen, run.msg.callid, for_member or (lambda _member: command))
         except (Unavailable, ParseError) as error:
             return self._fail(error)
         return RIGHT
 
-    def statistics(self, run: Run, members: ProxySet) -> bytes | None:
+    def statistics(self, run: Run, chosen: RelaySet) -> bytes | None:
         """The relay's counters for the session; None if there is no answer."""
         msg = run.msg
         try:
             tags = _tags(msg, swapped=not msg.is_request)
             words = b"%b;1 %b" % (tags.own, tags.other) if tags.other else tags.own
             command = b"Q %b %b" % (msg.callid, words)
-            return self._ask(run, members, msg.callid, lambda _proxy: command)
+            return self._ask(run, chosen, msg.callid, lambda _member: command)
         except (Unavailable, ParseError, Refused) as error:
             self._fail(error)
             return None
@@ -275,22 +276,22 @@ class _Speech:
         self._seen = True
         self._six = self._six or six
 
-    def command(self, session: _Session, address: bytes, stream: Stream, number: int) -> Callable[[Proxy], bytes]:
+    def command(self, session: _Session, address: bytes, stream: Stream, number: int) -> Callable[[Member], bytes]:
         """What to say to a relay of a stream that comes from an address."""
         payloads = stream.payloads
         rest = b" %b %b %b %b" % (session.call_id, address, stream.port, session.tags.numbered(number))
         if session.creates and session.tags.other and self._timeout_socket:
             rest += b" " + self._timeout_socket
 
-        def for_proxy(proxy: Proxy) -> bytes:
+        def for_member(member: Member) -> bytes:
             options = self._options + (b"6" if self._six else b"")
-            if proxy.repacketizes:
+            if REPACKETIZING in member.abilities:
                 options += wire(self._flags.repacketize)
-            if proxy.takes_codecs and payloads is not None:
+            if CODECS in member.abilities and payloads is not None:
                 options += b"c" + payloads
             return (b"U" if session.creates else b"L") + options + rest
 
-        return for_proxy
+        return for_member
 
 
 def _find(msg: Message) -> Span:
