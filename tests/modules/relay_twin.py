@@ -123,10 +123,13 @@ def taken(relays: Sequence[Relay]) -> list[bytes]:
     return [b"%d %b" % (relay.address[1], command) for relay in relays for command in relay.take()]
 
 
-def compare(folder: Path, module: str, cases: Sequence[Case], extra: str, *relays: Relay) -> list[Outcome]:
-    """Assert that both servers do the same, and return that."""
+def compare(
+    folder: Path, module: str, cases: Sequence[Case], extra: str, *relays: Relay, theirs_too: Sequence[str] = ()
+) -> list[Outcome]:
+    """Assert that both servers do the same, and return that. `theirs_too` has modules that Kamailio needs beside."""
     text = cfg(module, cases, extra)
-    wanted = theirs(folder, cases, text, relays)
+    loads = "".join(f'loadmodule "{name}.so"\n' for name in theirs_too)
+    wanted = theirs(folder, cases, text.replace('loadmodule "kex.so"', loads + 'loadmodule "kex.so"'), relays)
     found = asyncio.run(ours(cases, text, relays))
     wrong = [
         f"{case}\n  kamailio: {want}\n  kahea:    {have}"

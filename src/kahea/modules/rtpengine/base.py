@@ -245,14 +245,16 @@ class RtpengineBase(Module):
     # ---- sets
 
     def choose(self, run: Run, *numbers: int) -> int:
-        """Choose sets for what is called next on a message; -1 if one does not exist."""
-        chosen = [self.engines.sets.get(number) for number in dict.fromkeys(numbers)]
-        found = [each for each in chosen if each is not None]
-        if len(found) < len(chosen):
-            run.msg.facets.pop(_SETS, None)
-            self.node.log.error("rtpengine: there is no set %s", " or ".join(map(str, numbers)))
-            return -1
-        run.msg.facets[_SETS] = found
+        """Choose sets for what is called next on a message; -1 at the first that does not exist, and none after it."""
+        found: list[RelaySet] = []
+        self.forget_choice(run)
+        for number in dict.fromkeys(numbers):
+            chosen = self.engines.sets.get(number)
+            if chosen is None:
+                self.node.log.error("rtpengine: there is no set %d", number)
+                return -1
+            found.append(chosen)
+            run.msg.facets[_SETS] = found
         return 1
 
     def forget_choice(self, run: Run) -> None:

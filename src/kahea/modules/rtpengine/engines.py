@@ -21,6 +21,14 @@ MAX_ASKED: Final = 30
 _PING: Final = dump_pairs([(b"command", b"ping")])
 
 
+class NotDone(Refused):
+    """A relay answered, but did not do what it was told."""
+
+    def __init__(self, member: Member, why: str) -> None:
+        super().__init__(f"relay {member.url}: {why}")
+        self.member = member
+
+
 class Call(NamedTuple):
     """What a relay knows a call by: its Call-ID, and a branch or b""."""
 
@@ -120,7 +128,7 @@ class Engines(RelaySets):
     async def ask(self, chosen: RelaySet, call: Call, command: bytes, *, ends: bool) -> tuple[Member, dict[bytes, Any]]:
         """A relay's answer, and which one that is. `ends`: the command ends the call.
 
-        A call that a relay has is not given to another. Raises Unavailable where none answers, Refused for an error.
+        A call that a relay has is not given to another. Raises Unavailable where none answers, NotDone for an error.
         """
         bound = self.calls.find(call, chosen.number)
         if bound is not None:
@@ -160,7 +168,7 @@ class Engines(RelaySets):
         raise Unavailable(f"{policy.limit} relays did not answer")
 
     async def _command(self, member: Member, command: bytes) -> dict[bytes, Any] | None:
-        """A relay's answer; None where it has too much to do. Raises Unavailable, Refused."""
+        """A relay's answer; None where it has too much to do. Raises Unavailable, NotDone."""
         try:
             data = await self.send(member, command)
         except Unavailable as error:
@@ -169,14 +177,14 @@ class Engines(RelaySets):
         try:
             answer = load(data)
         except BencodeError as error:
-            raise Refused(f"relay {member.url} answers what can't be read: {error}") from error
+            raise NotDone(member, f"its answer can't be read: {error}") from error
         result = answer.get(b"result") if isinstance(answer, dict) else None
         if result == b"load limit":
             self.log.warning("relay %s has too much to do", member.url)
             return None
         if result != b"ok":
             reason = answer.get(b"error-reason", b"no reason") if isinstance(answer, dict) else b"no dictionary"
-            raise Refused(f"relay {member.url} does not do it: {reason!r}")
+            raise NotDone(member, f"error: {reason!r}")
         if b"warning" in answer:
             self.log.warning("relay %s: %r", member.url, answer[b"warning"])
         assert isinstance(answer, dict)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kahea.connectors.bencode import dump_pairs
 from kahea.connectors.errors import Refused, Unavailable
-from kahea.modules.rtpengine.engines import Call
+from kahea.modules.rtpengine.engines import Call, NotDone
 from kahea.modules.rtpengine.flags import Flags, parse_flags
 from kahea.routing.pv.values import NULL_TEXT
 from kahea.routing.run import can_wait, wait
@@ -21,7 +21,7 @@ from kahea.sip.sdp_places import SDP, Span
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kahea.connectors.relay_sets import RelaySet
+    from kahea.connectors.relay_sets import Member, RelaySet
     from kahea.modules.rtpengine.engines import Engines
     from kahea.routing.node import Node
     from kahea.routing.pv.table import Pv
@@ -118,10 +118,17 @@ class Talk:
         if not can_wait():
             raise Unavailable("this route can't wait for a relay")
         work = self._engines.ask(chosen, call, dump_pairs(entries), ends=operation is DELETE)
-        member, answer = wait(work)
+        try:
+            member, answer = wait(work)
+        except NotDone as error:
+            self._tell_who(run, error.member)
+            raise
+        self._tell_who(run, member)
+        return answer
+
+    def _tell_who(self, run: Run, member: Member) -> None:
         if self._instance is not None:
             self._instance.set(run, member.url)
-        return answer
 
     @staticmethod
     def _entries(
