@@ -115,6 +115,8 @@ class Talk:
         parties = _parties(msg, operation.tags, flags)
         call = Call(msg.callid if flags.call_id is None else flags.call_id, self._branch(run, flags.via_branch))
         entries = list(self._entries(msg, operation, flags, call, parties, described))
+        if not chosen.members:
+            raise Unavailable(f"there are no relays in set {chosen.number}")
         if not can_wait():
             raise Unavailable("this route can't wait for a relay")
         work = self._engines.ask(chosen, call, dump_pairs(entries), ends=operation is DELETE)

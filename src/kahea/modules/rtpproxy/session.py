@@ -88,6 +88,8 @@ class Talk:
 
     def _ask(self, run: Run, chosen: RelaySet, call_id: bytes, command: Callable[[Member], bytes]) -> bytes:
         """The answer to a command. Raises Unavailable."""
+        if not chosen.members:
+            raise Unavailable(f"there are no relays in set {chosen.number}")
         if not can_wait():
             raise Unavailable("this route can't wait for a relay")
         member, answer = wait(self._proxies.ask(chosen, call_id, command))
