@@ -363,3 +363,23 @@ def test_a_description_without_end_is_refused() -> None:
 
         asyncio.run(run())
         assert relay.take() == []
+
+
+def test_a_sender_adds_no_words_to_commands() -> None:
+    """A Call-ID with a space, which Kamailio hands on, would let a sender say the rest of a command."""
+    bodies = [
+        offer(), call("rtpproxy_destroy()"), call("start_recording()"), call('rtpproxy_stream2uac("p", "1")'),
+        call("rtpproxy_stop_stream2uac()"), "$var(o) = 'x' + $rtpstat;",
+    ]  # fmt: skip
+    with Relay() as relay:
+
+        async def run() -> None:
+            async with node_with(cfg([Case(body, "") for body in bodies], PARAMETERS)) as node:
+                await await_relays(node)
+                relay.take()
+                for number in range(len(bodies)):
+                    out = (await node.wait(cfgs.request(number, message(call_id="a 6.6.6.6 66 b;1")))).out
+                    assert out in (" rc=-1", "x")
+
+        asyncio.run(run())
+        assert relay.take() == []

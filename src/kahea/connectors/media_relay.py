@@ -126,6 +126,8 @@ class Relay:
         waiting[cookie] = future
         try:
             for _ in range(tries):
+                if transport.is_closing():
+                    raise ConnectionError("the socket was closed")
                 transport.sendto(cookie + b" " + command)
                 done, _ = await asyncio.wait((future,), timeout=seconds)
                 if done:

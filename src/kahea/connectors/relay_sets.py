@@ -95,6 +95,8 @@ class RelaySets:
         if member.asked_again_at is not None:
             member.asked_again_at = self.clock() + seconds
         member.disabled = True
+        # Its name may stand for another address by the time it is tested.
+        member.relay.close()
 
     def seconds_alone(self, member: Member) -> int:
         """For how many seconds a relay is left alone yet; -1 for good."""

@@ -114,7 +114,7 @@ class Talk:
         try:
             flags = parse_flags(given)
             description = read_description(msg, _find(msg))
-            call_id = msg.callid + self._suffix(run, flags.via, extra_id=flags.extra_id)
+            call_id = _call_id(msg) + self._suffix(run, flags.via, extra_id=flags.extra_id)
             creates = offers and not flags.lookup
             tags = _tags(msg, swapped=msg.is_request != creates)
             if not tags.own:
@@ -189,53 +189,54 @@ class Talk:
         flags = parse_end_flags(given)
         msg = run.msg
         try:
-            call_id = msg.callid + self._suffix(run, flags.via, extra_id=flags.extra_id)
+            call_id = _call_id(msg) + self._suffix(run, flags.via, extra_id=flags.extra_id)
             tags = _tags(msg, swapped=False)
         except (ParseError, Refused) as error:
             return self._fail(error)
         if flags.whole_call:
             tags = tags._replace(other=b"")
-        return self._tell(run, chosen, b"D %b %b" % (call_id, tags.plain))
+        command = b"D %b %b" % (call_id, tags.plain)
+        return self._tell(run, chosen, lambda _member: command)
 
     def record(self, run: Run, chosen: RelaySet) -> int:
         """Have the sender's media recorded."""
         msg = run.msg
         try:
-            tags = _tags(msg, swapped=not msg.is_request)
-            return self._tell(run, chosen, b"R %b %b" % (msg.callid, tags.plain))
+            command = b"R %b %b" % (_call_id(msg), _tags(msg, swapped=not msg.is_request).plain)
         except (ParseError, Refused) as error:
             return self._fail(error)
+        return self._tell(run, chosen, lambda _member: command)
 
     def play(self, run: Run, chosen: RelaySet, side: Side, prompt: str, times: int) -> int:
         """Have a file played to a side."""
-        return self._announce(run, chosen, side, b"P%d %b %b session" % (times, run.msg.callid, wire(prompt)))
+        return self._announce(run, chosen, side, b"P%d" % times, b" %b session" % wire(prompt))
 
     def stop_playing(self, run: Run, chosen: RelaySet, side: Side) -> int:
         """Have what is played to a side stopped."""
-        return self._announce(run, chosen, side, b"S %b" % run.msg.callid)
+        return self._announce(run, chosen, side, b"S", b"")
 
-    def _announce(self, run: Run, chosen: RelaySet, side: Side, command: bytes) -> int:
+    def _announce(self, run: Run, chosen: RelaySet, side: Side, verb: bytes, what: bytes) -> int:
+        msg = run.msg
         try:
-            tags = _tags(run.msg, swapped=side is Side.UAS)
+            tags = _tags(msg, swapped=side is Side.UAS)
+            other = tags.other + b";1" if tags.other else b""
+            command = b"%b %b%b %b;1 %b" % (verb, _call_id(msg), what, tags.own, other)
         except (ParseError, Refused) as error:
             return self._fail(error)
         if not tags.own:
             return FAILED
-        words = command + b" %b;1 %b" % (tags.own, tags.other + b";1" if tags.other else b"")
 
         def for_member(member: Member) -> bytes:
             if CODECS not in member.abilities:
                 raise Unavailable(f"relay {member.url} is too old for announcements")
-            return words
+            return command
 
-        return self._tell(run, chosen, words, for_member)
+        return self._tell(run, chosen, for_member)
 
-    def _tell(
-        self, run: Run, chosen: RelaySet, command: bytes, for_member: Callable[[Member], bytes] | None = None
-    ) -> int:
+    def _tell(self, run: Run, chosen: RelaySet, command: Callable[[Member], bytes]) -> int:
         """Have a command carried out, whatever the relay answers."""
         try:
-            self._ask(run, chosen, run.msg.callid, for_member or (lambda _member: command))
+            self._ask(run, chosen, run.msg.callid, command)
         except (Unavailable, ParseError) as error:
             return self._fail(error)
         return RIGHT
@@ -246,7 +247,7 @@ class Talk:
         try:
             tags = _tags(msg, swapped=not msg.is_request)
             words = b"%b;1 %b" % (tags.own, tags.other) if tags.other else tags.own
-            command = b"Q %b %b" % (msg.callid, words)
+            command = b"Q %b %b" % (_call_id(msg), words)
             return self._ask(run, chosen, msg.callid, lambda _member: command)
         except (Unavailable, ParseError, Refused) as error:
             self._fail(error)
@@ -303,12 +304,24 @@ def _find(msg: Message) -> Span:
     return found
 
 
+def _call_id(msg: Message) -> bytes:
+    """A message's Call-ID as one word of a command. Raises Refused, ParseError."""
+    return _word(msg.callid)
+
+
+def _word(value: bytes) -> bytes:
+    """What a sender chose, which must not become more than one word of a command. Raises Refused."""
+    if len(value.split()) > 1:
+        raise Refused(f"{text(value)[:100]!r} is more than a word")
+    return value
+
+
 def _tags(msg: Message, *, swapped: bool) -> Tags:
     """The tags of From and To, or of To and From. Raises Refused without a From tag, ParseError."""
     sender = msg.from_.tag
     if not sender:
         raise Refused("the message has no From tag")
-    tags = Tags(sender, msg.to.tag or b"")
+    tags = Tags(_word(sender), _word(msg.to.tag or b""))
     return Tags(tags.other, tags.own) if swapped else tags
 
 
