@@ -79,7 +79,7 @@ class Peer:
                 return got
         raise TimeoutError(f"{self.word} was sent no {start}")
 
-    def reply(self, request: str, status: str, headers: str = "") -> None:
+    def reply(self, request: str, status: str, headers: str = "", body: str = "") -> None:
         """Answer a request that was received, with a tag in To."""
         head: Message = parse(request.encode("utf-8", "surrogateescape"))
         lines = [f"SIP/2.0 {status}"]
@@ -89,7 +89,7 @@ class Peer:
                 value += f";tag={self.word[1:].lower()}"
             if name in ("Via", "From", "To", "Call-ID", "CSeq", "Record-Route"):
                 lines.append(f"{name}: {value}")
-        self.send("\r\n".join(lines) + f"\r\n{headers}Content-Length: 0\r\n\r\n")
+        self.send("\r\n".join(lines) + f"\r\n{headers}Content-Length: {len(body)}\r\n\r\n{body}")
 
 
 class Server:
