@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from kahea.net.address import P_SCTP, P_TCP, P_TLS, P_UDP, P_WS, P_WSS
@@ -17,6 +18,7 @@ from kahea.sip.message import H_RETRYAFTER, M_INVITE
 
 if TYPE_CHECKING:
     from kahea.net.address import Address, Listener
+    from kahea.routing.global_parameters import Settings
     from kahea.routing.node import Node
     from kahea.sip.message import Message
     from kahea.tm.transaction import Branch
@@ -27,13 +29,14 @@ log = logging.getLogger("kahea.node")
 IGNORED: Final = "blocklist_ignored"
 REPLIES_IGNORED: Final = "blocklist_replies_ignored"
 
-_MASKS: Final = {
-    P_UDP: "dst_blocklist_udp_imask",
-    P_TCP: "dst_blocklist_tcp_imask",
-    P_TLS: "dst_blocklist_tls_imask",
-    P_SCTP: "dst_blocklist_sctp_imask",
-    P_WS: "dst_blocklist_tcp_imask",
-    P_WSS: "dst_blocklist_tls_imask",
+#: The events of each protocol that are not to count.
+_MASKS: Final[dict[int, Callable[[Settings], int]]] = {
+    P_UDP: lambda settings: settings.dst_blocklist_udp_imask,
+    P_TCP: lambda settings: settings.dst_blocklist_tcp_imask,
+    P_TLS: lambda settings: settings.dst_blocklist_tls_imask,
+    P_SCTP: lambda settings: settings.dst_blocklist_sctp_imask,
+    P_WS: lambda settings: settings.dst_blocklist_tcp_imask,
+    P_WSS: lambda settings: settings.dst_blocklist_tls_imask,
 }
 _SECONDS: Final = re.compile(rb"([0-9]{1,9})(?![0-9])")
 
@@ -84,7 +87,7 @@ class Blocking:
     def _happened(
         self, listener: Listener, address: Address, flags: int, left_out: int, seconds: float | None = None
     ) -> None:
-        flags &= ~(left_out | int(getattr(self._settings, _MASKS[listener.proto])))
+        flags &= ~(left_out | _MASKS[listener.proto](self._settings))
         if flags and self.add(listener.proto, address, flags, seconds):
             log.info("%s:%d over %s is on the blocklist", address.ip, address.port, listener.proto_name)
 
