@@ -14,6 +14,7 @@ import re
 import socket
 import ssl
 import threading
+import warnings
 from dataclasses import dataclass, field
 
 MB = 1 << 20
@@ -37,10 +38,16 @@ class Asked:
 
 @dataclass
 class ApiServer:
-    """The server, at `http://127.0.0.1:PORT`; with `tls` (certificate and key files) at `https://`."""
+    """The server, at `http://127.0.0.1:PORT`; with `tls` (certificate and key files) at `https://`.
+
+    `clients` is the file of the authority that those who ask must have a certificate of, `newest` the newest version
+    of TLS that it speaks.
+    """
 
     port: int
     tls: tuple[str, str] | None = None
+    clients: str = ""
+    newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
     asked: list[Asked] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -49,6 +56,13 @@ class ApiServer:
         if self.tls is not None:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(*self.tls)
+            if self.clients:
+                self._context.verify_mode = ssl.CERT_REQUIRED
+                self._context.load_verify_locations(self.clients)
+            if self.newest != ssl.TLSVersion.MAXIMUM_SUPPORTED:
+                with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+                    self._context.minimum_version = self._context.maximum_version = self.newest
+                self._context.set_ciphers("DEFAULT:@SECLEVEL=0")
         self._socket = socket.create_server(("127.0.0.1", self.port), backlog=512)
         self.port = self._socket.getsockname()[1]
         self._open: set[socket.socket] = set()

@@ -8,17 +8,13 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import certificates
 import cfgs
 import pytest
 from api_server import MB, ApiServer
 
 from kahea.connectors.http import MAX_BODY, MAX_REDIRECTS
-
-TLS_PORT = cfgs.PORT + 12
 
 
 @pytest.fixture
@@ -146,26 +142,6 @@ def test_credentials_stay_with_their_server(api: ApiServer) -> None:
         assert first.header("authorization") is not None
         assert second.header("cookie") == "a=b"
         assert [(a.header("authorization"), a.header("cookie")) for a in other.take()] == [(None, None), (None, None)]
-
-
-@pytest.mark.skipif(certificates.OPENSSL is None, reason="needs openssl to make certificates")
-def test_certificates(tmp_path: Path) -> None:
-    """A server that the authority signed for is asked; another's, another name's and nobody's are not."""
-    made = certificates.make(tmp_path)
-    good, bad = f"https://127.0.0.1:{TLS_PORT}", f"https://127.0.0.1:{TLS_PORT + 1}"
-    connections = [
-        f"good=>{good};cacert={made.authority}", f"unknown=>{good}", f"stranger=>{bad};cacert={made.authority}",
-        f"name=>https://localhost:{TLS_PORT};cacert={made.authority}",
-        f"anyname=>https://localhost:{TLS_PORT};cacert={made.authority};verify_host=0",
-        f"any=>{bad};verify_peer=0",
-    ]  # fmt: skip
-    extra = "\n".join(f'modparam("http_client", "httpcon", "{c}")' for c in connections)
-    names = [c.partition("=")[0] for c in connections]
-    bodies = [f'http_connect("{name}", "/ok", "$var(r)"); $var(o) = $rc;' for name in names]
-    with ApiServer(TLS_PORT, made.server), ApiServer(TLS_PORT + 1, made.stranger):
-        out = run(lambda: Script(bodies, extra), lambda s: _all(s, len(bodies)))
-    expected = {"good": "200", "unknown": "60", "stranger": "60", "name": "60", "anyname": "200", "any": "200"}
-    assert dict(zip(names, out, strict=True)) == expected
 
 
 def test_scripts_wait_side_by_side_on_connections_used_again(api: ApiServer) -> None:
