@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import shutil
 import socket
 import sqlite3
@@ -30,6 +31,7 @@ from twin import needs_kamailio
 from kahea.connectors.bencode import MAX_DEPTH, BencodeError, dump, dump_pairs, load
 from kahea.modules.rtpengine import engines
 from kahea.modules.rtpengine.engines import Call, Calls
+from kahea.net.address import Address
 from kahea.routing.module import ConfigError, RpcError
 
 QUICK = parameter("rtpengine_tout_ms", 60) + parameter("rtpengine_retr", 1)
@@ -287,6 +289,66 @@ def test_what_commands_are_sent_with(tmp_path: Path) -> None:
 
         asyncio.run(run())
     assert len(set(seen)) == len(seen)
+
+
+NEXT = """
+request_route {
+    if ($hdr(X-Case) == "NONE") { sl_send_reply("200", "Up"); exit; }
+    $du = "sip:127.0.0.1:@SINK";
+    t_on_branch("B");
+    if ($hdr(X-Case) == "new") { t_newtran(); rtpengine_offer("via-branch=next"); }
+    t_relay();
+}
+branch_route[B] { if ($hdr(X-Case) == "branch") rtpengine_offer("via-branch=auto-next"); }
+""".replace("@SINK", str(cfgs.SINK))
+
+
+@needs_kamailio
+def test_the_next_branch(tmp_path: Path) -> None:
+    """It is the one that the request goes out with, here as there."""
+
+    def alike(request: bytes, relay: Relay) -> None:
+        (command,) = (load(command) for command in relay.take() if b"4:ping" not in command)
+        branch = re.search(rb"branch=([^;\r]*)", request)
+        assert branch is not None
+        assert command[b"via-branch"] == branch[1]
+
+    text = relay_cfg("rtpengine", [], PARAMETERS).partition("request_route {")[0] + NEXT
+    texts = [
+        message(SDP, call_id=f"{where}@x").replace("z9hG4bKcaller", f"z9hG4bKcaller{where}")
+        for where in ("new", "branch")
+    ]
+    requests = [cfgs.request(where, text) for where, text in zip(("new", "branch"), texts, strict=True)]
+    with Relay(0, rtpengine_answer) as relay:
+        with cfgs.kamailio(tmp_path, text) as kamailio:
+            for request in requests:
+                relay.take()
+                kamailio.send(request)
+                alike(kamailio.next_at(cfgs.SINK), relay)
+
+        async def run() -> None:
+            node = cfgs.Ours(text)
+            for request in requests:
+                relay.take()
+                node.send(request)
+                alike(await node.next_at(cfgs.SINK), relay)
+            await node.node.stop()
+
+        asyncio.run(run())
+
+
+def test_a_sender_over_ipv6() -> None:
+    with Relay(0, rtpengine_answer) as relay:
+
+        async def run() -> None:
+            async with node_with(PARAMETERS) as node:
+                relay.take()
+                node.node.on_datagram(node.wire, request("o:a"), Address.of("2001:db8::7", 5060))
+                await node.next_at(cfgs.SINK)
+
+        asyncio.run(run())
+        (command,) = relay.take()
+    assert load(command)[b"received-from"] == [b"IP6", b"2001:db8::7"]
 
 
 def test_settings_that_change_while_the_node_runs() -> None:
