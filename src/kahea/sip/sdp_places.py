@@ -50,7 +50,7 @@ class Address:
 
 @dataclass(slots=True)
 class Stream:
-    """One `m=` line and what follows it. `connection` is its own, or the section's."""
+    """One `m=` line and what follows it. `own` is its own address, without which the section's counts."""
 
     kind: bytes
     port: bytes
