@@ -68,6 +68,7 @@ def everything(sim: Simulation) -> None:
     behind_a_nat(sim, alice, bob)
     presence(sim, alice, bob)
     over_tls(sim, alice)
+    over_http(sim)
     others(sim, bob)
 
 
@@ -170,6 +171,16 @@ def over_tls(sim: Simulation, alice: UserAgent) -> None:
     leg = tess.answer()
     call.wait(200)
     leg.bye()
+
+
+def over_http(sim: Simulation) -> None:
+    """Management commands from here and from elsewhere, and another page."""
+    command = '{"jsonrpc": "2.0", "method": "core.echo", "params": ["aloha"], "id": 1}'
+    for host, path in (("127.0.0.1", "/RPC"), ("127.0.0.1", "/other"), ("10.0.0.44", "/RPC")):
+        browser = sim.ua(f"browser{path}{host}", f"tcp:{host}:{40000 + len(sim.uas)}")
+        head = f"POST {path} HTTP/1.1\r\nHost: {SERVER}\r\nContent-Type: application/json\r\n"
+        browser.send(f"{head}Content-Length: {len(command)}\r\n\r\n{command}")
+        sim.run(1)
 
 
 def presence(sim: Simulation, alice: UserAgent, bob: UserAgent) -> None:

@@ -68,6 +68,7 @@ def body(node: Node, statements: str) -> str:
         ('sl_send_reply("404", "Not here");', 'KSR.sl.sl_send_reply(404, "Not here")'),
         ('append_hf("X: $ru\\r\\n");', "KSR.hdr.append(f\"X: {KSR.pv.getw('$ru')}\\r\\n\")"),
         ('xlog("L_INFO", "$ru\\n");', 'KSR.xlog.xinfo("$ru\\n")'),
+        ('xavp_params_explode("$hdr(X)", "x");', 'KSR.pvx.xavp_params_explode(KSR.pv.gete("$hdr(X)"), "x")'),
         ("setflag(3);", "KSR.setflag(3)"),
         ("force_rport();", "KSR.force_rport()"),
         ('lookup("location");\n$var(r) = $rc;',

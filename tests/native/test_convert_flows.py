@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.modules.media_relays import Relay
+from tests.modules.media_relays import Relay, rtpengine_answer
 from tests.tls_files import Authority
 
 from kahea.cli.convert import converted, write
@@ -40,6 +40,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "WITH_MULTIDOMAIN": ("domain",),
     "WITH_NAT": ("rtpproxy",),
     "WITH_NATSIPPING": ("rtpproxy",),
+    "WITH_RTPENGINE": ("rtpengine",),
     "WITH_PRESENCE": ("presence", "presence_xml"),
     "WITH_TLS": ("tls",),
     "WITH_MYSQL": ("db_mysql",),
@@ -51,6 +52,7 @@ SHOWS: dict[str, bytes] = {
     "WITH_VOICEMAIL": rb"10\.0\.0\.4 INVITE sip:bob@10\.0\.0\.4:5060 ",
     "WITH_BLOCK3XX": rb"10\.0\.0\.1 SIP/2\.0 404 Not found",
     "WITH_BLOCK401407": rb"10\.0\.0\.1 SIP/2\.0 404 Not found",
+    "WITH_JSONRPC": rb'127\.0\.0\.1 HTTP/1\.1 200 OK\r\n(?s:.)*"result":\s*\["aloha"\]',
     "WITH_AUTH": rb'10\.0\.0\.1 SIP/2\.0 407 (?s:.)*Digest realm="10\.0\.0\.9"',
     "WITH_IPAUTH": rb"10\.0\.0\.2 MESSAGE (?s:.)*\r\nFrom: <sip:dave@",
     "WITH_ALIASDB": rb"10\.0\.0\.2 INVITE (?s:.)*\r\nTo: <sip:boss@",
@@ -77,10 +79,10 @@ def tls_cfg(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def relay() -> Iterator[Relay]:
-    """What stands in for a rtpproxy."""
-    with Relay(40) as made:
-        yield made
+def relays() -> Iterator[tuple[Relay, Relay]]:
+    """What stands in for a rtpproxy and a rtpengine."""
+    with Relay(40) as proxy, Relay(41, rtpengine_answer) as engine:
+        yield proxy, engine
 
 
 def counting(sim: Simulation) -> None:
@@ -123,6 +125,11 @@ def played(
 
 
 @needs_stock
+def test_every_definition_is_here() -> None:
+    assert set(NEEDS) == set(re.findall(r"#!ifdef (WITH_\w+)", STOCK.read_text()))
+
+
+@needs_stock
 @pytest.mark.parametrize(
     "defines",
     [
@@ -137,6 +144,7 @@ def played(
         ("WITH_MULTIDOMAIN", "WITH_AUTH", "WITH_USRLOCDB"),
         ("WITH_NAT",),
         ("WITH_NAT", "WITH_NATSIPPING", "WITH_AUTH"),
+        ("WITH_NAT", "WITH_RTPENGINE"),
         ("WITH_PRESENCE",),
         ("WITH_TLS", "WITH_AUTH"),
         tuple(name for name in _ALL if name not in _ALONE),
@@ -144,10 +152,13 @@ def played(
     ],
     ids=" ".join,
 )
-def test_the_stock_cfg_and_its_conversion_send_the_same(tmp_path: Path, defines: tuple[str, ...], relay: Relay) -> None:
+def test_the_stock_cfg_and_its_conversion_send_the_same(
+    tmp_path: Path, defines: tuple[str, ...], relays: tuple[Relay, Relay]
+) -> None:
     lacking = {module for name in defines for module in NEEDS[name]} - _HERE
     if lacking:
         pytest.skip(f"there is no {', '.join(sorted(lacking))}")
+    proxy, engine = relays
     database = tmp_path / "kamailio.db"
     given = {**dict.fromkeys(defines, ""), "DBURL": f'"sqlite:///{database}"'}
     cfg = tmp_path / "kamailio.cfg"
@@ -155,7 +166,8 @@ def test_the_stock_cfg_and_its_conversion_send_the_same(tmp_path: Path, defines:
     for old, new in (
         ('pstn.gw_ip = ""', 'pstn.gw_ip = "10.0.0.3"'),
         ('srv_ip = ""', 'srv_ip = "10.0.0.4"'),
-        ("udp:127.0.0.1:7722", relay.url),
+        ("udp:127.0.0.1:7722", proxy.url),
+        ("udp:127.0.0.1:2223", engine.url),
         ("/etc/kamailio/tls.cfg", str(tls_cfg(tmp_path))),
     ):
         assert old in text
@@ -166,7 +178,7 @@ def test_the_stock_cfg_and_its_conversion_send_the_same(tmp_path: Path, defines:
     for script, defined in ((cfg, given), (tmp_path / "python" / "kamailio.py", {})):
         fill(database)
         sent = played(script, defined, everything, [f"tls:{SERVER}:5061"] if "WITH_TLS" in defines else [])
-        found.append((sent, written(database), relay.take()))
+        found.append((sent, written(database), (proxy.take(), engine.take())))
         database.unlink()
     for native, python in zip(found[0][0], found[1][0], strict=False):
         assert native == python
@@ -175,7 +187,9 @@ def test_the_stock_cfg_and_its_conversion_send_the_same(tmp_path: Path, defines:
     everything_sent = [f"{to} ".encode() + data for _, _, to, data in found[0][0]]
     for name in SHOWS.keys() & set(defines):
         assert any(re.match(SHOWS[name], sent) for sent in everything_sent), name
-    assert bool(found[0][2]) == ("WITH_NAT" in defines)
+    to_proxy, to_engine = map(bool, found[0][2])
+    assert to_engine == ({"WITH_NAT", "WITH_RTPENGINE"} <= set(defines))
+    assert to_proxy == ("WITH_NAT" in defines and not to_engine)
 
 
 @pytest.mark.parametrize("defines", [{}, {"WITH_STATS": ""}], ids=["plain", "defined"])

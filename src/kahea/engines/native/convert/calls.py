@@ -130,7 +130,7 @@ class Calls:
         kinds = form.kinds if form is not None else ("str",) * len(call.arguments)
         out: list[str] = []
         for argument, kind, wanted in zip(call.arguments, kinds, function.params, strict=False):
-            code = self._integer(argument) if wanted in ("int", "long") else self._text(argument, kind, function.name)
+            code = self._integer(argument) if wanted in ("int", "long") else self._text(argument, kind, function)
             if code is None:
                 return None
             out.append(code)
@@ -175,7 +175,7 @@ class Calls:
         self._names.constants.setdefault(macro, value)
         return macro
 
-    def _text(self, argument: Expression, kind: object, function: str) -> str | None:
+    def _text(self, argument: Expression, kind: object, function: Function) -> str | None:
         match argument:
             case String(text=text):
                 if kind is whole and not self._is_variable(text):
@@ -198,11 +198,11 @@ class Calls:
         return None
 
     @staticmethod
-    def _by_itself(kind: object, function: str) -> bool:
+    def _by_itself(kind: object, function: Function) -> bool:
         """Whether `$` is left to the function: it takes the text as it is, or evaluates it in KEMI, too."""
         if isinstance(kind, str) and kind not in ("str", "format"):
             return True
-        return function.startswith(("subst", "x", "evalx", "msg_iterator"))
+        return function.module == "xlog" or function.name.startswith(("subst", "evalx", "msg_iterator"))
 
     def _as_written(self, argument: Expression) -> str:
         match argument:
