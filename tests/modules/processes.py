@@ -136,7 +136,9 @@ class Server:
         return [*command, "-Y", str(self.folder), "-w", str(self.folder)]
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(Path(package[0]).parent), "KAHEA_RUN": str(self.folder / "run")}
+        source = str(Path(package[0]).parent)
+        run = str(self.folder / "run")
+        return {**os.environ, "PYTHONPATH": source, "KAHEA_RUN": run, "TMPDIR": str(self.folder)}
 
     def _wait(self) -> None:
         end = time.monotonic() + 20
