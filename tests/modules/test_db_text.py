@@ -308,9 +308,9 @@ def test_what_can_not_be_used_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file or directory"):
         asyncio.run(start(f"text://{tmp_path}/nowhere"))
     for name, value, why in (
-        ("db_mode", 2, "0 or 1"),
+        ("db_mode", 2, "between 0 and 1"),
         ("db_delim", "::", "one character"),
-        ("max_result_rows", 0, "1 or more"),
+        ("max_result_rows", 0, "between 1 and"),
         ("default_connection", "nonsense", "not a database URL"),
     ):
         with pytest.raises(ConfigError, match=why):

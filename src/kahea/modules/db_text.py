@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kahea.connectors.errors import BadUrl, DatabaseError
 from kahea.connectors.options import TEXT
+from kahea.routing.checks import between
 from kahea.routing.module import ConfigError, Module, Param, RpcError, rpc
 from kahea.routing.run import can_wait, wait
 
@@ -14,21 +15,9 @@ if TYPE_CHECKING:
     from kahea.routing.node import Node
 
 
-def _switch(value: int) -> int:
-    if value not in (0, 1):
-        raise ValueError("0 or 1")
-    return value
-
-
 def _delimiter(value: str) -> str:
     if len(value) != 1 or value in "\\\n":
         raise ValueError("one character, which is no backslash")
-    return value
-
-
-def _rows(value: int) -> int:
-    if value < 1:
-        raise ValueError("1 or more")
     return value
 
 
@@ -36,12 +25,12 @@ class DbText(Module):
     """Databases of text files, a directory each; what changes is written back when the server stops."""
 
     name = "db_text"
-    db_mode = Param(0, "1 reads a file again when it has changed; what was not written back is lost.", check=_switch)
+    db_mode = Param(0, "1 reads a file again that has changed; what was not written back is lost.", check=between(0, 1))
     db_delim = Param(":", "What stands between two fields.", check=_delimiter)
     default_connection = Param("", "The database of `db_text.query`: `text:///directory`.")
-    emptystring = Param(0, "1 takes an empty text for one, and not for NULL.", check=_switch)
+    emptystring = Param(0, "1 takes an empty text for one, and not for NULL.", check=between(0, 1))
     file_buffer_size = Param(16384, "How much is read at a time.", inert="files are read whole")
-    max_result_rows = Param(100_000, "The most rows of a table; a longer file is none.", check=_rows)
+    max_result_rows = Param(100_000, "The most rows of a table; a longer file is none.", check=between(1, 1 << 31))
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)
