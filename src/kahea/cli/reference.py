@@ -38,6 +38,7 @@ cfg, what a parameter takes stands behind it where it is no text or number:
 | `regex` | a regular expression as written |
 | `flag` | a flag's number, or the name that it was declared with |
 | `as written` | text in quotes in which no variable is evaluated, or a variable |
+| `reason` | text in which variables are evaluated; of one that begins with a variable, that variable alone |
 | `socket` | `proto:host:port` |
 | `branch route`, `failure route`, ... | the name of such a route |
 | `[optional]` | may be left out |
@@ -48,6 +49,7 @@ cfg, what a parameter takes stands behind it where it is no text or number:
 KINDS: Final = {
     "text": "literal",
     "raw": "as written",
+    "reason": "reason",
     "pv": "variable",
     "regex": "regex",
     "flag": "flag",

@@ -18,14 +18,10 @@ if TYPE_CHECKING:
 
 
 def whole(node: Node, text: str) -> Callable[[Run], str]:
-    """Text that is a variable as a whole, or else stands as it is written; either way as a function of the run."""
-    if text.startswith("$"):
-        try:
-            variable, end = node.variables.compile_at(text, 0)
-        except PvError:
-            end = -1
-        if end == len(text):
-            return lambda run: _text(variable.get(run))
+    """The variable that a text begins with, or else the text as it is written; either way as a function of the run."""
+    if found := node.variables.leading(text):
+        variable = node.variables.compile(found)
+        return lambda run: _text(variable.get(run))
     return lambda _run: text
 
 

@@ -139,6 +139,7 @@ class Native:
     `kinds` has one word per argument, of which the first `least` must be given:
 
     - `str`: text whose variables are evaluated at each call; the function gets a `str`
+    - `reason`: as `str`, but text that begins with a variable is that variable alone
     - `int`: a number, a name that stands for one, or a variable; the function gets an `int`
     - `text`: a literal, as written; nothing in it is evaluated
     - `raw`: text in quotes as written, else a variable's value ("" for $null)

@@ -58,6 +58,8 @@ class NativeCalls:
     def _argument(self, kind: Kind, text: str) -> Argument:
         if callable(kind):
             return _constant(kind(self._node, text))
+        if kind == "reason":
+            kind, text = "str", self._node.variables.leading(text) or text
         if kind == "str":
             return self._node.variables.format(text).render if "$" in text else _constant(text)
         if kind == "format":

@@ -85,20 +85,20 @@ class Sl(Module):
         codes = range(100 * kind, 100 * kind + 100)
         return sum(self.replies.counted(code) for code in codes if code not in _COUNTED_ALONE)
 
-    @native("int", "str", name="sl_reply", routes=REQUEST_ROUTE)
-    @native("int", "str", routes=REQUEST_ROUTE)
+    @native("int", "reason", name="sl_reply", routes=REQUEST_ROUTE)
+    @native("int", "reason", routes=REQUEST_ROUTE)
     @function
     def sl_send_reply(self, run: Run, code: int, reason: str) -> int:
         """Reply without a transaction."""
         return self.replies.sl_send_reply(run, code, reason)
 
-    @native("int", "str", routes=_ANSWERING)
+    @native("int", "reason", routes=_ANSWERING)
     @function
     def send_reply(self, run: Run, code: int, reason: str) -> int:
         """Reply through the transaction if there is one, else without."""
         return self.replies.send_reply(run, code, reason)
 
-    @native("int", "str", "int", routes=_ANSWERING)
+    @native("int", "reason", "int", routes=_ANSWERING)
     @function
     def send_reply_mode(self, run: Run, code: int, reason: str, mode: int) -> int:
         """As send_reply; mode 1 forces a stateless reply."""

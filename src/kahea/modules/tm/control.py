@@ -102,12 +102,12 @@ class Control(Module):
 
     @native("int", whole, name="t_reply", routes=_ANSWERING)
     def t_reply_native(self, run: Run, code: int, reason: Callable[[Run], str]) -> int:
-        """As t_reply(); the reason is a variable, or text as it is written."""
+        """As t_reply(); the reason is the variable that it begins with, or text as it is written."""
         return self.t_reply(run, code, reason(run))
 
     @native("int", whole, name="t_send_reply", routes=_ANSWERING)
     def t_send_reply_native(self, run: Run, code: int, reason: Callable[[Run], str]) -> int:
-        """As t_send_reply(); the reason is a variable, or text as it is written."""
+        """As t_send_reply(); the reason is the variable that it begins with, or text as it is written."""
         return self.t_send_reply(run, code, reason(run))
 
     @function

@@ -184,6 +184,17 @@ class VariableTable:
             return found
         raise found.with_traceback(None)  # type: ignore[union-attr]
 
+    def leading(self, text: str) -> str:
+        """The variable that a text begins with, as it is written there, "" for none: where Kamailio takes a variable or
+        text, it reads no further."""
+        begun = text.lstrip(" \t\r\n")
+        if not begun.startswith("$"):
+            return ""
+        try:
+            return begun[: self.compile_at(begun, 0)[1]]
+        except PvError:
+            return ""
+
     def compile_at(self, text: str, start: int) -> tuple[Pv, int]:
         """The variable that begins at `start` of a longer text, and the offset past it; raises PvError."""
         parts = scan(text, start)

@@ -207,6 +207,11 @@ class Calls(Operands):
             return build.constant(text)
         return self._rendered(text, e)
 
+    def _argument_reason(self, e: Expression, of: Call) -> ast.expr:
+        text = literal(e)
+        variable = "" if text is None else self.state.scope.node.variables.leading(text)
+        return self._rendered(variable, e) if variable else self._argument_str(e, of)
+
     def _rendered(self, text: str, e: Expression) -> ast.expr:
         """Text with its variables in place."""
         scope = self.state.scope

@@ -178,7 +178,10 @@ class Calls:
     def _text(self, argument: Expression, kind: object, function: Function) -> str | None:
         match argument:
             case String(text=text):
-                if kind is whole and not self._is_variable(text):
+                variable = self._node.variables.leading(text) if kind is whole or kind == "reason" else ""
+                if variable:
+                    return f"KSR.pv.gete({literal(variable)})"
+                if kind is whole:
                     return self._constant(argument, literal(text))
                 if "$" in text and not self._by_itself(kind, function):
                     return self.format(text)
@@ -200,7 +203,7 @@ class Calls:
     @staticmethod
     def _by_itself(kind: object, function: Function) -> bool:
         """Whether `$` is left to the function: it takes the text as it is, or evaluates it in KEMI, too."""
-        if isinstance(kind, str) and kind not in ("str", "format"):
+        if isinstance(kind, str) and kind not in ("str", "format", "reason"):
             return True
         return function.module == "xlog" or function.name.startswith(("subst", "evalx", "msg_iterator"))
 
