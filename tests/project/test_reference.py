@@ -49,7 +49,7 @@ def test_everything_is_on_its_page(made: dict[str, str]) -> None:
 
 def test_natives_of_exported_functions_are_told(made: dict[str, str]) -> None:
     """Those that no declaration names, which the registry made."""
-    assert "\nsend_reply_mode(code, reason, mode)\n" in made["sl.md"]
+    assert "\nsend_reply_mode(code, reason: reason, mode)\n" in made["sl.md"]
     assert "KSR.tm.t_reply(code: int, reason: str) -> int\nt_reply(code, reason: literal)\n" in made["tm.md"]
     assert "In a cfg may stand in `request_route`" in made["maxfwd.md"]
 
