@@ -229,12 +229,12 @@ class MongoFunctions(Module):
 
     @function
     def execx(self, run: Run, server: str, database: str, collection: str, command: str, reply: str) -> int:
-        """As `exec`."""
+        """As `exec`: Kamailio has three names for it."""
         return self._exec(run, server, database, collection, command, reply)
 
     @function
     def exec_simple(self, run: Run, server: str, database: str, collection: str, command: str, reply: str) -> int:
-        """As `exec`."""
+        """As `exec`: Kamailio has three names for it."""
         return self._exec(run, server, database, collection, command, reply)
 
     # Natively KEMI's names are there, too, as those of every module are, but a 0 would end the route.
