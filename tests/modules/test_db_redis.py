@@ -320,6 +320,12 @@ def test_what_is_refused(clean: Any) -> None:
                 with pytest.raises(Refused, match=why):
                     await database.run([(change, [{}])])
             await database.run([(insert(ROWS), [preference(1)])])
+            # Values with a colon make the name of another row, and don't find it.
+            await database.run([(insert(ROWS), [preference(1, uuid="u", username="v:bob")])])
+            for uuid, user, found in (("u", "v:bob", 1), ("u:v", "bob", 0)):
+                named = (c.uuid == uuid, c.username == user, c.attribute == "a1")
+                assert len(await database.fetch(select(c.value).where(*named))) == found
+            await database.run([(delete(ROWS).where(c.username == "v:bob"), [{}])])
             # All or none of a transaction.
             both = [(insert(ROWS), [preference(2)]), (update(ROWS).values(attribute="other"), [{}])]
             with pytest.raises(Refused, match="can't change"):

@@ -215,6 +215,7 @@ def test_parameters(mongod: Mongod) -> None:
         async with node(mongod, server=f"name=s;uri='{uri}'") as server:
             options = server.node.module("ndb_mongodb")._servers["s"]._client.options.pool_options
             assert (options.max_pool_size, options.connect_timeout) == (3, 0.07)
+            assert (await server.rpc("ndb_mongodb.servers"))[0]["size"] == 3
 
     asyncio.run(check())
 

@@ -77,7 +77,6 @@ class MongoPool:
     def __init__(self, uri: str, *, size: int, connect_timeout: float, timeout: float, waiting: int) -> None:
         """Raises BadUrl."""
         check_uri(uri)
-        self.size = size
         self._timeout = timeout
         self._most = waiting
         self._under_way = self._calls = self._failures = 0
@@ -98,6 +97,7 @@ class MongoPool:
             )
         except (PyMongoError, ValueError) as error:
             raise BadUrl(f"{_plain(uri)}: {error}") from error
+        self.size = self._client.options.pool_options.max_pool_size or size
         self._url = _plain(uri)
         POOLS.add(self)
 

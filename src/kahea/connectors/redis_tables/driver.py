@@ -104,9 +104,6 @@ class Cursor:
             found += rows
         return found
 
-    def setinputsizes(self, *_sizes: object) -> None:
-        """Of no use here."""
-
     def close(self) -> None:
         """Forget the rows."""
         self._rows, self._read = None, []

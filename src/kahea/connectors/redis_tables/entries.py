@@ -21,7 +21,9 @@ from kahea.connectors.redis_tables.statements import (
     Comparison,
     Condition,
     Delete,
+    Either,
     Insert,
+    IsNull,
     OneOf,
     Operand,
     Parameter,
@@ -88,13 +90,15 @@ def _fixed(where: Condition, given: Sequence[Given]) -> dict[str, list[bytes]]:
     return dict(filter(None, (_fixing(part, given) for part in _parts(where))))
 
 
-def _rest(where: Condition, given: Sequence[Given], layout: Layout) -> Condition:
-    """What a condition says besides the values of the entry: a row's name is believed, not its columns."""
-    parts = []
+def _relaxed(where: Condition, given: Sequence[Given], layout: Layout) -> Condition:
+    """A condition for rows that were found by their names, which stand in for columns that they don't have. Those that
+    they have must agree: `a:b` and `c` make the same name as `a` and `b:c`."""
+    parts: list[Condition] = []
     for part in _parts(where):
         fixing = _fixing(part, given)
-        if fixing is None or fixing[0] not in layout.keys.entry:
-            parts.append(part)
+        if fixing is not None and fixing[0] in layout.keys.entry:
+            part = Either((IsNull(Column(fixing[0]), wanted=True), part))
+        parts.append(part)
     return Both(tuple(parts))
 
 
@@ -171,7 +175,7 @@ async def matching(
     if keys is None:
         keys = await _find(connection, layout, where, given)
     else:
-        where = _rest(where, given, layout)
+        where = _relaxed(where, given, layout)
     for at in range(0, len(keys), PAGE):
         for row in await _load(connection, layout, keys[at : at + PAGE]):
             if where.holds(row, values):
@@ -304,8 +308,8 @@ async def _touched(
         page = wanted[at : at + PAGE]
         rows = {row.key: row for row in await _load(connection, layout, [key for _, key in page])}
         for given, key in page:
-            rest = _rest(where, given, layout)
-            if key in rows and rest.holds(rows[key], [compared(each) for each in given]):
+            relaxed = _relaxed(where, given, layout)
+            if key in rows and relaxed.holds(rows[key], [compared(each) for each in given]):
                 yield given, rows[key]
     for given, keys in zip(sets, named, strict=True):
         if keys is None:

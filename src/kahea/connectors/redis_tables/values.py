@@ -56,7 +56,7 @@ def loaded(value: bytes, kind: str) -> Scalar:
         pass
     try:
         # A time, which stands in columns of numbers, too.
-        return int(datetime.strptime(read, _TIME).timestamp())
+        return int(datetime.fromisoformat(read).timestamp())
     except ValueError:
         return read
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -51,19 +51,10 @@ class Reply:
     info: str | None = None
 
 
-@dataclass(slots=True)
-class Asked:
-    """What a run has: replies by name."""
-
-    replies: dict[str, Reply] = field(default_factory=dict)
-
-
-def asked_by(run: Run) -> Asked:
-    """What a run has."""
-    found = run.state.get(_STATE)
-    if found is None:
-        found = run.state[_STATE] = Asked()
-    assert isinstance(found, Asked)
+def replies_of(run: Run) -> dict[str, Reply]:
+    """The replies that a run has, by name."""
+    found = run.state.setdefault(_STATE, {})
+    assert isinstance(found, dict)
     return found
 
 
@@ -151,7 +142,7 @@ class MongoFunctions(Module):
         if pool is None:
             self._fail(f"there is no server {server!r}")
             return None
-        replies = asked_by(run).replies
+        replies = replies_of(run)
         if reply not in replies and len(replies) >= MAX_KEPT:
             self._fail(f"a run keeps no more than {MAX_KEPT} replies")
             return None
@@ -263,7 +254,7 @@ class MongoFunctions(Module):
     @native("str", name="mongodb_next")
     def next_reply(self, run: Run, reply: str) -> int:
         """Move to the next document of a reply; -1 if there is none, and then the last one stays."""
-        found = asked_by(run).replies.get(reply)
+        found = replies_of(run).get(reply)
         if found is None or found.cursor is None:
             return self._fail(f"there is no further document in {reply!r}")
         if not can_wait():
@@ -274,7 +265,7 @@ class MongoFunctions(Module):
     @native("str", name="mongodb_free")
     def free_reply(self, run: Run, reply: str) -> int:
         """Forget a reply; -1 if there never was one."""
-        replies = asked_by(run).replies
+        replies = replies_of(run)
         if reply not in replies:
             return FAILED
         replies[reply] = Reply()
@@ -298,7 +289,7 @@ class MongoFunctions(Module):
         def get(run: Run) -> Value:
             if key == "type":
                 return _TYPE
-            reply = asked_by(run).replies.get(name)
+            reply = replies_of(run).get(name)
             return None if reply is None else reply.value if key == "value" else reply.info
 
         return Bound(get)
