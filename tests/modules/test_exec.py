@@ -10,11 +10,14 @@ import time
 from pathlib import Path
 
 import cfgs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kahea.modules.exec import environment, escaped, quoting
 from kahea.sip.message import parse
+
+needs_kamailio = pytest.mark.skipif(cfgs.KAMAILIO is None, reason="needs a real Kamailio to compare with")
 
 MESSAGE = cfgs.MESSAGE.replace(
     "Subject: hello world",
@@ -27,6 +30,7 @@ async def ours(text: str, count: int, message: str = MESSAGE) -> list[str | None
     return [(await node.wait(cfgs.request(n, message))).out for n in range(count)]
 
 
+@needs_kamailio
 def test_commands_as_in_kamailio(tmp_path: Path) -> None:
     """Codes, lines and variables; what the commands were told is read from files that they write."""
     told = tmp_path / "told"

@@ -12,6 +12,8 @@ import cfgs
 import pytest
 from api_server import ApiServer, Asked
 
+needs_kamailio = pytest.mark.skipif(cfgs.KAMAILIO is None, reason="needs a real Kamailio to compare with")
+
 API_PORT, REFUSING = cfgs.PORT + 10, cfgs.PORT + 11
 API = f"http://127.0.0.1:{API_PORT}"
 #: Ours keeps connections unless told otherwise, and then tries anew where one breaks.
@@ -93,6 +95,7 @@ URLS = [f"http://127.0.0.1:{REFUSING}/", "http://nosuch.invalid/", "ftp://127.0.
         API + "/a/./b/../c?x=/../y", API + "/..", API + "/a/.", API + "/.hidden/..x"]  # fmt: skip
 
 
+@needs_kamailio
 def test_queries(tmp_path: Path, api: ApiServer) -> None:
     """Any URL, with and without data and headers: pages good and bad."""
     bodies = [
@@ -114,6 +117,7 @@ def test_queries(tmp_path: Path, api: ApiServer) -> None:
     assert_same(compare(tmp_path, api, bodies, ALIKE))
 
 
+@needs_kamailio
 def test_connections(tmp_path: Path, api: ApiServer) -> None:
     """Connections by name: paths, data, credentials, failover, redirects, limits."""
     host = f"127.0.0.1:{API_PORT}"
@@ -146,6 +150,7 @@ def test_connections(tmp_path: Path, api: ApiServer) -> None:
     assert_same(compare(tmp_path, api, bodies, extra))
 
 
+@needs_kamailio
 def test_a_file_of_connections(tmp_path: Path, api: ApiServer) -> None:
     path = tmp_path / "connections.cfg"
     path.write_text(
@@ -157,6 +162,7 @@ def test_a_file_of_connections(tmp_path: Path, api: ApiServer) -> None:
     assert_same(compare(tmp_path, api, bodies, extra))
 
 
+@needs_kamailio
 def test_a_proxy(tmp_path: Path, api: ApiServer) -> None:
     """It is asked for the whole URL, whose name it resolves."""
     extra = (

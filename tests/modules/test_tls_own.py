@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from shutil import which
 
 import pytest
 from processes import PATIENCE, Server, request
@@ -27,6 +28,8 @@ from kahea.routing.node import Node
 from kahea.routing.pv import PvError
 from kahea.routing.run import LOCAL_ROUTE, REQUEST_ROUTE, Run
 from kahea.routing.settings import Configuration
+
+needs_kamcmd = pytest.mark.skipif(which("kamcmd") is None, reason="needs kamcmd, a program of Kamailio's")
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +250,7 @@ def test_the_id_of_a_profile_stays_with_the_run_that_set_it() -> None:
     assert [tls.choose(peer)[1] for _ in range(2)] == ["local", ""]
 
 
+@needs_kamcmd
 def test_parameters_change_while_it_runs(server: Server) -> None:
     with trusting().wrap_socket(server.stream()):
         assert _timeouts(server)[-1] in (76, 77)
@@ -269,6 +273,7 @@ def shown_by(authority: Authority, name: str) -> bytes:
     return ssl.PEM_cert_to_DER_cert((authority.folder / f"{name}.pem").read_text())
 
 
+@needs_kamcmd
 def test_reloads_under_load_lose_no_connection(server: Server, authority: Authority) -> None:
     """Twelve connections ask and ask while certificates change; a thirteenth sees each new one."""
     authority.sign("next")

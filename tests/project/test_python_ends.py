@@ -29,8 +29,11 @@ DEVELOPMENT = (
 
 
 def run(*command: str, timeout: float) -> str:
-    """Run in a clean environment: neither this checkout's sources nor this interpreter's packages."""
+    """Run in a clean environment: neither this checkout's sources nor this interpreter's packages, nor Kamailio, since
+    comparisons with it say nothing of an interpreter."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") and k != "VIRTUAL_ENV"}
+    folders = clean["PATH"].split(os.pathsep)
+    clean["PATH"] = os.pathsep.join(f for f in folders if not (Path(f) / "kamailio").exists())
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, env=clean)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-6000:]}\n{done.stderr[-4000:]}"
     return done.stdout
