@@ -63,7 +63,7 @@ def to_int(value: object, where: str) -> int:
         try:
             return int(float(value)) if not value.strip().lower().startswith(b"0x") else int(value, 16)
         except (ValueError, OverflowError):
-            pass
+            pass  # told of below
     log.warning("%s takes an integer, not %s: 0 is used", where, _lua_type(value))
     return 0
 
@@ -208,7 +208,7 @@ class LuaState:
         try:
             self.resume(self._compile(source, str(script)))
         except EndRoute:
-            pass
+            pass  # a script may end itself while it is read
         except ScriptError as error:
             raise ConfigError(str(error)) from error.__cause__
         finally:

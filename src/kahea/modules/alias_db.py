@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kahea.routing.lookups import DEFAULT_URL, DatabaseError, Lookups, column_name, without_prefix
-from kahea.routing.module import Module, Param, function, native
+from kahea.routing.lookups import DEFAULT_URL, DatabaseError, LookupModule, column_name, without_prefix
+from kahea.routing.module import Param, function, native
 from kahea.routing.pv import PvError
 from kahea.routing.run import BRANCH_ROUTE, FAILURE_ROUTE, LOCAL_ROUTE, REPLY_ROUTES, REQUEST_ROUTE, Run
 from kahea.routing.text import text, wire
@@ -56,7 +56,7 @@ def _output(node: Node, given: str) -> Pv:
     return pv
 
 
-class AliasDb(Module):
+class AliasDb(LookupModule):
     """Aliases of users in a table that is asked each time."""
 
     name = "alias_db"
@@ -69,18 +69,6 @@ class AliasDb(Module):
     use_domain = Param(0, "1 looks for the domain, too.")
     domain_prefix = Param("", "What is taken off the front of a domain before the search.")
     append_branches = Param(0, "1 makes branches of the URIs after the first.")
-
-    def __init__(self, node: Node) -> None:
-        super().__init__(node)
-        self._lookups = Lookups(self)
-
-    def start(self) -> None:
-        """Prepare for the database. Raises ConfigError."""
-        self._lookups.prepare()
-
-    async def stop(self) -> None:
-        """Let go of the connections."""
-        await self._lookups.close()
 
     def _uris(self, table: str, uri: bytes, how: Search) -> list[bytes]:
         """The URIs that one is an alias of. Waits. Raises DatabaseError, ParseError."""

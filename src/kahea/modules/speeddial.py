@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kahea.routing.lookups import DEFAULT_URL, DatabaseError, Lookups, column_name, without_prefix
-from kahea.routing.module import Module, Param, function, native
+from kahea.routing.lookups import DEFAULT_URL, DatabaseError, LookupModule, column_name, without_prefix
+from kahea.routing.module import Param, function, native
 from kahea.routing.run import REQUEST_ROUTE, Run
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
 from kahea.sip.uri import parse_uri
 
 if TYPE_CHECKING:
-    from kahea.routing.node import Node
+    pass
 
 
-class SpeedDial(Module):
+class SpeedDial(LookupModule):
     """Short numbers of users, in a table."""
 
     name = "speeddial"
@@ -28,18 +28,6 @@ class SpeedDial(Module):
     new_uri_column = Param("new_uri", "The column with the URI that it stands for.", check=column_name)
     domain_prefix = Param("", "What is taken off the front of a domain before the search.")
     use_domain = Param(0, "1 looks for the owner's domain, too; 2 for that of the Request-URI as well.")
-
-    def __init__(self, node: Node) -> None:
-        super().__init__(node)
-        self._lookups = Lookups(self)
-
-    def start(self) -> None:
-        """Prepare for the database. Raises ConfigError."""
-        self._lookups.prepare()
-
-    async def stop(self) -> None:
-        """Let go of the connections."""
-        await self._lookups.close()
 
     def _host(self, host: bytes) -> str:
         return without_prefix(text(host), self.domain_prefix)

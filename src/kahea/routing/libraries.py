@@ -131,7 +131,7 @@ class ScriptModule(Module):
         try:
             work(*args)
         except ScriptExit:
-            pass
+            pass  # as good an end as any
         except (ConfigError, ScriptError) as error:
             log.error("%s: %s", self.name, error, exc_info=error.__cause__)
             return -1

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from kahea.routing.module import Value
     from kahea.routing.node import Node
+    from kahea.routing.pv import Pv
     from kahea.routing.run import Run
 
 
@@ -41,6 +42,22 @@ def substitution(node: Node, text: str) -> str:
     """An expression `/match/replacement/flags`. Raises ValueError."""
     parse_subst(text, node.variables)
     return text
+
+
+def set_number(node: Node, text: str, has: Callable[[int], bool]) -> int | Pv:
+    """The number of a set of relays that there is, or a variable. Raises ValueError."""
+    if text.startswith("$"):
+        try:
+            return node.variables.compile(text)
+        except PvError as error:
+            raise ValueError(str(error)) from error
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no number of a set") from None
+    if not has(number):
+        raise ValueError(f"there is no set {number}")
+    return number
 
 
 def output(node: Node, text: str) -> str:

@@ -11,12 +11,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from kahea.connectors.errors import BadUrl, DatabaseError, Refused, Unavailable
-from kahea.routing.module import ConfigError
+from kahea.routing.module import ConfigError, Module
 from kahea.routing.run import can_wait, wait
 
 if TYPE_CHECKING:
     from kahea.connectors.sql import Database, Prepared
-    from kahea.routing.module import Module
+    from kahea.routing.node import Node
 
 #: Where modules look that are not told, as in Kamailio.
 DEFAULT_URL: Final = "mysql://kamailioro:kamailioro@localhost/kamailio"
@@ -121,6 +121,22 @@ class Lookups:
         """Let go of the connections."""
         if self._database is not None:
             await self._database.close()
+
+
+class LookupModule(Module):
+    """A module whose functions look rows up, and that needs nothing more of its database."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        self._lookups = Lookups(self)
+
+    def start(self) -> None:
+        """Prepare for the database. Raises ConfigError."""
+        self._lookups.prepare()
+
+    async def stop(self) -> None:
+        """Let go of the connections."""
+        await self._lookups.close()
 
 
 __all__ = ["DEFAULT_URL", "DatabaseError", "Lookups", "column_name", "table_name", "without_prefix"]

@@ -190,7 +190,7 @@ def as_int(value: object, where: str) -> int:
         try:
             return int(value, 10)
         except ValueError:
-            pass
+            pass  # refused below
     raise TypeError(f"{where} takes an integer, not {value!r}")
 
 

@@ -53,7 +53,7 @@ def loaded(value: bytes, kind: str) -> Scalar:
     try:
         return float(read) if kind == "double" else int(read)
     except ValueError:
-        pass
+        pass  # no number: see below
     try:
         # A time, which stands in columns of numbers, too.
         return int(datetime.fromisoformat(read).timestamp())

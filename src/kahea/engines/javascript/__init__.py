@@ -42,7 +42,7 @@ def to_int(value: object, where: str) -> int:
             text = value.strip()
             return int(text, 0) if text[:2].lower() in ("0x", "0o", "0b") else int(float(text or "0"))
         except (ValueError, OverflowError):
-            pass
+            pass  # told of below
     log.warning("%s takes an integer, not %s", where, _shown(value))
     return int(value is True)
 
@@ -129,7 +129,7 @@ class Contexts:
             for program in self._programs:
                 made.execute(program)
         except EndRoute:
-            pass
+            pass  # a script may end itself while it is read
         finally:
             current.run = saved
         return made

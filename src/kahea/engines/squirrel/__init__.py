@@ -117,7 +117,7 @@ class Squirrel:
         try:
             self.guarded(program)
         except EndRoute:
-            pass
+            pass  # a script may end itself while it is read
         except ScriptError as error:
             raise ConfigError(str(error)) from error.__cause__
         finally:

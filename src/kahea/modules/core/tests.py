@@ -114,7 +114,7 @@ def _next_hop(msg: message.Message) -> tuple[bytes, bytes]:
             uri = parse_uri(msg.dst_uri)
             return uri.transport, uri.host
     except ParseError:
-        pass
+        pass  # it goes nowhere that is known
     return b"", b""
 
 

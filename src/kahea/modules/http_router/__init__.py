@@ -78,7 +78,7 @@ def _fallback(value: str) -> str:
         if parse_uri(wire(value)).is_sip:
             return value
     except ParseError:
-        pass
+        pass  # refused below
     raise ValueError("must be a SIP URI, a status from 300 to 699 with or without a reason, or `location TABLE`")
 
 

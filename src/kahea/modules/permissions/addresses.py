@@ -51,7 +51,7 @@ def _parse_ip(text: str) -> Ip | None:
         if _DOTTED.fullmatch(text) is not None:
             return Ip(32, int.from_bytes(bytes(int(octet) for octet in text.split("."))))
     except (OSError, ValueError):
-        pass
+        pass  # a name
     return None
 
 

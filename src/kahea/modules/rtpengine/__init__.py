@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kahea.modules.rtpengine.base import RtpengineBase
 from kahea.modules.rtpengine.session import ANSWER, DELETE, INFO, OFFER, QUERY, Operation, Tags
 from kahea.routing.json_text import write_indented, write_plain
+from kahea.routing.literals import set_number
 from kahea.routing.module import Value, function, native, variable
 from kahea.routing.pv.errors import PvError
 from kahea.routing.run import BRANCH_FAILURE_ROUTE, FAILURE_ROUTE, ONREPLY_ROUTE, Run
@@ -42,20 +43,9 @@ _COUNTERS: Final = (b"bytes", b"packets", b"errors")
 
 def _set_number(node: Node, written: str) -> int | Pv:
     """An argument of `set_rtpengine_set`: a set that there is, or a variable. Raises ValueError."""
-    if written.startswith("$"):
-        try:
-            return node.variables.compile(written)
-        except PvError as error:
-            raise ValueError(str(error)) from error
     module = node.module("rtpengine")
     assert isinstance(module, Rtpengine)
-    try:
-        number = int(written)
-    except ValueError:
-        raise ValueError(f"{written!r} is no number of a set") from None
-    if not module.db_url and number not in module.engines.sets:
-        raise ValueError(f"there is no set {number}")
-    return number
+    return set_number(node, written, lambda number: bool(module.db_url) or number in module.engines.sets)
 
 
 def _command(name: str, operation: Operation, doc: str) -> Callable[[Rtpengine, Run, str], int]:

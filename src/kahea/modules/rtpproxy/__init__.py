@@ -22,6 +22,7 @@ from kahea.connectors.relay_sets import Patience, RelaySet
 from kahea.modules.rtpproxy.proxies import Proxies
 from kahea.modules.rtpproxy.session import FAILED, Settings, Side, Talk
 from kahea.routing.checks import between, unless
+from kahea.routing.literals import set_number
 from kahea.routing.module import ConfigError, Module, Param, RpcError, Value, function, native, rpc, variable
 from kahea.routing.pv.errors import PvError
 from kahea.routing.run import BRANCH_FAILURE_ROUTE, FAILURE_ROUTE, ONREPLY_ROUTE, Run
@@ -44,20 +45,9 @@ _OFFERED: Final = "rtpproxy.offered"
 
 def _set_number(node: Node, written: str) -> int | Pv:
     """The argument of `set_rtp_proxy_set`: a set that there is, or a variable. Raises ValueError."""
-    if written.startswith("$"):
-        try:
-            return node.variables.compile(written)
-        except PvError as error:
-            raise ValueError(str(error)) from error
     module = node.module("rtpproxy")
     assert isinstance(module, Rtpproxy)
-    try:
-        number = int(written)
-    except ValueError:
-        raise ValueError(f"{written!r} is no number of a set") from None
-    if not module.db_url and number not in module.proxies.sets:
-        raise ValueError(f"there is no set {number}")
-    return number
+    return set_number(node, written, lambda number: bool(module.db_url) or number in module.proxies.sets)
 
 
 class Rtpproxy(Module):

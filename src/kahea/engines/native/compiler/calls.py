@@ -250,7 +250,7 @@ class Calls(Operands):
             try:
                 return build.constant(int(text, 0))
             except ValueError:
-                pass
+                pass  # no number: see below
             if "$" not in text:
                 scope.error("arguments", f"{of.name}() needs a number here, not {text!r}", e.place)
                 return build.constant(0)

@@ -64,7 +64,7 @@ def parse_number(text: str) -> int:
             try:
                 return wrapped(int(digits[2:].replace("_", "x"), 16))
             except ValueError:
-                pass
+                pass  # told of below
     log.warning("%r is used as a number and is none", text)
     return 0
 
