@@ -259,6 +259,7 @@ def make_listeners(settings: Settings, wanted: list[Bind]) -> list[Listener]:
         mcast_loopback=settings.mcast_loopback,
         mcast_ttl=settings.mcast_ttl,
         bind_ipv6_link_local=settings.bind_ipv6_link_local,
+        gather=settings.udp_gather_time / 1000,
     )
     limits = TcpLimits(**{f.name: getattr(settings, f.name) for f in fields(TcpLimits)})
     table = ConnectionTable(limits)

@@ -44,6 +44,7 @@ class SocketOptions:
     whose address is a multicast group joins it, "" for what the host's routes choose. `mcast_loopback`: what is sent
     to a group comes back to this host's members. `mcast_ttl`: how many hops such datagrams may take, -1 for the
     system's default. `bind_ipv6_link_local`: find the interface of a link-local address to bind.
+    `gather`: under load, seconds that a datagram may wait for others before it is read (`net.gathering`), 0 for none.
     """
 
     tos: int = LOW_DELAY
@@ -57,6 +58,7 @@ class SocketOptions:
     mcast_loopback: bool = False
     mcast_ttl: int = -1
     bind_ipv6_link_local: bool = False
+    gather: float = 0.0
 
 
 def datagram_socket(address: Address, options: SocketOptions) -> socket.socket:

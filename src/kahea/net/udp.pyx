@@ -2,11 +2,13 @@
 
 One wake-up of the loop reads up to `BATCH` datagrams by one recvmmsg into buffers made once; what is sent
 meanwhile is queued as ready-made message headers that point into the bytes themselves, and one sendmmsg sends it.
+Under load the socket is read in intervals of a few milliseconds (`net.gathering`).
 """
 
 import errno
 import logging
 import os
+import time
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -23,6 +25,7 @@ from kahea.net.address cimport (
     sockaddr_in6,
     socklen_t,
 )
+from kahea.net.gathering cimport Gathering
 
 from kahea.net.sockets import SocketOptions, datagram_socket, local_address
 
@@ -63,6 +66,8 @@ cdef enum:
 
 MAX_QUEUE = 8192
 
+cdef object monotonic = time.monotonic
+
 
 @cython.auto_pickle(False)
 cdef class UdpListener(Listener):
@@ -79,6 +84,9 @@ cdef class UdpListener(Listener):
     cdef object _in_batch_of  # the receiver's `in_batch`, if it has one
     cdef object _rest  # the bound method, made once
     cdef object _flush_soon  # the bound method, made once
+    cdef object _read_later  # the bound method, made once
+    cdef object _timer  # of the next read, while the loop does not watch the socket
+    cdef Gathering _gathering
     cdef readonly object options
     cdef int _fd
     cdef bint _in_batch
@@ -135,6 +143,7 @@ cdef class UdpListener(Listener):
             raise ValueError("max_queue must be at least 1")
         self.options = options if options is not None else SocketOptions()
         self.max_queue = max_queue
+        self._gathering = Gathering(self.options.gather)
         self._longest = 65507 if address.family == 4 else 65527
         if self._room == 0:
             self._grow(min(FIRST_ROOM, max_queue))
@@ -162,6 +171,7 @@ cdef class UdpListener(Listener):
         self._in_batch_of = getattr(receiver, "in_batch", None)
         self._rest = self._deliver_rest
         self._flush_soon = self._scheduled_flush
+        self._read_later = self._after_pause
         loop.add_reader(self._fd, self._readable)
 
     def close(self):
@@ -169,7 +179,10 @@ cdef class UdpListener(Listener):
         if self._fd < 0:
             return
         self._send_queue()
-        self._loop.remove_reader(self._fd)
+        if self._timer is None:
+            self._loop.remove_reader(self._fd)
+        else:
+            self._timer.cancel()
         if self._blocked:
             self._loop.remove_writer(self._fd)
         self._blocked = False
@@ -177,7 +190,8 @@ cdef class UdpListener(Listener):
         self._forget(self._head, self._tail)
         self._head = self._tail = 0
         self._sock.close()
-        self._receiver = self._on_datagram = self._in_batch_of = self._rest = self._flush_soon = None
+        self._receiver = self._on_datagram = self._in_batch_of = self._rest = None
+        self._flush_soon = self._read_later = self._timer = None
 
     @property
     def is_open(self):
@@ -189,6 +203,11 @@ cdef class UdpListener(Listener):
         """Datagrams that wait for the kernel."""
         return self._tail - self._head
 
+    @property
+    def gathers(self):
+        """Whether the socket is read in intervals, as it is under load."""
+        return self._timer is not None
+
     def fileno(self):
         """The socket's descriptor, -1 when closed."""
         return self._fd
@@ -196,11 +215,33 @@ cdef class UdpListener(Listener):
     # Receiving.
 
     def _readable(self):
-        cdef int turn, n
+        """The loop sees something to read."""
+        cdef double pause = self._gathering.take(self._read(), monotonic)
+        if pause > 0 and self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            self._timer = self._loop.call_later(pause, self._read_later)
+
+    def _after_pause(self):
+        """The pause is over: read what came in it."""
+        cdef double pause = 0
+        self._timer = None
+        try:
+            pause = self._gathering.take(self._read(), monotonic)
+        finally:  # whatever happens, somebody looks at the socket next
+            if self._fd >= 0 and pause > 0:
+                self._timer = self._loop.call_later(pause, self._read_later)
+            elif self._fd >= 0:
+                self._loop.add_reader(self._fd, self._readable)
+
+    cdef int _read(self) except -1:
+        """Read until nothing is left, or other work of the loop is to have its turn; the number of datagrams."""
+        cdef int turn, n, read = 0
         for turn in range(TURNS):
             n = self._receive()
+            read += n
             if n < BATCH:
-                return
+                break
+        return read
 
     cdef int _receive(self) except -1:
         """Read one batch and hand it over; the number of datagrams read."""

@@ -123,6 +123,11 @@ class Settings:
     udp_mtu_try_proto: int = _setting(0, "The protocol for requests larger than `udp_mtu`: TCP or TLS; 0 keeps UDP.")
     maxbuffer: int = _setting(4 << 20, "What a UDP socket's receive buffer is raised to, if the kernel lets us.")
     maxsndbuffer: int = _setting(4 << 20, "What a UDP socket's send buffer is raised to, if the kernel lets us.")
+    udp_gather_time: int = _setting(
+        5,
+        "Kahea's own: milliseconds that a datagram may wait for others while a listener is under load (from 1,600 "
+        "datagrams a second), since reading them together costs less; 0 to read each at once.",
+    )
     msg_recv_max_size: int = _setting(65535, "The largest message taken off a connection.")
     mcast: str = _setting(
         "", "The interface on which a multicast group is joined; in a cfg, by the listener that follows."
@@ -353,6 +358,7 @@ _RANGES: Final = {
     "port": (1, 65535),
     "tls_port_no": (1, 65535),
     "tos": (0, 255),
+    "udp_gather_time": (0, 100),
     "udp_mtu": (0, 65535),
 }
 
