@@ -57,6 +57,44 @@ def test_a_changed_cfg_is_taken_up(tmp_path: Path, watch: bool) -> None:
         assert answer(address) == "SIP/2.0 200 Three"
 
 
+def test_files_that_a_reload_looked_for_are_watched(tmp_path: Path) -> None:
+    """One that is not there yet, one that was broken, one behind a link; and nobody hears of others."""
+    (tmp_path / "versions").mkdir()
+    first, second = tmp_path / "versions" / "first.cfg", tmp_path / "versions" / "second.cfg"
+    text = "debug=2\nlog_stderror=yes\n" + CFG.replace('"Unasked"', "ANSWER")
+    first.write_text('import_file "later.cfg"\n#!trydef ANSWER "One"\n' + text)
+    second.write_text('include_file "more/broken.cfg"\n' + text)
+    cfg = tmp_path / "kamailio.cfg"
+    cfg.symlink_to(first)
+    with running(str(cfg), "-l", free_address(), "--watch") as process:
+        assert process.stderr is not None
+        said: list[str] = []
+
+        def read() -> str:
+            assert process.stderr is not None
+            said.append(process.stderr.readline())
+            return said[-1]
+
+        address = until(read, " runs ").split()[-1]
+        assert answer(address) == "SIP/2.0 200 One"
+        (tmp_path / "of-no-concern").write_text("x")
+        (tmp_path / "later.cfg").write_text('#!define ANSWER "Two"\n')
+        until(read, "runs in place of")
+        assert answer(address) == "SIP/2.0 200 Two"
+
+        (tmp_path / "more").mkdir()
+        broken = tmp_path / "more" / "broken.cfg"
+        broken.write_text("nonsense\n")
+        new = tmp_path / "new"
+        new.symlink_to(second)
+        new.rename(cfg)
+        until(read, "reload failed")
+        broken.write_text('#!define ANSWER "Three"\n')
+        until(read, "runs in place of")
+        assert answer(address) == "SIP/2.0 200 Three"
+        assert not [line for line in said if "watchfiles" in line]
+
+
 def test_messages_pass_while_a_cfg_is_read(tmp_path: Path) -> None:
     """The reading of the cfg ends only when the loop has done something else meanwhile."""
     cfg = tmp_path / "kamailio.cfg"

@@ -141,9 +141,25 @@ def test_what_needs_a_restart_is_named(kahea: Simulation, tmp_path: Path) -> Non
     assert node.node.settings.debug == 2
     assert node.node.configuration.runtime.get("my", "text") == "b"
     assert node.node.layer.settings.fr_timer == 20.0
-    node.rollback()
+    again = node.reload()
+    assert (again.applied, again.restart) == ([], changes.restart)
+    node.rollback(node.node.routes.number - 2)
     assert node.node.settings.debug == 1
     assert node.node.layer.settings.fr_timer == 30.0
+
+
+def test_what_was_taken_back_needs_no_restart(kahea: Simulation, tmp_path: Path) -> None:
+    path = tmp_path / "kamailio.cfg"
+    path.write_text(cfg("one"))
+    node = kahea.node(path)
+    started = node.node.layer.settings.fr_timer
+    path.write_text(cfg("two", "max_branches=9", 'modparam("tm", "fr_timer", 20000)\nloadmodule "maxfwd.so"'))
+    assert node.reload().restart == ["max_branches", "module maxfwd (loaded)"]
+    assert node.node.layer.settings.fr_timer == 20.0
+    path.write_text(cfg("three"))
+    changes = node.reload()
+    assert (changes.applied, changes.restart) == (["tm.fr_timer"], [])
+    assert node.node.layer.settings.fr_timer == started
 
 
 def test_what_a_command_set_stays(kahea: Simulation, tmp_path: Path) -> None:

@@ -102,7 +102,8 @@ def run(
     from kahea.cli import logs, process, server
     from kahea.cli.check import every_error
 
-    path, toml = (each.resolve() if each is not None else None for each in (file or script, settings))
+    # As named: what a link stands for may be exchanged, and includes are looked for beside the name.
+    path, toml = (each.absolute() if each is not None else None for each in (file or script, settings))
 
     def read() -> Configuration:
         config = configure(path, listen or (), define or (), toml)
@@ -304,7 +305,7 @@ def configure(
         raise ConfigError(f"{script}: there is no such file")
     from kahea.engines import configure as configuration_of
 
-    return configuration_of(script.resolve(), toml, listen, defines)
+    return configuration_of(script.absolute(), toml, listen, defines)
 
 
 def _without_script(toml: Path, listen: Iterable[str], defines: dict[str, str]) -> Configuration:
@@ -315,7 +316,7 @@ def _without_script(toml: Path, listen: Iterable[str], defines: dict[str, str]) 
 
     script = Path(str(files("kahea") / "default" / "http_router.py"))
     defines.setdefault("KAHEA_STATE", str(state_directory()))
-    config = configuration_of(script, toml.resolve(), listen, defines)
+    config = configuration_of(script, toml.absolute(), listen, defines)
     if not any(name == "url" for name, _ in config.modules.get("http_router", ())):
         raise ConfigError(
             f"{toml}: settings without a script run http_router, which wants url in [modules.http_router]"

@@ -7,7 +7,7 @@ node started: it is named, and waits for a restart.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kahea.routing.module import ConfigError
 from kahea.routing.settings import Configuration, Settings
@@ -28,49 +28,68 @@ class Changes:
     restart: list[str] = field(default_factory=list)
 
 
-def apply_changes(node: Node, earlier: Configuration, later: Configuration) -> Changes:
-    """Bring a node from one configuration to another as far as that goes while it runs."""
+def apply_changes(node: Node, started: Configuration, earlier: Configuration, later: Configuration) -> Changes:
+    """Bring a node from one configuration to another as far as that goes while it runs.
+
+    What waits for a restart is what differs from the configuration that it `started` with, however long ago it changed.
+    """
     changes = Changes()
     for each in fields(Settings):
-        old, new = getattr(earlier.settings, each.name), getattr(later.settings, each.name)
-        if old != new:
-            _set(node, changes, "core", each.name, new, _LISTS.get(each.name, each.name))
-    _modules(node, changes, earlier, later)
+        first, old, new = (getattr(one.settings, each.name) for one in (started, earlier, later))
+        _set(node, changes, _Setting("core", each.name, _LISTS.get(each.name, each.name)), first, old, new)
+    _modules(node, changes, started, earlier, later)
     _own(node, changes, earlier, later)
     running = node.configuration
     running.defines, running.flags, running.avp_flags = later.defines, later.flags, later.avp_flags
     return changes
 
 
-def _set(node: Node, changes: Changes, group: str, name: str, value: Any, shown: str) -> None:
-    """One setting: changed if it may change now."""
-    variable = node.configuration.runtime.find(group, name)
-    if variable is not None and not variable.read_only:
+class _Setting(NamedTuple):
+    """A setting by its group and name, and what an operator calls it."""
+
+    group: str
+    name: str
+    shown: str
+
+
+def _set(node: Node, changes: Changes, setting: _Setting, first: Any, old: Any, new: Any) -> None:
+    """One setting, as the start, the configuration before and this one have it (None: not at all): changed if it may
+    change now."""
+    runtime = node.configuration.runtime
+    variable = runtime.find(setting.group, setting.name)
+    if variable is not None and not variable.read_only and (new is not None or first is None):
+        if old == new:
+            return
         try:
-            node.configuration.runtime.set(group, name, int(value) if isinstance(value, bool) else value)
+            if first == new:
+                runtime.reset(setting.group, setting.name)
+            else:
+                runtime.set(setting.group, setting.name, int(new) if isinstance(new, bool) else new)
         except ConfigError:
             pass  # an expression of the value that only the start takes
         else:
-            changes.applied.append(shown)
+            changes.applied.append(setting.shown)
             return
-    changes.restart.append(shown)
+    if first != new:
+        changes.restart.append(setting.shown)
 
 
-def _modules(node: Node, changes: Changes, earlier: Configuration, later: Configuration) -> None:
-    for name in sorted(set(later.load or ()) ^ set(earlier.load or ())):
+def _modules(
+    node: Node, changes: Changes, started: Configuration, earlier: Configuration, later: Configuration
+) -> None:
+    for name in sorted(set(later.load or ()) ^ set(started.load or ())):
         verb = "loaded" if name in (later.load or ()) else "left out"
         changes.restart.append(f"module {name} ({verb})")
-    for module in sorted(set(earlier.modules) | set(later.modules)):
-        old, new = _parameters(earlier, module), _parameters(later, module)
-        for name in sorted(set(old) | set(new)):
-            if old.get(name) == new.get(name):
-                continue
-            shown = f"{module}.{name}"
-            values = new.get(name)
-            if values is not None and len(values) == 1:
-                _set(node, changes, module, name, values[0], shown)
-            else:
-                changes.restart.append(shown)
+    for module in sorted({*started.modules, *earlier.modules, *later.modules}):
+        first, old, new = (_parameters(one, module) for one in (started, earlier, later))
+        for name in sorted({*first, *old, *new}):
+            values = [_value(each.get(name)) for each in (first, old, new)]
+            _set(node, changes, _Setting(module, name, f"{module}.{name}"), *values)
+
+
+def _value(given: list[int | str] | None) -> Any:
+    """What a parameter was given: its value, a tuple of several, or None."""
+    return given if given is None else given[0] if len(given) == 1 else tuple(given)
 
 
 def _parameters(configuration: Configuration, module: str) -> dict[str, list[int | str]]:

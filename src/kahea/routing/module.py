@@ -19,11 +19,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Union, overload
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kahea.routing.node import Node
 
 T = TypeVar("T")
@@ -38,6 +40,9 @@ Kind = Union[str, "Callable[[Node, str], Any]"]
 
 class ConfigError(Exception):
     """A setting, parameter or script that can't be used; the message is for the operator."""
+
+    #: The files in which it may be mended, as far as they are known.
+    files: Sequence[Path] = ()
 
 
 class Param(Generic[T]):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -20,6 +20,8 @@ from kahea.routing.libraries import Library, ScriptModule
 from kahea.routing.module import ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kahea.routing.generation import Generation
     from kahea.routing.node import Engine, Node
     from kahea.routing.settings import Configuration
@@ -48,8 +50,13 @@ class Reloader:
         self._read = read
         self._history: deque[Loaded] = deque(maxlen=KEPT)
         self._running: Loaded | None = None
+        self._started: Configuration | None = None
         #: Whether a reload is under way.
         self.busy = False
+        #: Where the last reload was stopped by an error: files that may not be the running generation's.
+        self.broken_files: Sequence[Path] = ()
+        #: When the last reload began to read (Unix time).
+        self.read_at = 0.0
 
     def start(self) -> None:
         """Load the script for the first time. Raises ConfigError."""
@@ -57,6 +64,7 @@ class Reloader:
         given = self.node.configuration
         modules = {module: list(parameters) for module, parameters in given.modules.items()}
         kept = replace(given, settings=copy(given.settings), modules=modules, program=None)
+        self._started = kept
         self._take(Loaded(self._load(), kept, self.node.wall()))
 
     def _load(self, libraries: Mapping[str, Library] | None = None) -> Generation:
@@ -84,11 +92,13 @@ class Reloader:
         if self.busy:
             raise ConfigError("a reload is under way")
         self.busy = True
+        self.read_at = self.node.wall()
         try:
             configuration = self._configuration()
             self.node.configuration.program, configuration.program = configuration.program, None
             loaded = Loaded(self._load(), configuration, self.node.wall())
         except ConfigError as error:
+            self.broken_files = error.files
             log.warning("reload failed, generation %d goes on: %s", self.running.generation.number, error)
             raise
         finally:
@@ -149,12 +159,14 @@ class Reloader:
         return configuration
 
     def _swap(self, loaded: Loaded) -> Changes:
-        changes = apply_changes(self.node, self.running.configuration, loaded.configuration)
+        running = self.running.configuration
+        changes = apply_changes(self.node, self._started or running, running, loaded.configuration)
         before = self.running.generation.number
+        self.broken_files = ()
         self._take(loaded)
         log.info("generation %d (%s) runs in place of %d", loaded.generation.number, loaded.generation.hash, before)
         for name in changes.restart:
-            log.warning("%s changed, which needs a restart", name)
+            log.warning("%s differs from what runs, which needs a restart", name)
         return changes
 
     def _take(self, loaded: Loaded) -> None:

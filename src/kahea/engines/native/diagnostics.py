@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from kahea.engines.native.tree import Place, Program
 from kahea.routing.module import ConfigError
@@ -65,6 +66,7 @@ class CfgError(ConfigError):
         super().__init__("\n".join(d.render(sources) for d in diagnostics))
         self.diagnostics = diagnostics
         self.sources = sources
+        self.files = [Path(name) for name in sources]
         self.readable = readable
 
 

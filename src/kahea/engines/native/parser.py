@@ -59,6 +59,8 @@ def parse_text(text: str, name: str, defines: Mapping[str, str] | None = None) -
     parser = Parser(reader.tokens, reader.definitions)
     declarations = parser.program()
     sources = {source.name: source.lines for source in reader.sources.values()}
+    for absent in reader.absent:
+        sources.setdefault(absent, [])
     found = reader.diagnostics + parser.diagnostics
     if not declarations and not found:
         found.append(Diagnostic(ERROR, "syntax", "there is nothing in this file", Place(name, 1, 1, 1, 1)))

@@ -88,6 +88,8 @@ class Preprocessor:
         self.comments: list[Comment] = []
         self.diagnostics: list[Diagnostic] = []
         self.sources: dict[str, Source] = {}
+        #: Where files were looked for that are not there.
+        self.absent: list[str] = []
         self.definitions: dict[str, Definition] = {}
         #: Whether a string or comment runs on to the end of its file.
         self.unclosed = False
@@ -433,6 +435,7 @@ class Preprocessor:
         name = self._substituted(source, Raw(STRING, name, start, end))
         path = _find(source, name)
         if path is None:
+            self.absent += [str(path) for path in _candidates(source, name)]
             if directive == "include_file":
                 message = f"there is no file {name}"
                 self._say(source, start, end, message, "import_file reads a file only if it is there", code="include")
@@ -482,9 +485,14 @@ def _cut(value: str) -> list[Raw]:
     return found
 
 
+def _candidates(source: Source, name: str) -> tuple[Path, ...]:
+    """A file by its path, and beside the file that includes it."""
+    return Path(name), Path(source.name).parent / name
+
+
 def _find(source: Source, name: str) -> Path | None:
-    """A file by its path, or beside the file that includes it."""
-    for path in (Path(name), Path(source.name).parent / name):
+    """The file that a directive names, if it is there."""
+    for path in _candidates(source, name):
         try:
             if path.exists() and not path.is_dir():
                 return path

@@ -305,7 +305,8 @@ class Program:
     """One cfg with all that it includes."""
 
     declarations: list[Declaration]
-    #: The files read, the main one first, with their lines as they are on disk: for diagnostics.
+    #: The files read, the main one first, with their lines as they are on disk: for diagnostics. One that was to be
+    #: included and is not there has no lines.
     sources: dict[str, list[str]]
     #: Every comment in the order of the text.
     comments: list[Comment] = field(default_factory=list)
