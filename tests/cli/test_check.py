@@ -108,6 +108,17 @@ def test_what_is_no_utf8_is_shown(tmp_path: Path) -> None:
     assert 'none("�");' in result.stdout
 
 
+def test_the_marks_stand_under_what_is_wrong_in_a_terminal(tmp_path: Path) -> None:
+    """Characters of two columns and of none, and those that would move the cursor."""
+    cfg = tmp_path / "kamailio.cfg"
+    cfg.write_bytes('request_route { xlog("\x1b[2J\u65e5\u672ce\u0301"); nothing("\u65e5"); }\n'.encode())
+    done = kahea("check", str(cfg), PYTHONIOENCODING="utf-8")
+    lines = done.stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if "no function nothing" in line)
+    assert lines[at + 1].startswith('    request_route { xlog("\u241b[2J\u65e5\u672ce\u0301"); nothing(')
+    assert lines[at + 2] == "    " + " " * 35 + "^" + "~" * 12
+
+
 def test_a_module_that_kamailio_has(tmp_path: Path) -> None:
     text = 'loadmodule "cnxcc.so"\nloadmodule "frob.so"\nrequest_route {\n\tcnxcc_terminate_all();\n}\n'
     messages = [d.message for d in report(write(tmp_path, text), {}).diagnostics]

@@ -12,7 +12,7 @@ from kahea.engines.native.diagnostics import NOTE
 
 HEAD = "\n".join(
     f'loadmodule "{name}.so"'
-    for name in ("tm", "sl", "rr", "pv", "textops", "siputils", "xlog", "usrloc", "registrar", "kex")
+    for name in ("tm", "sl", "rr", "pv", "textops", "siputils", "xlog", "usrloc", "registrar", "kex", "auth", "auth_db")
 )
 
 
@@ -41,6 +41,13 @@ def findings(folder: Path, text: str) -> list[str]:
         "switch ($rm) { case 'ACK': case 'BYE': t_relay(); }",
         "route(CHECK); t_relay();",
         "if (!route(CHECK)) exit; t_relay();",
+        "if (!proxy_authenticate('x', 'subscriber')) { proxy_challenge('x', '0'); exit; } t_relay();",
+        "if (route(ASK)) t_relay();",
+        "if (!route(ASK)) exit; t_relay();",
+        "route(ASK); if ($rc < 0) exit; t_relay();",
+        "proxy_authenticate('x', 'subscriber'); switch ($rc) { case -1: exit; } t_relay();",
+        "$var(ok) = proxy_authenticate('x', 'subscriber'); if ($var(ok) < 0) exit; t_relay();",
+        "lookup('location'); if ($retcode < 0) exit; t_relay();",
         "t_relay_to_udp('192.0.2.1', '5060');",
         "route(LOOP); t_relay();",
     ],
@@ -48,6 +55,7 @@ def findings(folder: Path, text: str) -> list[str]:
 def test_a_relay_that_is_guarded(tmp_path: Path, body: str) -> None:
     called = {
         "CHECK": "route[CHECK] { if (src_ip != 192.0.2.1) { return -1; } return 1; }\n",
+        "ASK": "route[ASK] { if (proxy_authenticate('x', 'subscriber')) return 1; return -1; }\n",
         "LOOP": "route[LOOP] { if (uri == myself) route(LOOP); else exit; }\n",
     }
     routes = [text for name, text in called.items() if name in body]
@@ -66,10 +74,17 @@ def test_a_relay_that_is_guarded(tmp_path: Path, body: str) -> None:
         "switch ($rm) { case 'INVITE': record_route(); default: t_relay(); }",
         "while ($var(i) < 3) { $var(i) = $var(i) + 1; } t_relay();",
         "if (src_ip == 192.0.2.1 && is_method('INVITE')) exit; else t_relay();",
+        "proxy_authenticate('x', 'subscriber'); t_relay();",
+        "if (!proxy_authenticate('x', 'subscriber')) proxy_challenge('x', '0'); t_relay();",
+        "if (!proxy_authenticate('x', 'subscriber')) t_relay();",
+        "route(ASK); t_relay();",
+        "if (!route(ASK)) t_relay();",
+        "lookup('location'); t_relay();",
     ],
 )
 def test_a_relay_that_is_not(tmp_path: Path, body: str) -> None:
-    found = findings(tmp_path, f"request_route {{ {body} }}\n")
+    called = "route[ASK] { if (proxy_authenticate('x', 'subscriber')) return 1; return -1; }\n" if "ASK" in body else ""
+    found = findings(tmp_path, f"request_route {{ {body} }}\n{called}")
     relays = [each for each in found if "open-relay" in each]
     assert len(relays) == ("src_ip" not in body), found
 

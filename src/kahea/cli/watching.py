@@ -57,8 +57,8 @@ def _state(file: Path) -> State:
 class Watcher:
     """Calls back when a file of the running generation changed, or of one that could not be loaded.
 
-    Editors replace files, and some are links to what is exchanged: it is directories that are watched, those of the names
-    and those of what the names stand for.
+    Editors replace files, and some are links to what is exchanged: it is directories that are watched, those of the
+    names and those of what the names stand for.
     """
 
     def __init__(self, changed: Callable[[], object]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from kahea.engines.native.tree import Place, Program
 from kahea.routing.module import ConfigError
@@ -13,6 +15,8 @@ from kahea.routing.module import ConfigError
 ERROR = "error"
 WARNING = "warning"
 NOTE = "note"
+#: The pictures of control characters.
+_CONTROLS: Final = {**{n: 0x2400 + n for n in range(32) if chr(n) not in "\t\n"}, 127: 0x2421}
 #: Of a line as it is shown, in characters.
 _WIDEST = 240
 
@@ -44,14 +48,24 @@ class Diagnostic:
         end = self.place.end_column - 1 if self.place.end_line == self.place.line else len(line)
         cut = max(start - _WIDEST // 2, 0) if len(line) > _WIDEST else 0
         line, start, end = line[cut : cut + _WIDEST], start - cut, min(end - cut, _WIDEST)
-        lead = "".join("\t" if c == "\t" else " " for c in line[:start])
-        marks = "^" + "~" * max(min(end, len(line)) - start - 1, 0)
+        lead = "".join("\t" if c == "\t" else " " * _cells(c) for c in line[:start])
+        marks = "^" + "~" * (sum(map(_cells, line[start:end])) - 1)
         return [f"    {line}", f"    {lead}{marks}"]
 
 
+def _cells(character: str) -> int:
+    """How many columns of a terminal a character takes."""
+    if character.isascii():
+        return 1
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
 def printable(text: str) -> str:
-    """A text in which bytes that are no UTF-8 are replaced by a mark."""
-    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """A text in which bytes that are no UTF-8, and characters that would move a terminal's cursor, have marks in their
+    place."""
+    return text.translate(_CONTROLS).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class CfgError(ConfigError):

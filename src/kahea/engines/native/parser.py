@@ -72,7 +72,7 @@ def parse_text(text: str, name: str, defines: Mapping[str, str] | None = None) -
     defined = {name: definition.value for name, definition in reader.definitions.items()}
     program = Program(declarations, sources, reader.comments, defined, found)
     if errors:
-        whole = parser.whole and not any(d.level == ERROR for d in reader.diagnostics)
+        whole = parser.whole and all(d.level != ERROR or d.code == "bad-variable" for d in reader.diagnostics)
         raise CfgError(errors, sources, program if whole else None)
     return program
 

@@ -159,7 +159,7 @@ class Preprocessor:
             elif kind == SELECT:
                 tokens.append(Token(kind, self._defined_select(raw.text), source, start, at))
             elif kind == BAD_VARIABLE:
-                self._say(source, start, at, raw.text)
+                self._say(source, start, at, raw.text, code="bad-variable")
                 tokens.append(Token(VARIABLE, source.text[start:at], source, start, at))
             elif kind == BAD:
                 # An open string or comment goes on to the end of the file.

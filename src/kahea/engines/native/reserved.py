@@ -91,3 +91,6 @@ OPERANDS: Final = frozenset(_OPERANDS.split())
 
 #: Core functions that may be called without parentheses.
 BARE_CALLS: Final = frozenset(_BARE_CALLS.split())
+
+#: The return code of the last function, by its names.
+RETURN_CODES: Final = frozenset({"$rc", "$?", "$retcode", "$(rc)", "$(?)", "$(retcode)"})

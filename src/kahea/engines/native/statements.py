@@ -98,7 +98,7 @@ class Statements(Expressions):
 
     def _skip(self, start: int) -> None:
         """To the end of a broken statement: past its `;`, before the `}` around it, or past its own block."""
-        if self.at == start:
+        if self.at == start and self.token.kind != "{":
             self.advance()
         depth = 0
         while self.token.kind != END:

@@ -10,6 +10,7 @@ from kahea.engines.native.tree import (
     Binary,
     Break,
     Call,
+    Case,
     Choice,
     Drop,
     Evaluate,
@@ -115,6 +116,20 @@ def ends(body: tuple[Statement, ...]) -> bool:
                 if not ends(first):
                     return False
                 body = second
+            case Switch(cases=cases):
+                return any(case.value is None for case in cases) and ends(cases[-1].body) and not _broken(cases)
             case _:
                 return False
+    return False
+
+
+def _broken(cases: tuple[Case, ...]) -> bool:
+    """Whether a `break` leads out of a switch."""
+    waiting = [statement for case in cases for statement in case.body]
+    while waiting:
+        statement = waiting.pop()
+        if isinstance(statement, Break):
+            return True
+        if isinstance(statement, If):
+            waiting += (*statement.body, *statement.orelse)
     return False

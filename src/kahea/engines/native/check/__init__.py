@@ -45,11 +45,22 @@ def check(script: Path, defines: Mapping[str, str]) -> Checked:
             # What is wrong with statements hides nothing else; but what they would do can't be judged.
             configuration, more = read(error.readable, script)
             more += _compiled(error.readable, configuration)
-            found = [*found, *(d for d in more if d.level == ERROR)]
+            found = [*found, *(d for d in more if d.level == ERROR and not _said(d, found))]
         return Checked(_in_order(found, error.sources), error.sources, None)
     configuration, found = read(program, script)
     found = [*program.warnings, *found, *_compiled(program, configuration)]
     return Checked(_in_order(found, program.sources), program.sources, configuration)
+
+
+def _said(error: Diagnostic, found: list[Diagnostic]) -> bool:
+    """Whether what an error is about is a variable that could not even be read."""
+    place = error.place
+    return any(
+        d.code == "bad-variable"
+        and (d.place.file, d.place.line) == (place.file, place.line)
+        and d.place.column <= place.column < d.place.end_column
+        for d in found
+    )
 
 
 def _in_order(found: list[Diagnostic], sources: dict[str, list[str]]) -> list[Diagnostic]:

@@ -2,8 +2,8 @@
 where it goes.
 
 The main route is followed with every route that it calls, each way through a condition for itself. A way is guarded
-once it has asked for credentials, looked at an address or at whether the destination is the server's own, belongs to a
-dialog or transaction that is there already, or has had its destination chosen by the script.
+once it has credentials that were found right, looked at an address or at whether the destination is the server's own,
+belongs to a dialog or transaction that is there already, or has had its destination chosen by the script.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from kahea.engines.native.reserved import RETURN_CODES
 from kahea.engines.native.tree import (
     Assign,
     Binary,
@@ -22,6 +23,7 @@ from kahea.engines.native.tree import (
     Exit,
     Expression,
     If,
+    Number,
     Program,
     Return,
     Route,
@@ -41,13 +43,17 @@ if TYPE_CHECKING:
 
 #: Sends where the request says.
 _RELAYS: Final = frozenset({"t_relay", "t_relay_to", "t_forward_nonack", "forward"})
-#: Look at who sends, or where the server knows that to be, whatever comes of it.
-_CHECKS_TEXT: Final = """
-    auth_check auth_challenge proxy_authenticate proxy_authorize www_authenticate www_authorize pv_auth_check
+#: Ask who sends: only where they say yes is that known.
+_AUTHENTICATES_TEXT: Final = """
+    auth_check proxy_authenticate proxy_authorize www_authenticate www_authorize pv_auth_check
     pv_proxy_authenticate pv_proxy_authorize pv_www_authenticate pv_www_authorize radius_proxy_authorize
     radius_www_authorize diameter_proxy_authorize diameter_www_authorize autheph_authenticate autheph_check
     autheph_proxy autheph_www web3_proxy_authenticate web3_www_authenticate auth_xkeys_check ims_proxy_authenticate
     ims_www_authenticate jwt_verify secsipid_check stirshaken_check_identity
+"""
+_AUTHENTICATES: Final = frozenset(_AUTHENTICATES_TEXT.split())
+#: Look at who sends, or where the server knows that to be, whatever the script makes of the answer.
+_CHECKS_TEXT: Final = """
     allow_source_address allow_source_address_group allow_address allow_address_group allow_trusted allow_routing
     allow_uri ds_is_from_list is_from_gw from_gw from_any_gw dmq_is_from_node is_in_subnet
     is_from_local is_uri_host_local is_domain_local is_user_in is_myself check_allowlist check_user_allowlist
@@ -80,11 +86,16 @@ _GUARDED: Final[Ways] = frozenset({True})
 
 
 class _Left(NamedTuple):
-    """What comes out of a block: at its end, by `break`, by `return`."""
+    """What comes out of a block: at its end, by `break`, by a `return` that is true or false."""
 
     end: Ways
     broken: Ways = _NONE
-    returned: Ways = _NONE
+    true: Ways = _NONE
+    false: Ways = _NONE
+
+    def after(self, earlier: _Left) -> _Left:
+        """With what had left before this block began; its end is this one's."""
+        return _Left(self.end, earlier.broken | self.broken, earlier.true | self.true, earlier.false | self.false)
 
 
 def check_relay(program: Program, findings: Findings) -> None:
@@ -103,31 +114,29 @@ class _Follower:
     def __init__(self, routes: dict[str, Route]) -> None:
         self.routes = routes
         self.found: dict[int, Call] = {}
-        self._known: dict[tuple[str, Ways], Ways] = {}
+        self._known: dict[tuple[str, Ways], tuple[Ways, Ways]] = {}
 
-    def route(self, name: str, ways: Ways) -> Ways:
-        """The ways that come back from a route; those that end the script don't."""
+    def route(self, name: str, ways: Ways) -> tuple[Ways, Ways]:
+        """The ways on which a route comes back with yes, and with no; those that end the script don't."""
         route = self.routes.get(name)
         if route is None or not ways:
-            return ways
+            return ways, ways
         key = (name, ways)
         if key not in self._known:
-            self._known[key] = _NONE  # until it is known: a route that calls itself
+            self._known[key] = _NONE, _NONE  # until it is known: a route that calls itself
             left = self.block(route.body, ways)
-            self._known[key] = left.end | left.returned | left.broken
+            either = left.end | left.broken
+            self._known[key] = left.true | either, left.false | either
         return self._known[key]
 
     def block(self, body: Iterable[Statement], ways: Ways) -> _Left:
         """Follow statements one after the other."""
-        broken = returned = _NONE
+        left = _Left(ways)
         for statement in body:
-            if not ways:
+            if not left.end:
                 break
-            left = self._statement(statement, ways)
-            ways = left.end
-            broken |= left.broken
-            returned |= left.returned
-        return _Left(ways, broken, returned)
+            left = self._statement(statement, left.end).after(left)
+        return left
 
     def _statement(self, statement: Statement, ways: Ways) -> _Left:
         if isinstance(statement, If):
@@ -135,50 +144,60 @@ class _Follower:
         if isinstance(statement, While):
             true, false = self.test(statement.condition, ways)
             left = self.block(statement.body, true)
-            return _Left(false | left.end | left.broken, _NONE, left.returned)
+            return left._replace(end=false | left.end | left.broken, broken=_NONE)
         if isinstance(statement, Switch):
             return self._switch(statement, ways)
         if isinstance(statement, Break):
             return _Left(_NONE, ways)
         if isinstance(statement, Return):
-            return _Left(_NONE, _NONE, self._value(statement.value, ways))
+            true, false = (ways, ways) if statement.value is None else self.test(statement.value, ways)
+            return _Left(_NONE, _NONE, true, false)
         if isinstance(statement, Exit | Drop):
             self._value(statement.value, ways)
             return _Left(_NONE)
-        value = statement.value if isinstance(statement, Evaluate) else statement
-        return _Left(self._value(value, ways))
+        if isinstance(statement, Evaluate):
+            return _Left(self._unheeded(statement.value, ways))
+        return _Left(self._value(statement, ways))
 
     def _if(self, statement: If, ways: Ways) -> _Left:
         """With all its `else if`s."""
-        end = broken = returned = _NONE
+        left, end = _Left(ways), _NONE
         orelse: tuple[Statement, ...] = (statement,)
         while len(orelse) == 1 and isinstance(orelse[0], If):
             one = orelse[0]
             true, ways = self.test(one.condition, ways)
-            left = self.block(one.body, true)
-            end, broken, returned = end | left.end, broken | left.broken, returned | left.returned
+            left = self.block(one.body, true).after(left)
+            end |= left.end
             orelse = one.orelse
-        left = self.block(orelse, ways)
-        return _Left(end | left.end, broken | left.broken, returned | left.returned)
+        left = self.block(orelse, ways).after(left)
+        return left._replace(end=end | left.end)
 
     def _switch(self, statement: Switch, ways: Ways) -> _Left:
         ways = self._value(statement.subject, ways)
         by_method = isinstance(statement.subject, Variable) and statement.subject.text == "$rm"
         if ways and _looks(statement.subject):
             ways = _GUARDED
-        through = broken = returned = _NONE
+        left = _Left(_NONE)
         default = False
         for case in statement.cases:
             default |= case.value is None
             later = by_method and isinstance(case.value, String) and case.value.text in _LATER
-            left = self.block(case.body, (_GUARDED if later and ways else ways) | through)
-            through, broken, returned = left.end, broken | left.broken, returned | left.returned
-        end = through | broken | (_NONE if default else ways)
-        return _Left(end, _NONE, returned)
+            left = self.block(case.body, (_GUARDED if later and ways else ways) | left.end).after(left)
+        return left._replace(end=left.end | left.broken | (_NONE if default else ways), broken=_NONE)
+
+    def _unheeded(self, e: Expression, ways: Ways) -> Ways:
+        """A call whose answer nothing takes: a check among them guards nothing, unless `$rc` is read."""
+        if isinstance(e, Call) and (e.name in _AUTHENTICATES or e.name in _CHECKS):
+            return ways
+        true, false = self.test(e, ways)
+        return true | false
 
     def _value(self, e: Expression | None, ways: Ways) -> Ways:
+        """A value that the script does something with."""
         if e is None:
             return ways
+        if ways and isinstance(e, Call) and e.name in _AUTHENTICATES:
+            return _GUARDED
         true, false = self.test(e, ways)
         return true | false
 
@@ -192,8 +211,7 @@ class _Follower:
         if isinstance(e, Call):
             return self._call(e, ways)
         if isinstance(e, RouteCall):
-            back = self.route(target_name(e), ways)
-            return back, back
+            return self.route(target_name(e), ways)
         if isinstance(e, Assign):
             ways = self._value(e.value, ways)
             ways = _GUARDED if ways and e.target.text.startswith(_TARGETS) else ways
@@ -202,8 +220,12 @@ class _Follower:
             true, false = self.test(e.condition, ways)
             back = self._value(e.then, true) | self._value(e.otherwise, false)
             return back, back
+        if isinstance(e, Number):
+            return (ways, _NONE) if e.value > 0 else (_NONE, ways)
         for part in _operands(e):
             ways = self._value(part, ways)
+        if ways and isinstance(e, Variable) and e.text in RETURN_CODES:
+            return _GUARDED, _GUARDED
         if isinstance(e, Binary) and ways:
             if _looks(e):
                 return _GUARDED, _GUARDED
@@ -234,7 +256,7 @@ class _Follower:
             self.found[id(e)] = e
         if e.name in _CHECKS or e.name in _CHOOSES:
             return _GUARDED, _GUARDED
-        if e.name in _PASSES or (e.name == "is_method" and _methods(e) <= _LATER):
+        if e.name in _AUTHENTICATES or e.name in _PASSES or (e.name == "is_method" and _methods(e) <= _LATER):
             return _GUARDED, ways
         return ways, ways
 

@@ -68,7 +68,9 @@ def _block(body: tuple[Statement, ...], findings: Findings) -> None:
 
 def _end(statement: Statement) -> str:
     where = f"on line {statement.place.line}"
-    return f"an if {where} that never goes on" if isinstance(statement, If) else f"the end {where}"
+    if isinstance(statement, If | Switch):
+        return f"{'an if' if isinstance(statement, If) else 'a switch'} {where} that never goes on"
+    return f"the end {where}"
 
 
 def _empty(statement: If | While, findings: Findings) -> None:

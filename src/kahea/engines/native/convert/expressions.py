@@ -28,7 +28,7 @@ from kahea.engines.native.convert.code import (
     literal,
     negated,
 )
-from kahea.engines.native.convert.flow import RETURN_CODES
+from kahea.engines.native.reserved import RETURN_CODES
 from kahea.engines.native.tree import (
     Assign,
     Binary,

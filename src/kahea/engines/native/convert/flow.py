@@ -7,6 +7,7 @@ from typing import Final
 
 from kahea.engines.native.convert.code import ANY, INT, STR
 from kahea.engines.native.convert.variables import is_own, known_type
+from kahea.engines.native.reserved import RETURN_CODES
 from kahea.engines.native.tree import (
     Assign,
     Binary,
@@ -25,10 +26,6 @@ from kahea.engines.native.tree import (
     Variable,
 )
 from kahea.engines.native.walk import blocks, ends, expressions, inside, target_name, walk
-
-#: The return code of the last function, by its names.
-RETURN_CODES: Final = frozenset({"$rc", "$?", "$retcode", "$(rc)", "$(?)", "$(retcode)"})
-
 
 #: Stands for "no call in this route yet" among the identities of calls.
 _ENTRY: Final = 0
