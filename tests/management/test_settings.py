@@ -113,7 +113,7 @@ def test_the_words_of_the_100(simulation: Simulation, node: VirtualNode) -> None
 
 
 def test_a_value_that_has_no_effect_is_refused(node: VirtualNode) -> None:
-    for group, name, value in (("tm", "ruri_matching", 0), ("core", "memlog", 1), ("core", "latency_log", 2)):
+    for group, name, value in (("tm", "callid_matching", 1), ("core", "memlog", 1), ("core", "latency_log", 2)):
         with pytest.raises(RpcError, match=r"not supported|can't change"):
             command(node, "cfg.seti", group, name, value)
 

@@ -52,6 +52,8 @@ FLOWS = [
     Flow(failure='if (status =~ "48.") { t_reply("482","y"); }'),
     Flow(failure=f'append_branch(); $ru="sip:again@127.0.0.1:{CALLEE}"; t_relay();'),
     Flow(failure=f'$du="sip:127.0.0.1:{CALLEE}"; t_relay(); exit;'),
+    Flow(failure=f'$ru="sip:again@127.0.0.1:{CALLEE}"; t_on_failure("NOSUCH"); t_relay();'),
+    Flow(failure=f'$ru="sip:again@127.0.0.1:{CALLEE}"; t_on_branch("NOSUCH"); t_on_reply("NOSUCH"); t_relay();'),
     Flow(failure='t_reply("480","x"); t_reply("481","y");'),
     Flow(failure="append_branch(); drop;"),
     Flow(failure=f'$ru="sip:again@127.0.0.1:{CALLEE}"; t_on_failure("FT0"); t_relay();'),

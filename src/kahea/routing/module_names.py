@@ -31,3 +31,19 @@ _NAMES: Final = """
 
 #: Every module of Kamailio 5.6 and 6, whether it is built here or not.
 KAMAILIO: Final = frozenset(_NAMES.split())
+#: Modules that Kamailio once had, as older configurations load them, each with what does its work now.
+RETIRED: Final = {
+    "berkeley_db": "db_berkeley",
+    "dbtext": "db_text",
+    "flatstore": "db_flatstore",
+    "mi_datagram": "jsonrpcs",
+    "mi_fifo": "jsonrpcs",
+    "mi_rpc": "jsonrpcs",
+    "mi_xmlrpc": "xmlrpc",
+    "mysql": "db_mysql",
+    "options": "siputils",
+    "postgres": "db_postgres",
+    "rtpproxy-ng": "rtpengine",
+    "unixodbc": "db_unixodbc",
+    "uri": "siputils",
+}

@@ -21,7 +21,7 @@ from kahea.routing.caller import guarded
 from kahea.routing.dispatch import NoRun, current
 from kahea.routing.latency import timed
 from kahea.routing.module import ConfigError, Function, Module, Native, RpcCommand
-from kahea.routing.module_names import KAMAILIO
+from kahea.routing.module_names import KAMAILIO, RETIRED
 from kahea.routing.native_call import NativeCalls
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def module_class(name: str) -> type[Module]:
     if name not in names:
         if name in KAMAILIO:
             raise ConfigError(f"Kamailio's module {name} is not supported yet")
+        if name in RETIRED:
+            raise ConfigError(f"Kamailio has no module {name!r} any more; {RETIRED[name]} does its work")
         near = difflib.get_close_matches(name, names, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ConfigError(f"there is no module {name!r}{hint}")

@@ -23,13 +23,17 @@ _WIDEST = 240
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `code` names its kind for tools (`unknown-function`, `syntax`, ...); `hint` may suggest a mend."""
+    """One finding. `code` names its kind for tools (`unknown-function`, `syntax`, ...); `hint` may suggest a mend.
+
+    `module` is the one whose name would be known if it were loaded, where that is why this one is not.
+    """
 
     level: str
     code: str
     message: str
     place: Place
     hint: str = ""
+    module: str = ""
 
     def render(self, sources: dict[str, list[str]]) -> str:
         """`file:line:column: error: message`, the source line, a caret under it, and the hint."""

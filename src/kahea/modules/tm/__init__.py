@@ -104,8 +104,12 @@ class Tm(Addressed, Control, Contacts, UacCommands, Commands):
     blst_methods_lookup = Param(
         4294967287, "Methods that are not sent to what is on the blocklist; at first all but BYE."
     )
-    ruri_matching = Param(1, "", check=unless(1, "RFC 2543 matching always looks at the Request-URI"), runtime=True)
-    via1_matching = Param(1, "", check=unless(1, "RFC 2543 matching always looks at the top Via"), runtime=True)
+    ruri_matching = Param(
+        1, "0 leaves out the Request-URI.", inert="RFC 2543 matching always looks at the Request-URI", runtime=True
+    )
+    via1_matching = Param(
+        1, "0 leaves out the Via.", inert="RFC 2543 matching always looks at the top Via", runtime=True
+    )
     callid_matching = Param(0, "", check=unless(0, "matching is by branch (RFC 3261 §17.2.3)"), runtime=True)
     callid_cseq_matching = Param(0, "", check=unless(0, "matching is by branch (RFC 3261 §17.2.3)"), runtime=True)
     reply_matching = Param(1, "", check=unless(1, "matching is by branch (RFC 3261 §17.1.3)"))
@@ -114,7 +118,7 @@ class Tm(Addressed, Control, Contacts, UacCommands, Commands):
         1, "", check=unless(1, "local ACK and CANCEL are made from the INVITE as sent"), runtime=True
     )
     reparse_on_dns_failover = Param(
-        1, "", check=unless(1, "the request is always re-read for its new Via"), runtime=True
+        1, "0 loses a branch's changes in a DNS failover.", inert="a branch always keeps its changes", runtime=True
     )
     dns_reuse_rcv_socket = Param(0, "", check=unless(0, "the socket follows from protocol and family"))
     e2e_cancel_hop_by_hop = Param(1, "", check=unless(1, "CANCEL is hop by hop (RFC 3261 §9.2)"))

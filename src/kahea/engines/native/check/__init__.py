@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from kahea.engines.native.check.absent import without_followers
 from kahea.engines.native.check.conditions import check_conditions, check_numbers
 from kahea.engines.native.check.findings import Findings
 from kahea.engines.native.check.relay import check_relay
@@ -77,7 +78,7 @@ def _compiled(program: Program, configuration: Configuration) -> list[Diagnostic
         try:
             compile_program(program, node, lambda: None)
         except CfgError as error:
-            found += error.diagnostics
+            found += without_followers(error.diagnostics, program, node.registry.modules)
     if any(d.level == ERROR for d in found):
         found = [d for d in found if d.code != "log"]  # it may follow from the errors
     findings = Findings(program)

@@ -68,8 +68,8 @@ _PASSES: Final = frozenset(_PASSES_TEXT.split())
 #: Choose where the request goes.
 _CHOOSES_TEXT: Final = """
     rewritehost rewritehostport rewritehostporttrans rewriteuri sethost seth sethostport sethp sethpt sethostporttrans
-    seturi ds_select_dst ds_select_domain ds_select ds_select_routes ds_next_dst ds_next_domain do_routing next_routing
-    load_gws next_gw cr_route prefix_route dp_translate
+    seturi setdsturi ds_select_dst ds_select_domain ds_select ds_select_routes ds_next_dst ds_next_domain do_routing
+    next_routing load_gws next_gw cr_route prefix_route dp_translate
 """
 _CHOOSES: Final = frozenset(_CHOOSES_TEXT.split())
 #: Operands that say who asks, or whether the destination is the server's own.

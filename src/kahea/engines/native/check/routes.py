@@ -21,6 +21,8 @@ _LOG: Final = frozenset(
 )
 _WORDS: Final = re.compile(r"[\w\-]+")
 _KEYWORDS: Final = {"request": "route", "reply": "onreply_route"}
+#: Functions that arm a route, with its kind.
+_ARMING: Final = {"t_on_branch": "branch", "t_on_reply": "reply", "t_on_failure": "failure"}
 
 
 def check_routes(program: Program, findings: Findings) -> None:
@@ -36,8 +38,28 @@ def check_routes(program: Program, findings: Findings) -> None:
         elif route.kind == "onsend" and route.name:
             message = f"onsend_route[{route.name}] is never run: the one without a name is"
             findings.warn("unused-route", message, route.place)
+    _unarmed(routes, findings)
     if mains:
         _unused(program, routes, findings)
+
+
+def _unarmed(routes: list[Route], findings: Findings) -> None:
+    """Routes that are armed and not there: Kamailio starts, warns, and runs nothing."""
+    known = {(route.kind, route.name) for route in routes}
+    for call in (one for route in routes for one in _calls(route) if one.name in _ARMING and one.arguments):
+        argument, kind = call.arguments[0], _ARMING[call.name]
+        if not isinstance(argument, String) or argument.text in ("", "0") or "$" in argument.text:
+            continue
+        if (kind, argument.text) not in known:
+            near = nearest(argument.text, [name for k, name in known if k == kind])
+            word = _KEYWORDS.get(kind, f"{kind}_route")
+            findings.warn("unknown-route", f"there is no {word}[{argument.text}]", argument.place, near)
+
+
+def _calls(route: Route) -> Iterator[Call]:
+    for statement in walk(route.body):
+        for expression in expressions(statement):
+            yield from (one for one in inside(expression) if isinstance(one, Call))
 
 
 def _unused(program: Program, routes: list[Route], findings: Findings) -> None:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from kahea.engines.native.diagnostics import nearest
-from kahea.engines.native.tree import Assign, Call, Expression, Node, Program, String, Variable
+from kahea.engines.native.tree import Assign, Call, Expression, ModParam, Node, Program, String, Variable
 from kahea.engines.native.walk import expressions, inside, walk
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ _OWN: Final = re.compile(r"\$\(?var\(\s*([^()$\[\]]+?)\s*\)")
 
 def check_variables(program: Program, registry: Registry, findings: Findings) -> None:
     """Look at all reads and writes of the program's own variables."""
-    written: set[str] = set()
+    # A module is told in its parameters where to put what it found.
+    values = [d.value for d in program.declarations if isinstance(d, ModParam)]
+    written = {name for value in values if isinstance(value, String) for name in _names(value.text)}
     read: dict[str, Node] = {}
     for route in program.routes():
         for statement in walk(route.body):

@@ -169,8 +169,8 @@ class Calls(Operands):
         return allowed[0]
 
     def _unknown(self, e: Call) -> None:
-        code, message, hint = unknown.function(e.name, self.state.scope.node.registry)
-        self.state.scope.error(code, message, e.place, hint)
+        code, message, hint, module = unknown.function(e.name, self.state.scope.node.registry)
+        self.state.scope.error(code, message, e.place, hint, module)
 
     def invocation(self, native: Native, e: Call) -> ast.expr:
         """The call itself, its arguments as the function declares them."""
@@ -194,7 +194,7 @@ class Calls(Operands):
         if callable(kind):
             return self._prepared(kind, e)
         if kind.startswith("route:"):
-            return self._route_name(kind[6:], e)
+            return self._route_name(e)
         made: ast.expr = getattr(self, f"_argument_{kind}")(e, of)
         build.located([made], e.place)
         return made
@@ -325,7 +325,10 @@ class Calls(Operands):
         try:
             value = prepare(scope.node, text)
         except ValueError as error:
-            scope.error("arguments", str(error), e.place)
+            if isinstance(error.__cause__, PvError):
+                scope.bad_variable(text, error.__cause__, e.place)
+            else:
+                scope.error("arguments", str(error), e.place)
             return build.constant(None)
         if value is None or isinstance(value, int | str):
             return build.constant(value)
@@ -333,21 +336,12 @@ class Calls(Operands):
 
     # ---- routes
 
-    def _route_name(self, kind: str, e: Expression) -> ast.expr:
+    def _route_name(self, e: Expression) -> ast.expr:
+        """A route of another kind: one that is not there does nothing, of which `kahea check` warns."""
         name = literal(e)
-        scope = self.state.scope
         if name is None or "$" in name:
             return self._argument_str(e, Call(name="", place=e.place))
-        if (kind, name) not in scope.route_names and name not in ("", "0"):
-            self.unknown_route(kind, name, e)
         return build.constant(name)
-
-    def unknown_route(self, kind: str, name: str, e: Expression) -> None:
-        """There is no such route: an error with the nearest name."""
-        scope = self.state.scope
-        word = {"request": "route", "reply": "onreply_route"}.get(kind, f"{kind}_route")
-        near = nearest(name, scope.routes_of(kind))
-        scope.error("unknown-route", f"there is no {word}[{name}]", e.place, near)
 
     def route_call(self, e: RouteCall) -> ast.expr:
         """`route(NAME)`: the code, or None if the script ended in it."""
@@ -357,7 +351,8 @@ class Calls(Operands):
             name = ""  # the main route
         if name is not None and "$" not in name:
             if ("request", name) not in scope.route_names:
-                self.unknown_route("request", name, e.target)
+                near = nearest(name, scope.routes_of("request"))
+                scope.error("unknown-route", f"there is no route[{name}]", e.target.place, near)
                 return build.constant(1)
             title = scope.route_names["request", name]
             scope.calls.setdefault(self.state.title, set()).add(title)

@@ -60,18 +60,18 @@ class Scope:
         #: The names in generated code that read `$rc` when they are called.
         self.readers: set[str] = set()
 
-    def error(self, code: str, message: str, place: Place, hint: str = "") -> None:
+    def error(self, code: str, message: str, place: Place, hint: str = "", module: str = "") -> None:
         """Note an error; compiling goes on, to find the others."""
-        self.diagnostics.append(Diagnostic(ERROR, code, message, place, hint))
+        self.diagnostics.append(Diagnostic(ERROR, code, message, place, hint, module))
 
     def bad_variable(self, text: str, error: PvError, place: Place) -> None:
         """Note what is wrong with a variable in a text, at its own place if that can be told."""
-        code, message, hint = unknown.variable(error, self.node.registry)
+        code, message, hint, module = unknown.variable(error, self.node.registry)
         lines = self.program.sources.get(place.file, [])
         exact = unknown.inside(place, lines, text, error.offset) if error.text == text else None
         if exact is None and error.text and not text.startswith("$"):
             message = f"in {text!r}: {message}"
-        self.error(code, message, exact or place, hint)
+        self.error(code, message, exact or place, hint, module)
 
     def unknown_word(self, text: str, place: Place) -> None:
         """Note a word that is nothing where a value is needed."""

@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kahea.engines.native.diagnostics import nearest
 from kahea.engines.native.reserved import OPERANDS
@@ -23,45 +23,52 @@ if TYPE_CHECKING:
 _UNKNOWN_VARIABLE: Final = re.compile(r"unknown variable \$(\S+)")
 
 
-def function(name: str, registry: Registry) -> tuple[str, str, str]:
-    """The code, the message and the hint for a function that is not there."""
+class Unknown(NamedTuple):
+    """What to say of a name: the fields of a `Diagnostic`."""
+
+    code: str
+    message: str
+    hint: str = ""
+    module: str = ""
+
+
+def function(name: str, registry: Registry) -> Unknown:
+    """Of a function that is not there."""
     for module in available():
         if module not in registry.modules and name in _functions(module_class(module)):
-            return (
-                "not-loaded",
-                f"{name}() belongs to module {module}, which is not loaded",
-                f'loadmodule "{module}.so"',
-            )
+            message = f"{name}() belongs to module {module}, which is not loaded"
+            return Unknown("not-loaded", message, f'loadmodule "{module}.so"', module)
     owners = modules_with_function(name)
     if owners:
         which = _owner(owners, registry)
         if which in registry.modules:
-            return "unsupported-function", f"{name}() of Kamailio's module {which} is not supported yet", ""
+            return Unknown("unsupported-function", f"{name}() of Kamailio's module {which} is not supported yet")
         message = f"{name}() belongs to Kamailio's module {which}, which is not supported yet"
-        return "unsupported-function", message, ""
+        return Unknown("unsupported-function", message, module=which)
     elsewhere = {n: m for n, m in _all_functions().items() if m not in registry.modules}
-    return "unknown-function", f"there is no function {name}()", _likely(name, registry.natives, elsewhere)
+    return Unknown("unknown-function", f"there is no function {name}()", _likely(name, registry.natives, elsewhere))
 
 
-def variable(error: PvError, registry: Registry) -> tuple[str, str, str]:
-    """The code, the message and the hint for a variable that can't be compiled."""
+def variable(error: PvError, registry: Registry) -> Unknown:
+    """Of a variable that can't be compiled."""
     message, _, hint = error.message.partition("; ")
     unknown = _UNKNOWN_VARIABLE.fullmatch(message)
     if unknown is None:
-        return "bad-variable", message, hint
+        return Unknown("bad-variable", message, hint)
     name = unknown[1]
     for module in available():
         if module not in registry.modules and name in _variables(module_class(module)):
-            return "not-loaded", f"${name} belongs to module {module}, which is not loaded", f'loadmodule "{module}.so"'
+            message = f"${name} belongs to module {module}, which is not loaded"
+            return Unknown("not-loaded", message, f'loadmodule "{module}.so"', module)
     owners = modules_with_variable(name)
     if not owners:
         elsewhere = {n: m for n, m in _all_variables().items() if m not in registry.modules}
         known = hint.removeprefix("did you mean $").removesuffix("?")
         hint = _likely(name, [known] if known else [], elsewhere, "$")
-        return "unknown-variable", f"there is no variable ${name}", hint
+        return Unknown("unknown-variable", f"there is no variable ${name}", hint)
     which = _owner(owners, registry)
     of = f"${name} of Kamailio's module {which}" if which != "core" else f"Kamailio's ${name}"
-    return "unsupported-variable", f"{of} is not supported yet", hint
+    return Unknown("unsupported-variable", f"{of} is not supported yet", hint, which)
 
 
 def _likely(name: str, loaded: Iterable[str], elsewhere: Mapping[str, str], before: str = "") -> str:
@@ -80,6 +87,8 @@ def word(name: str, node: Node) -> str:
         return f"a call has parentheses: {name}()"
     if name in OPERANDS:
         return f"{name} can be compared, and nothing else"
+    if name.lower() == "null":
+        return "a variable begins with $: $null"
     try:
         node.variables.compile(f"${name}")
     except PvError:
@@ -89,18 +98,21 @@ def word(name: str, node: Node) -> str:
 
 def inside(place: Place, lines: list[str], text: str, offset: int) -> Place | None:
     """The place of a name in a text that stands at `place`, None where the text is not there as it was written."""
-    if place.line != place.end_line or not 1 <= place.line <= len(lines):
+    if not 1 <= place.line <= place.end_line <= len(lines):
         return None
     offset = max(offset, 0)
     piece = text[offset : max(name_end(text, offset), offset + 1)]
-    written = lines[place.line - 1][place.column - 1 : place.end_column - 1]
+    *before, last = lines[place.line - 1 : place.end_line]
+    region = "\n".join((*before, last[: place.end_column - 1]))
+    written = region[place.column - 1 :]
     if not piece or text.count(piece) != written.count(piece):
         return None
-    start = -1
+    start = place.column - 2
     for _ in range(text.count(piece, 0, offset) + 1):
-        start = written.find(piece, start + 1)
-    column = place.column + start
-    return Place(place.file, place.line, column, place.line, column + len(piece))
+        start = region.find(piece, start + 1)
+    line = place.line + region.count("\n", 0, start)
+    column = start - region.rfind("\n", 0, start)
+    return Place(place.file, line, column, line, column + len(piece))
 
 
 def _owner(owners: tuple[str, ...], registry: Registry) -> str:
