@@ -73,6 +73,7 @@ route[ZERO] {{ return 0; }}
 route[ONE] {{ return 1; }}
 route[NORET] {{ $var(nr) = 1; }}
 route[EXIT] {{ exit; }}
+route[SHOW] {{ append_to_reply("X-Out: rc $rc\\r\\n"); }}
 """
 
 

@@ -12,6 +12,7 @@ from kahea.engines.native.compiler.steps import step_of
 from kahea.engines.native.constants import fold
 from kahea.engines.native.diagnostics import nearest
 from kahea.engines.native.tree import (
+    Assign,
     Call,
     Expression,
     Number,
@@ -90,6 +91,7 @@ class Calls(Operands):
         """The return code of a call. What must run before, and the end of the script, is put before."""
         if self.state.scope.tracer is not None and e is not self.state.statement:
             self._run_before(self.told(e), e)
+        self.forget_code(e)
         if isinstance(e, RouteCall):
             return self._checked(self.route_call(e), e, keeps=self.state.scope.keeps_code(e))
         native = self.form(e)
@@ -134,10 +136,15 @@ class Calls(Operands):
             self._keep_code(kept, e)
         return kept
 
-    def _keep_code(self, code: ast.expr, e: Call | RouteCall) -> None:
+    def forget_code(self, e: Call | RouteCall | Assign) -> None:
+        """`$rc` is 0 before what is called or assigned among operators; a statement leaves it as it was."""
+        if e is not self.state.statement and self.state.scope.keeps_code(e, before=True):
+            self._keep_code(build.constant(0), e, before=True)
+
+    def _keep_code(self, code: ast.expr, e: Call | RouteCall | Assign, *, before: bool = False) -> None:
         """Keep a code for `$rc`."""
         statement = build.set_on_run("rc", code)
-        self.state.scope.stores[id(statement)] = id(e)
+        self.state.scope.stores[id(statement)] = id(e), before
         self._run_before(statement, e)
 
     def _run_before(self, statement: ast.stmt, e: Expression) -> None:

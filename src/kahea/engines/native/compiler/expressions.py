@@ -18,12 +18,14 @@ from typing import Final, NamedTuple
 from kahea.engines.native.compiler import build
 from kahea.engines.native.compiler.calls import Calls
 from kahea.engines.native.compiler.runtime import parse_number, wrapped
+from kahea.engines.native.constants import fold
 from kahea.engines.native.tree import (
     Assign,
     Binary,
     Call,
     Choice,
     Expression,
+    Node,
     Number,
     RouteCall,
     Select,
@@ -41,7 +43,9 @@ ANY: Final = "any"  # int, text or None
 TEST: Final = "test"  # a bool, which is 1 or 0
 CODE: Final = "code"  # a function's return code
 
-_ARITHMETIC: Final = frozenset({"-", "*", "/", "mod", "&", "|", "^", "<<", ">>"})
+#: The code of what could not be done.
+FAILED: Final = -1
+
 _ORDER: Final[dict[str, type[ast.cmpop]]] = {"<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE}
 _EQUALITY: Final = frozenset({"==", "!=", "eq", "ne", "ieq", "ine"})
 _NEGATED: Final = {"!=": "==", "ne": "eq", "ine": "ieq", "!~": "=~"}
@@ -99,12 +103,27 @@ class Expressions(Calls):
         if isinstance(e, Unary):
             return self._unary(e)
         if isinstance(e, Assign):
-            return Typed(self.assigned(e), TEST)
+            return Typed(self._assignment(e), CODE)
         if isinstance(e, Choice):
             return self._choice(e)
         if isinstance(e, Binary):
             return self._binary(e)
         return self._word(e)
+
+    def _assignment(self, e: Assign) -> ast.expr:
+        """The code of an assignment among operators: 1, or -1 where the variable takes no such value or there is none."""
+        self.forget_code(e)
+        outside, self.state.may_be_undefined = self.state.may_be_undefined, False
+        with self.state.aside() as before:
+            put = self.assigned(e)
+        undefined, self.state.may_be_undefined = self.state.may_be_undefined, outside
+        if undefined:
+            kept = self.state.temporary()
+            made = self.attempt([*before, build.assign(kept, put)], [self.report(e), build.assign(kept, build.constant(False))])
+            build.located([made], e.place)
+            before, put = [made], build.name(kept)
+        self.state.before += before
+        return build.choose(put, build.constant(1), build.constant(FAILED))
 
     def _word(self, e: Word) -> Typed:
         """A bare word that stands alone: a flag's name is its number; some have a number of the message."""
@@ -144,7 +163,7 @@ class Expressions(Calls):
             return Typed(self.number(e.left if _is_number(e.right, 0) else e.right), INT)
         if e.operator in ("&&", "||"):
             return Typed(self._logic(e), TEST)
-        if e.operator in ("/", "mod") and _is_number(e.left, 0):
+        if e.operator in ("/", "mod") and _is_zero_of(e):
             self.number(e.right)
             return Typed(build.constant(0), INT)
         if e.operator == "+":
@@ -153,14 +172,16 @@ class Expressions(Calls):
         return Typed(self._arithmetic(e.operator, left, right), INT)
 
     def _choice(self, e: Choice) -> Typed:
-        """`selval`: what must run before one of its values runs for that one only."""
-        test = self.nonzero(e.condition)
+        """`selval`: what must run before one of its values runs for that one only. $null among its values is ""."""
+        test = self.positive(e.condition)
         sides: list[tuple[list[ast.stmt], Typed]] = []
         for side in (e.then, e.otherwise):
             with self.state.aside() as before:
                 typed = self.value(side)
                 if typed.kind in (TEST, CODE):
                     typed = Typed(self._as_number(typed), INT)
+                elif typed.kind == ANY:
+                    typed = Typed(self._or_empty(typed.node), ANY)
             sides.append((before, typed))
         (first, then), (second, otherwise) = sides
         kind = then.kind if then.kind == otherwise.kind else ANY
@@ -170,6 +191,11 @@ class Expressions(Calls):
         branches = [[*before, build.assign(kept, typed.node)] for before, typed in sides]
         self.state.before.append(ast.If(test, *branches))
         return Typed(build.name(kept), kind)
+
+    def _or_empty(self, node: ast.expr) -> ast.expr:
+        """A value with $null as an empty text."""
+        kept = self.state.temporary()
+        return build.choose(build.is_none(build.keep(kept, node)), build.constant(""), build.name(kept))
 
     def _arithmetic(self, operator: str, left: ast.expr, right: ast.expr) -> ast.expr:
         if operator in _BITWISE:
@@ -184,18 +210,20 @@ class Expressions(Calls):
         fits = ast.Compare(build.constant(INT_MIN), [ast.LtE(), ast.LtE()], [made, build.constant(INT_MAX)])
         return build.choose(fits, build.name(kept), build.call("wrapped", build.name(kept)))
 
-    def _sum(self, e: Binary) -> Typed:
-        """`+`: its left side says whether numbers are added or texts put together."""
+    def _sum(self, e: Binary, *, number: bool = False) -> Typed:
+        """`+`: its left side says whether numbers are added or texts put together. Where that is known only when it runs,
+        a `number` that is wanted is the sum of numbers."""
         parts = [e.right]
         first = e.left
         while isinstance(first, Binary) and first.operator == "+":
             parts.append(first.right)
             first = first.left
         parts.reverse()
-        head = self.value(first)
+        head = self._numeric(first) if number else self.value(first)
         if head.kind == TEXT:
             return Typed(self._concatenated(head.node, parts), TEXT)
-        if head.kind == ANY:
+        untyped = head.kind == ANY
+        if untyped and not number:
             node = head.node
             for part in parts:
                 node, right = self.state.after(node, lambda part=part: self.value_or_bool(part))  # type: ignore[misc]
@@ -203,7 +231,7 @@ class Expressions(Calls):
             return Typed(node, ANY)
         node = self._as_number(head)
         for part in parts:
-            node, right = self.state.after(node, lambda part=part: self.number(part))  # type: ignore[misc]
+            node, right = self.state.after(node, lambda part=part: self.number(part, cast=untyped))  # type: ignore[misc]
             node = self._arithmetic("+", node, right)
         return Typed(node, INT)
 
@@ -244,6 +272,8 @@ class Expressions(Calls):
         """The expression where a number is wanted."""
         if isinstance(e, Variable) and e.text in _NUMBERED:
             e = Variable(text=_NUMBERED[e.text], place=e.place)
+        if isinstance(e, Binary) and e.operator == "+":
+            return self._sum(e, number=True)
         return self.value(e)
 
     def _as_number(self, typed: Typed) -> ast.expr:
@@ -256,7 +286,9 @@ class Expressions(Calls):
             return build.choose(self._holds(node), build.constant(1), build.constant(0))
         if isinstance(node, ast.Constant):
             text = node.value
-            return build.constant(parse_number(text) if isinstance(text, str) and text else 0)
+            if isinstance(text, str):
+                return build.constant(parse_number(text) if text else 0)
+            return build.constant(build.number_in(node))
         if typed.kind == TEXT:
             return build.call("number_of", node)
         kept = self.state.temporary()
@@ -337,7 +369,7 @@ class Expressions(Calls):
 
     def _holds(self, code: ast.expr) -> ast.expr:
         """A return code, or a bool for one, as a condition."""
-        if isinstance(code, ast.IfExp) and isinstance(code.orelse, ast.UnaryOp):
+        if isinstance(code, ast.IfExp) and isinstance(code.orelse, ast.Constant) and build.number_in(code.orelse) < 0:
             return code.test
         return build.compare(code, ast.Gt(), build.constant(0))
 
@@ -355,6 +387,19 @@ class Expressions(Calls):
         build.located(inner, e.right.place)
         self.state.before.append(ast.If(test, inner, []))
         return build.name(kept)
+
+    # ---- what can't be evaluated
+
+    def report(self, node: Node) -> ast.stmt:
+        """Tells the log of `_error`."""
+        where = build.constant(str(node.place))
+        return ast.Expr(build.call("undefined", build.name(build.RUN), build.name("_error"), where))
+
+    @staticmethod
+    def attempt(body: list[ast.stmt], handler: list[ast.stmt]) -> ast.stmt:
+        """Statements, and others for when an expression in them has no value; these know it as `_error`."""
+        caught = ast.ExceptHandler(build.name("Undefined"), "_error", handler)
+        return ast.Try(body, [caught], [], [])
 
     # ---- comparisons
 
@@ -473,6 +518,11 @@ class Expressions(Calls):
 
 def _are_numbers(e: Binary) -> bool:
     return isinstance(e.left, Number) and isinstance(e.right, Number)
+
+
+def _is_zero_of(e: Binary) -> bool:
+    """Whether Kamailio takes a division for 0 without looking at what it is divided by."""
+    return (fold(e.left) == 0 and fold(e.right) is None) or (e.operator == "/" and _is_number(e.left, 0))
 
 
 def _is_number(e: Expression, value: int) -> bool:

@@ -11,11 +11,12 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from kahea.engines.native.compiler import build
+from kahea.engines.native.compiler.scope import Code
 
 
-def live_calls(functions: Iterable[ast.FunctionDef], readers: set[str], stores: dict[int, int]) -> set[int]:
-    """The calls whose codes are read. `readers` are the names in generated code that read `$rc` when called, `stores`
-    the calls by the identity of the statement that keeps the code."""
+def live_codes(functions: Iterable[ast.FunctionDef], readers: set[str], stores: dict[int, Code]) -> set[Code]:
+    """The codes that are read. `readers` are the names in generated code that read `$rc` when called, `stores` the
+    codes by the identity of the statement that keeps each."""
     bodies = {function.name: function.body for function in functions}
     analysis = _Analysis(readers, stores)
     # A route that reads `$rc` before it calls anything reads that of its caller.
@@ -29,10 +30,10 @@ def live_calls(functions: Iterable[ast.FunctionDef], readers: set[str], stores: 
 class _Analysis:
     """One pass over all functions, backwards."""
 
-    def __init__(self, readers: set[str], stores: dict[int, int]) -> None:
+    def __init__(self, readers: set[str], stores: dict[int, Code]) -> None:
         self.readers = set(readers)
         self.stores = stores
-        self.found: set[int] = set()
+        self.found: set[Code] = set()
         #: Whether the code is read after each loop around.
         self.loops: list[bool] = []
 

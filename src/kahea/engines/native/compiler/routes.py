@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from kahea.engines.native.compiler import build, runtime
 from kahea.engines.native.compiler.function import FunctionState
-from kahea.engines.native.compiler.liveness import live_calls
+from kahea.engines.native.compiler.liveness import live_codes
 from kahea.engines.native.compiler.scope import Scope
 from kahea.engines.native.compiler.statements import RETURN
 from kahea.engines.native.compiler.switches import Switches
@@ -58,7 +58,7 @@ def compile_program(program: Program, node: Node, pause: Callable[[], object] = 
     _stop_at_errors(scope)
     if scope.wants_return_code and scope.tracer is None and not scope.parameters_ask_for_code():
         with _deep(scope, routes[0]):
-            scope.live = live_calls(trees, scope.readers, scope.stores)
+            scope.live = live_codes(trees, scope.readers, scope.stores)
         trees = _functions(scope, routes)
     functions: dict[tuple[str, str], Function] = {}
     for route, tree in zip(routes, trees, strict=True):

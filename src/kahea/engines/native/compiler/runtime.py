@@ -266,7 +266,7 @@ def of_reply(run: Run, code: int | None) -> int | None:
 
 def route_named(run: Run, routes: dict[str, Route], name: str) -> object:
     """`route($var(x))`: the route that a text names now."""
-    route = routes.get(name)
+    route = routes.get(name) if name else None  # the main route has no name
     if route is None:
         run.node.log.error("there is no route[%s]", name)
         return NO_ROUTE

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from kahea.routing.node import Node
     from kahea.routing.pv import Pv, PvError
 
+#: A return code: the identity of a call, and whether it is the 0 that `$rc` is before it.
+Code = tuple[int, bool]
+
 _RETURN_CODE = re.compile(r"\$\(?\s*(rc|retcode|\?|_s\()")
 
 
@@ -53,10 +56,10 @@ class Scope:
             self.wants_return_code = True
         #: The variables that the program uses, by their texts.
         self.used: dict[str, Pv] = {}
-        #: The calls that must keep their code, by identity, once that is known (`liveness`).
-        self.live: set[int] | None = None
-        #: The statements that keep a code, by identity, with the call whose code it is.
-        self.stores: dict[int, int] = {}
+        #: The codes that must be kept, once that is known (`liveness`).
+        self.live: set[Code] | None = None
+        #: The statements that keep a code, by identity.
+        self.stores: dict[int, Code] = {}
         #: The names in generated code that read `$rc` when they are called.
         self.readers: set[str] = set()
 
@@ -123,9 +126,9 @@ class Scope:
             taken = set(declared.values())
             declared[flag] = next((n for n in range(32) if n not in taken), 0) if number is None else number
 
-    def keeps_code(self, call: object) -> bool:
-        """Whether the code of a call (a node of the tree) may be asked for."""
-        return self.wants_return_code and (self.live is None or id(call) in self.live)
+    def keeps_code(self, call: object, *, before: bool = False) -> bool:
+        """Whether the code of a call (a node of the tree), or the 0 `before` it, may be asked for."""
+        return self.wants_return_code and (self.live is None or (id(call), before) in self.live)
 
     def parameters_ask_for_code(self) -> bool:
         """Whether a module's parameter asks for `$rc`: then any function may."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from kahea.engines.native.compiler import build
-from kahea.engines.native.compiler.expressions import CODE, INT, TEST, Expressions
+from kahea.engines.native.compiler.expressions import CODE, FAILED, INT, TEST, Expressions
 from kahea.engines.native.compiler.function import FunctionState
 from kahea.engines.native.tree import (
     Assign,
@@ -18,7 +18,6 @@ from kahea.engines.native.tree import (
     Exit,
     Expression,
     If,
-    Node,
     Return,
     RouteCall,
     Statement,
@@ -32,8 +31,7 @@ RETURN: Final = 1  # it is the route's
 KEEP: Final = 2  # it is kept under LAST, for a loop or switch that ends the route
 
 LAST: Final = "_last"
-#: The code of a statement that failed, and of a return whose value can't be evaluated.
-FAILED: Final = -1
+#: The code of a return whose value can't be evaluated.
 BAD_RETURN: Final = -5
 
 
@@ -152,8 +150,8 @@ class Statements(Expressions):
         kept = self.state.temporary()
         inner = [*self.state.before, build.assign(kept, test)]
         self.state.before.clear()
-        handler = [self._report(condition), build.assign(kept, build.constant(False))]
-        made = self._try(inner, handler)
+        handler = [self.report(condition), build.assign(kept, build.constant(False))]
+        made = self.attempt(inner, handler)
         build.located([made], condition.place)
         self.state.before.append(made)
         return build.name(kept)
@@ -226,21 +224,12 @@ class Statements(Expressions):
 
     def _guarded(self, body: list[ast.stmt], statement: Statement, sink: int) -> list[ast.stmt]:
         """A statement that does nothing if its expression can't be evaluated."""
-        failed = [self._report(statement), *self._sunk(build.constant(FAILED), sink)]
+        failed = [self.report(statement), *self._sunk(build.constant(FAILED), sink)]
         if isinstance(statement, Return):
-            failed = [self._report(statement), self.returned(build.constant(BAD_RETURN))]
-        made = self._try(body, failed)
+            failed = [self.report(statement), self.returned(build.constant(BAD_RETURN))]
+        made = self.attempt(body, failed)
         build.located([made], statement.place)
         return [made]
-
-    def _report(self, node: Node) -> ast.stmt:
-        where = build.constant(str(node.place))
-        return ast.Expr(build.call("undefined", build.name(build.RUN), build.name("_error"), where))
-
-    @staticmethod
-    def _try(body: list[ast.stmt], handler: list[ast.stmt]) -> ast.stmt:
-        caught = ast.ExceptHandler(build.name("Undefined"), "_error", handler)
-        return ast.Try(body, [caught], [], [])
 
 
 __all__ = ["CODE", "INT", "KEEP", "NOTHING", "RETURN", "TEST", "Statements"]
