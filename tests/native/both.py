@@ -49,6 +49,8 @@ def _ports(count: int) -> int:
 PORT = _ports(3)
 CALLER = PORT + 1
 CALLEE = PORT + 2
+#: The number of the first program's request.
+FIRST = 10
 
 HEAD = """
 debug=-1
@@ -186,7 +188,7 @@ class Kamailio:
         """The outcome of each. A program that has no reply is known by the reply of the request after it."""
         out: list[list[str] | None] = []
         self.caller.settimeout(5)
-        for number, program in enumerate(programs, 10):
+        for number, program in enumerate(programs, FIRST):
             self.caller.sendto(request(program, 2 * number), ("127.0.0.1", PORT))
             self.caller.sendto(request(Program("", name="ONE"), 2 * number + 1), ("127.0.0.1", PORT))
             found: list[str] | None = None
@@ -253,11 +255,13 @@ class Ours:
 
     def run(self, programs: Sequence[Program]) -> list[list[str] | None]:
         """The outcome of each program."""
-        out: list[list[str] | None] = []
-        for number, program in enumerate(programs, 10):
-            replies = [each for each in self.send(request(program, 2 * number)) if each.startswith(b"SIP/2.0 200")]
-            out.append(outcome(replies[-1]) if replies else None)
-        return out
+        return [self.run_one(program, number) for number, program in enumerate(programs)]
+
+    def run_one(self, program: Program, number: int) -> Outcome:
+        """The outcome of a program, as the one of this number from 0."""
+        sent = self.send(request(program, 2 * (number + FIRST)))
+        replies = [each for each in sent if each.startswith(b"SIP/2.0 200")]
+        return outcome(replies[-1]) if replies else None
 
 
 def differences(folder: Path, programs: Sequence[Program], extra: str = "") -> list[tuple[Program, object, object]]:

@@ -13,6 +13,8 @@ KNOWN: dict[str, str] = {
     "2147483647+1": "the same, of constants",
     '"99999999999"; $avp(z)=(int)': "the same, of text",
     '$var(q1)="0XfF"': "the same, of hexadecimal text",
+    "$var(k) = 1 + selval(1, $var(i), 2);": "selval is no number in 5.6.3, unless all of it is constant",
+    '$var(n)="NOPE"; $var(k) = route($var(n));': "a route that is not there leaves its code in $rc",
     "$var(o) = $oP;": "a transport has a number behind its text in Kamailio, which arithmetic sees",
     "$var(o) = $rP;": "the same, of the Request-URI's transport",
     "$var(o) = $nh(P);": "the same, of the next hop's",

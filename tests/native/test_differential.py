@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.timeout(120),
 ]
 
-TOPICS = ("codes", "numbers", "flow", "words", "values")
+TOPICS = ("codes", "numbers", "flow", "words", "values", "found")
 Outcomes = dict[str, list[tuple[Program, Outcome, Outcome]]]
 
 

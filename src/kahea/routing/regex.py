@@ -80,7 +80,7 @@ def compile_posix(pattern: str, *, ignore_case: bool = False, newline: bool = Fa
             if translator.unbounded:
                 log.warning("the regular expression %r may take long on some texts", pattern)
     try:
-        return re.compile(translated, re.IGNORECASE | re.ASCII if ignore_case else re.ASCII)
+        return re.compile(translated, re.IGNORECASE if ignore_case else 0)
     except (re.error, RecursionError, OverflowError) as error:
         raise RegexError(str(error)) from error
 

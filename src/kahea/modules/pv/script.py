@@ -34,10 +34,8 @@ class Shared:
             self.values[name] = 0
 
     def put(self, name: str, value: Value) -> None:
-        """Null empties a text, and makes a number 0."""
-        if value is None:
-            value = "" if isinstance(self.values.get(name), str) else 0
-        self.values[name] = value
+        """Null is kept as an empty text."""
+        self.values[name] = "" if value is None else value
 
     def increment(self, name: str) -> Value:
         """Add one and give the new value; null if it holds text."""

@@ -144,7 +144,7 @@ class Calls(Operands):
     def _keep_code(self, code: ast.expr, e: Call | RouteCall | Assign, *, before: bool = False) -> None:
         """Keep a code for `$rc`."""
         statement = build.set_on_run("rc", code)
-        self.state.scope.stores[id(statement)] = id(e), before
+        self.state.scope.stored(statement, e, before=before)
         self._run_before(statement, e)
 
     def _run_before(self, statement: ast.stmt, e: Expression) -> None:

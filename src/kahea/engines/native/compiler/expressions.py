@@ -111,7 +111,7 @@ class Expressions(Calls):
         return self._word(e)
 
     def _assignment(self, e: Assign) -> ast.expr:
-        """The code of an assignment among operators: 1, or -1 where the variable takes no such value or there is none."""
+        """The code of an assignment among operators: 1, or -1 where there is no value that the variable takes."""
         self.forget_code(e)
         outside, self.state.may_be_undefined = self.state.may_be_undefined, False
         with self.state.aside() as before:
@@ -119,7 +119,9 @@ class Expressions(Calls):
         undefined, self.state.may_be_undefined = self.state.may_be_undefined, outside
         if undefined:
             kept = self.state.temporary()
-            made = self.attempt([*before, build.assign(kept, put)], [self.report(e), build.assign(kept, build.constant(False))])
+            made = self.attempt(
+                [*before, build.assign(kept, put)], [self.report(e), build.assign(kept, build.constant(False))]
+            )
             build.located([made], e.place)
             before, put = [made], build.name(kept)
         self.state.before += before
@@ -158,14 +160,17 @@ class Expressions(Calls):
         if e.operator in _ORDER:
             left, right = self.state.after(self.number(e.left), lambda: self.number(e.right))
             return Typed(build.compare(left, _ORDER[e.operator](), right), TEST)
+        absorbed = _absorbed(e)
+        if absorbed is not None:
+            with self.state.aside():  # for its errors only
+                self.number(e.left)
+                self.number(e.right)
+            return Typed(build.constant(absorbed), INT)
         if e.operator == "||" and _is_number(e.left, 0) != _is_number(e.right, 0) and not _are_numbers(e):
             # Kamailio leaves such a part out: what stays is no condition, but the number itself.
             return Typed(self.number(e.left if _is_number(e.right, 0) else e.right), INT)
         if e.operator in ("&&", "||"):
             return Typed(self._logic(e), TEST)
-        if e.operator in ("/", "mod") and _is_zero_of(e):
-            self.number(e.right)
-            return Typed(build.constant(0), INT)
         if e.operator == "+":
             return self._sum(e)
         left, right = self.state.after(self.number(e.left), lambda: self.number(e.right))
@@ -211,8 +216,8 @@ class Expressions(Calls):
         return build.choose(fits, build.name(kept), build.call("wrapped", build.name(kept)))
 
     def _sum(self, e: Binary, *, number: bool = False) -> Typed:
-        """`+`: its left side says whether numbers are added or texts put together. Where that is known only when it runs,
-        a `number` that is wanted is the sum of numbers."""
+        """`+`: its left side says whether numbers are added or texts put together. Where that is known only when it
+        runs, a `number` that is wanted is the sum of numbers."""
         parts = [e.right]
         first = e.left
         while isinstance(first, Binary) and first.operator == "+":
@@ -429,7 +434,7 @@ class Expressions(Calls):
             return self._texts_equal(left, right)
         if isinstance(right, String) and not right.text:
             return self._text_equals(left, "")
-        if isinstance(left, String) and not left.text:
+        if isinstance(left, String) and not left.text and not isinstance(right, Number):
             return self._text_equals(right, "")
         return self._equal(left, right)
 
@@ -496,12 +501,13 @@ class Expressions(Calls):
         return build.compare(typed.node, ast.Eq(), build.constant(wanted))
 
     def _undefined(self, e: Expression) -> ast.expr:
-        """Whether the expression is $null; only a variable can be."""
+        """Whether the expression is $null; only a variable can be, and nothing else is evaluated to know it."""
         if isinstance(e, Number):
             self.state.scope.error("type", "a variable is needed here, not a number", e.place)
-        typed = self.value(e)
-        if typed.kind == ANY:
-            return build.is_none(typed.node)
+        if isinstance(e, Variable):
+            return build.is_none(self.value(e).node)
+        with self.state.aside():  # for its errors only
+            self.value(e)
         return build.constant(False)
 
     def _matches(self, left: Expression, right: Expression) -> ast.expr:
@@ -520,9 +526,19 @@ def _are_numbers(e: Binary) -> bool:
     return isinstance(e.left, Number) and isinstance(e.right, Number)
 
 
-def _is_zero_of(e: Binary) -> bool:
-    """Whether Kamailio takes a division for 0 without looking at what it is divided by."""
-    return (fold(e.left) == 0 and fold(e.right) is None) or (e.operator == "/" and _is_number(e.left, 0))
+def _absorbed(e: Binary) -> int | None:
+    """What an operation comes to whatever one of its sides is: Kamailio does not look at that side then, nor make its
+    calls. None if there is no such constant."""
+    left, right = fold(e.left), fold(e.right)
+    if (left is None) == (right is None):
+        return None
+    if e.operator in ("*", "&") and 0 in (left, right):
+        return 0
+    if e.operator in ("/", "mod") and left == 0:
+        return 0
+    if e.operator in ("&&", "||") and isinstance(right, int) and bool(right) == (e.operator == "||"):
+        return int(bool(right))
+    return None
 
 
 def _is_number(e: Expression, value: int) -> bool:

@@ -3,6 +3,7 @@ routes and flags, and what was found wrong."""
 
 from __future__ import annotations
 
+import ast
 import keyword
 import re
 from collections import Counter
@@ -34,7 +35,7 @@ class Scope:
         #: What generated code finds in its globals.
         self.names: dict[str, Any] = {f: getattr(runtime, f) for f in runtime.EXPORTED}
         self._kept: dict[tuple[int, str], str] = {}
-        self._alive: list[object] = []  # what identities in `_kept` belong to
+        self._alive: list[object] = []  # what identities in `_kept` and `stores` belong to
         self._numbers: Counter[str] = Counter()
         #: The functions of named routes, by kind and name; filled while compiling, read by generated code.
         self.route_names: dict[tuple[str, str], str] = {}
@@ -125,6 +126,11 @@ class Scope:
         for flag, number in declaration.names:
             taken = set(declared.values())
             declared[flag] = next((n for n in range(32) if n not in taken), 0) if number is None else number
+
+    def stored(self, statement: ast.stmt, call: object, *, before: bool = False) -> None:
+        """Note that a statement keeps the code of a call, or the 0 before it."""
+        self.stores[id(statement)] = id(call), before
+        self._alive.append(statement)  # one that is left out must not give its identity to another
 
     def keeps_code(self, call: object, *, before: bool = False) -> bool:
         """Whether the code of a call (a node of the tree), or the 0 `before` it, may be asked for."""

@@ -18,6 +18,7 @@ from kahea.engines.native.tree import (
     Exit,
     Expression,
     If,
+    Node,
     Return,
     RouteCall,
     Statement,
@@ -185,11 +186,11 @@ class Statements(Expressions):
             loop = ast.While(build.constant(True), body, [])
         return self.ended(loop, sink)
 
-    def ended(self, loop: ast.stmt, sink: int) -> list[ast.stmt]:
-        """A loop or switch whose last value may be wanted."""
+    def ended(self, loop: ast.stmt, sink: int, untouched: ast.expr | None = None) -> list[ast.stmt]:
+        """A loop or switch whose last value may be wanted; if nothing in it runs, it is `untouched`, else 1."""
         if not sink:
             return [loop]
-        out = [build.assign(LAST, build.constant(1)), loop]
+        out = [build.assign(LAST, untouched or build.constant(1)), loop]
         return [*out, self.returned(build.name(LAST))] if sink == RETURN else out
 
     # ---- ends
@@ -232,4 +233,4 @@ class Statements(Expressions):
         return [made]
 
 
-__all__ = ["CODE", "INT", "KEEP", "NOTHING", "RETURN", "TEST", "Statements"]
+__all__ = ["CODE", "FAILED", "INT", "KEEP", "NOTHING", "RETURN", "TEST", "Statements"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from kahea.engines.native.compiler import build
-from kahea.engines.native.compiler.statements import KEEP, NOTHING, RETURN, Statements
+from kahea.engines.native.compiler.statements import FAILED, KEEP, NOTHING, RETURN, Statements
 from kahea.engines.native.constants import fold
 from kahea.engines.native.tree import Break, Case, Drop, Exit, If, Number, Return, Statement, String, Switch
 
@@ -18,12 +18,18 @@ class Switches(Statements):
     def switch(self, statement: Switch, sink: int) -> list[ast.stmt]:
         """A switch; its subject is evaluated once."""
         self._compare_types(statement)
-        subject = self._subject(statement)
+        subject, may_be_undefined = self._subject(statement)
         tests = [self._test(case, subject) for case in statement.cases]
+        if may_be_undefined:
+            defined = build.negate(build.is_none(subject))
+            tests = [test and build.both(defined, test) for test in tests]
+            missed = build.choose(defined, build.constant(1), build.constant(FAILED))
+        else:
+            missed = build.constant(1)
         groups = _groups(statement.cases)
         if groups is not None:
-            return self._chain(tests, groups, sink)
-        return self._row(statement, tests, sink)
+            return self._chain(tests, groups, sink, missed)
+        return self._row(statement, tests, sink, missed)
 
     def _compare_types(self, statement: Switch) -> None:
         """The cases are all numbers or all strings."""
@@ -37,12 +43,19 @@ class Switches(Statements):
                 self.state.scope.error("case-types", message, case.place)
                 return
 
-    def _subject(self, statement: Switch) -> ast.expr:
-        """The value under a name: as text if a case has text, else as a number."""
+    def _subject(self, statement: Switch) -> tuple[ast.expr, bool]:
+        """The value under a name: as text if a case has text, else as a number; and whether it may be None, where it
+        can't be evaluated: no case but the default fits then."""
         values = [case.value for case in statement.cases if case.value is not None]
-        if any(isinstance(value, String) for value in values):
-            return self.state.saved(self.text(statement.subject, cast=True))
-        return self.state.saved(self.number(statement.subject, cast=True))
+        with self.state.aside() as before:
+            wanted = self.text if any(isinstance(value, String) for value in values) else self.number
+            subject = self.state.saved(wanted(statement.subject, cast=True))
+        if self.state.may_be_undefined and isinstance(subject, ast.Name):
+            failed = [self.report(statement.subject), build.assign(subject.id, build.constant(None))]
+            self.state.before.append(self.attempt(before, failed))
+            return subject, True
+        self.state.before += before
+        return subject, False
 
     def _test(self, case: Case, subject: ast.expr) -> ast.expr | None:
         """Whether a case fits; None for the default."""
@@ -62,9 +75,11 @@ class Switches(Statements):
         build.located([node], case.place)
         return node
 
-    def _chain(self, tests: list[ast.expr | None], groups: list[tuple[list[int], Case]], sink: int) -> list[ast.stmt]:
-        """`if` and `elif`: no case falls into the next."""
-        orelse: list[ast.stmt] = self._sunk(build.constant(1), sink)
+    def _chain(
+        self, tests: list[ast.expr | None], groups: list[tuple[list[int], Case]], sink: int, missed: ast.expr
+    ) -> list[ast.stmt]:
+        """`if` and `elif`: no case falls into the next. `missed` is the value where none fits."""
+        orelse: list[ast.stmt] = self._sunk(missed, sink)
         for labels, last in groups:
             if any(tests[i] is None for i in labels):
                 orelse = self._body(last, sink)
@@ -93,8 +108,8 @@ class Switches(Statements):
             return [*out, *self._sunk(build.constant(0), sink)] or [ast.Pass()]
         return self.block(body, sink, case)
 
-    def _row(self, statement: Switch, tests: list[ast.expr | None], sink: int) -> list[ast.stmt]:
-        """The cases in a row, entered at the one that fits."""
+    def _row(self, statement: Switch, tests: list[ast.expr | None], sink: int, missed: ast.expr) -> list[ast.stmt]:
+        """The cases in a row, entered at the one that fits. `missed` is the value where none does."""
         at = self.state.temporary()
         count = len(tests)
         default = next((i for i, test in enumerate(tests) if test is None), count)
@@ -112,7 +127,7 @@ class Switches(Statements):
                 body += build.when(build.compare(build.name(at), ast.LtE(), build.constant(i)), inner)
         self.loops.pop()
         loop = ast.While(build.constant(True), [*body, ast.Break()], [])
-        return [build.assign(at, entry), *self.ended(loop, sink)]
+        return [build.assign(at, entry), *self.ended(loop, sink, missed)]
 
 
 def _groups(cases: tuple[Case, ...]) -> list[tuple[list[int], Case]] | None:
