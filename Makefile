@@ -10,7 +10,7 @@ PYTHON := $(VENV)/bin/python
 help:
 	@echo "make run    start the server with its default script: UDP and TCP port 5060"
 	@echo "make demo   start it with two phones, place a call and print it"
-	@echo "make test   all tests, lint included; as root it installs the Debian packages they use"
+	@echo "make test   all tests, lint included, on up to four cores; as root it installs the Debian packages they use"
 	@echo "make docs   write docs/reference anew, from the modules"
 	@echo "make bench  CPU time per call beside Kamailio's, into docs/performance.md"
 	@echo "make lint   ruff, mypy, import-linter;  make format  applies ruff's format"
@@ -32,8 +32,9 @@ demo: build
 peers:
 	@scripts/peers
 
+# A worker per core, four at most; PYTEST_ARGS="-n 0" runs one test after the other.
 test: build peers
-	$(PYTHON) -m pytest $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -n auto --maxprocesses 4 $(PYTEST_ARGS)
 
 lint: build
 	$(PYTHON) -m pytest -q tests/project/test_lint.py

@@ -1,11 +1,38 @@
-"""What every test leaves as it found it: how the project logs is a matter of the whole process."""
+"""What every test leaves as it found it, and how tests are dealt out to workers (`pytest -n 2`)."""
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadFileScheduling
+
+TESTS = Path(__file__).parent
+
+#: The files that take longest. Workers begin with them, lest the last one to end works alone.
+LONGEST = ("project/test_python_ends.py",)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """A file's tests share servers, and so one worker runs them all; files go out in the order of the collection."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False  # by the number of tests, which says nothing of their time
+    return LoadFileScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For workers, what takes long comes first."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        rank = {TESTS / name: number for number, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(autouse=True)

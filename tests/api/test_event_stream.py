@@ -10,7 +10,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from node_process import HOST, NodeProcess, Peer, free_port, header
+from node_process import HOST, NodeProcess, Peer, header
+from tests.ports import free_port
 
 from kahea.modules.event_stream.stream import Client, Stream
 from kahea.testing import Simulation

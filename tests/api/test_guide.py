@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node_process import HOST, NodeProcess, Peer, free_port, header
+from node_process import HOST, NodeProcess, Peer, header
+from tests.ports import free_port
 
 PAGE = (Path(__file__).parents[2] / "docs/api.md").read_text()
 KAMAILIO = shutil.which("kamailio")

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from node_process import HOST, NodeProcess, Peer, free_port, header
+from node_process import HOST, NodeProcess, Peer, header
+from tests.ports import free_port
 
 from kahea.modules.http_router.answer import parse_answer
 from kahea.modules.http_router.openapi import description

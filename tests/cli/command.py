@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.ports import free_port
 
 import kahea as kahea_package
 
@@ -27,6 +28,4 @@ def kahea(*words: str, timeout: float = 30, **more: str) -> subprocess.Completed
 
 def free_address() -> str:
     """A listener for `-l` at a port that nobody uses."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"udp:127.0.0.1:{probe.getsockname()[1]}"
+    return f"udp:127.0.0.1:{free_port()}"

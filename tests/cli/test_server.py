@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from command import environment
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 
@@ -71,9 +72,7 @@ class Running:
     """`kahea run` in a process of its own."""
 
     def __init__(self, directory: Path, *words: str) -> None:
-        with socket.socket(type=socket.SOCK_DGRAM) as s:
-            s.bind((HOST, 0))
-            self.port: int = s.getsockname()[1]
+        self.port = free_port()
         command = [sys.executable, "-m", "kahea", "run", *words, "-l", f"udp:{HOST}:{self.port}"]
         self.log = directory / f"{self.port}.log"
         with self.log.open("wb") as log:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import socket
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -525,24 +523,3 @@ class Stage:
     def close(self) -> None:
         for peer in self.peers.values():
             peer.close()
-
-
-def free_port(hosts: Iterable[str] = ("127.0.0.1", "::1")) -> int:
-    """A port free for UDP and TCP on every host."""
-    for _ in range(100):
-        taken = []
-        try:
-            port = 0
-            for host in hosts:
-                family = socket.AF_INET6 if ":" in host else socket.AF_INET
-                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                    taken.append(socket.socket(family, kind))
-                    taken[-1].bind((host, port))
-                    port = taken[-1].getsockname()[1]
-            return port
-        except OSError:
-            continue
-        finally:
-            for sock in taken:
-                sock.close()
-    sys.exit("no free port")

@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .peers import PATIENCE, Peer, bracket, free_port
+from tests.ports import free_port
+
+from .peers import PATIENCE, Peer, bracket
 
 HERE = Path(__file__).parent
 MODULES = (
@@ -78,7 +80,7 @@ class Setup:
             pid = os.getpid()
             host = f"127.{100 + number}.{pid >> 8 & 255}.{pid & 255 or 1}"
             return dict.fromkeys(self.listen, (host, 5060))
-        port = free_port()
+        port = free_port(hosts=("127.0.0.1", "::1"))
         return {key: ("::1" if key.endswith("6") else "127.0.0.1", port) for key in self.listen}
 
 

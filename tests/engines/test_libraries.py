@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
 from kahea.routing.module import ConfigError, RpcError
 
@@ -227,9 +228,7 @@ def of_kamailio(path: Path, port: int, directory: Path, chosen: list[str]) -> di
 def test_functions_of_scripts_are_called_as_kamailio_does(kahea, tmp_path, engines, chosen):
     if KAMAILIO is None or not all((LIBRARY / f"{name}.so").exists() for name in engines):
         pytest.skip(f"needs a real Kamailio with {', '.join(engines)}")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     path = written(tmp_path, port, chosen, engines)
     theirs = of_kamailio(path, port, tmp_path, chosen)
     kahea.node(path, "udp:10.0.0.9:5060")

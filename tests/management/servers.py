@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from tests.ports import free_port
 
 from kahea import __path__ as package
 
@@ -119,19 +120,6 @@ event_route[xhttp:request] {{
     }}
 }}
 """
-
-
-def free_port() -> int:
-    """A port that is free for UDP and TCP alike."""
-    while True:
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-            stream.bind((HOST, 0))
-            port: int = stream.getsockname()[1]
-            try:
-                datagrams.bind((HOST, port))
-            except OSError:
-                continue
-            return port
 
 
 class Server:

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ports import free_port
 
 from kahea.cli.ctl import value_of
 from kahea.cli.tables import shown
 
 from .clients import PATIENCE, kamcmd
-from .servers import Kahea, free_port
+from .servers import Kahea
 
 
 def ctl(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -9,13 +9,12 @@ import urllib.request
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.ports import free_port
 
 from kahea.admin.metrics import MAX_HEAD, MetricsServer, _Session, page
 from kahea.routing.module import ConfigError
 from kahea.routing.node import Node
 from kahea.routing.settings import Configuration
-
-from .servers import free_port
 
 LINE = re.compile(r'[a-zA-Z_:][a-zA-Z0-9_:]*(\{[a-z]+="[^"]*"\})? -?[0-9.e+-]+')
 

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ports import free_port
 
 from kahea.net import service
 from kahea.net.service import Access, DatagramServer, ServiceAddress, Stream, StreamServer, parse_service
 from kahea.net.sockets import BindError
-
-from .servers import free_port
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.ports import free_port
+
 import kahea as kahea_package
 
 KAMAILIO = shutil.which("kamailio")
@@ -52,8 +54,7 @@ class Server:
         self.folder = folder
         folder.mkdir()
         self.caller, self.first, self.second = _udp(), _udp(), _udp()
-        with _udp() as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         peers = {"@CALLER": self.caller, "@FIRST": self.first, "@SECOND": self.second}
         self._ports = {"@SERVER": self.port} | {word: s.getsockname()[1] for word, s in peers.items()}
         self.database = folder / "acc.db"

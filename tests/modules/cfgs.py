@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import select
 import shutil
@@ -19,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.ports import free_port
+
 from kahea.engines.native.compiler import compile_program
 from kahea.engines.native.load import load
 from kahea.engines.native.parser import parse_text
@@ -26,7 +27,7 @@ from kahea.net.address import P_UDP, Address, Listener
 from kahea.routing.node import Node
 
 KAMAILIO = shutil.which("kamailio")
-PORT = int(os.environ.get("KAHEA_CFGS_PORT", "23100"))
+PORT = free_port(20)
 SINK, CALLER = PORT + 1, PORT + 2
 MODULES = ("kex", "corex", "tm", "tmx", "sl", "rr", "pv", "maxfwd", "textops", "textopsx", "siputils", "xlog", "sanity")
 

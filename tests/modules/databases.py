@@ -11,7 +11,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
 PATIENCE = 20.0
 
@@ -30,13 +30,6 @@ def _tool(name: str, *folders: str) -> str | None:
             for path in sorted(Path("/").glob(f"{pattern}/{name}"), reverse=True):
                 return str(path)
     return found
-
-
-def _free() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
 
 
 class Engine:
@@ -52,7 +45,7 @@ class Engine:
                 pytest.skip(f"needs {tool} from Debian's package of {self.name}")
         # Not pytest's own folder, which other users may not enter.
         self.folder = Path(tempfile.mkdtemp(prefix=f"kahea-{self.name}-"))
-        self.port = _free()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         if self._other_user() is not None:
             shutil.chown(self.folder, self.user, self.user)

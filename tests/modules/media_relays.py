@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from tests.ports import free_port
+
 from kahea.connectors.bencode import dump, load
 
-PORT = int(os.environ.get("KAHEA_RELAYS_PORT", "23160"))
+PORT = free_port(10)
 
 Answer = Callable[[bytes], bytes | None]
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from tests.ports import free_port
 from twin import KAMAILIO, Outcome, Places, Wire, request
 
 from kahea.engines.native.compiler import compile_program
@@ -127,8 +128,7 @@ class Kamailio:
         self.places = Places({word: s.getsockname()[1] for word, s in self.sockets.items()})
         self.places.ports["@TSINK"] = 9
         for word in ("@UDP", "@SECOND", "@TCP"):
-            with _udp() as s:
-                self.places.ports[word] = s.getsockname()[1]
+            self.places.ports[word] = free_port()
         path = folder / "kamailio.cfg"
         path.write_text(self.places.fill(text))
         self.log = (folder / "log").open("wb")

@@ -20,6 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from tests.ports import free_port
+
 from kahea import __path__ as package
 from kahea.sip.message import Message, parse
 
@@ -102,7 +104,7 @@ class Server:
         self.name = name
         self.folder = folder
         folder.mkdir()
-        self.ports: dict[str, int] = {"@UDP": _free(socket.SOCK_DGRAM), "@STREAM": _free(socket.SOCK_STREAM)}
+        self.ports: dict[str, int] = {"@UDP": free_port(), "@STREAM": free_port()}
         self._branches: dict[str, str] = {}
         self.caller, self.sink, self.sink2 = (Peer(word, self) for word in ("@CALLER", "@SINK", "@SINK2"))
         self.ports |= {peer.word: peer.port for peer in (self.caller, self.sink, self.sink2)}
@@ -211,13 +213,6 @@ class Server:
             self.process.wait()
         for peer in (self.caller, self.sink, self.sink2):
             peer.socket.close()
-
-
-def _free(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
 
 
 def request(method: str, uri: str, headers: str = "", *, callid: str = "call", body: str = "", to_tag: str = "") -> str:

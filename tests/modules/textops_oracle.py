@@ -17,6 +17,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.ports import free_port
+
 KAMAILIO = shutil.which("kamailio")
 
 #: Modules besides app_python3 that the oracle's script may use.
@@ -107,14 +109,6 @@ class Outcome:
 
     results: list[object] = field(default_factory=list)
     wire: bytes | None = None
-
-
-def free_port() -> int:
-    """A UDP port nobody uses right now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
 
 
 def _receiver() -> socket.socket:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ports import free_port
 
 from kahea.net.address import P_TCP, P_UDP, Address, Listener
 from kahea.routing.generation import Generation
@@ -132,13 +133,6 @@ def _udp() -> socket.socket:
     return s
 
 
-def _free(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
-
-
 def request(
     method: str = "INVITE",
     uri: str = "sip:bob@example.com",
@@ -169,9 +163,9 @@ class Kamailio:
         self._folder = folder
         self.places = Places(
             {
-                "@UDP": _free(socket.SOCK_DGRAM),
-                "@SECOND": _free(socket.SOCK_DGRAM),
-                "@TCP": _free(socket.SOCK_STREAM),
+                "@UDP": free_port(),
+                "@SECOND": free_port(),
+                "@TCP": free_port(),
                 "@CALLER": self._caller.getsockname()[1],
                 "@SINK": self._sink.getsockname()[1],
                 "@TSINK": self._stream.getsockname()[1],

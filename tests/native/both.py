@@ -7,16 +7,16 @@ texts, such as `["T 5", "RC 1"]`, or None if the script ended without a reply.
 
 from __future__ import annotations
 
-import random
 import re
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.ports import free_port
 
 from kahea.engines.native.compiler import compile_program
 from kahea.engines.native.load import load
@@ -29,24 +29,8 @@ KAMAILIO = shutil.which("kamailio")
 MODULES = ("tm", "tmx", "sl", "rr", "pv", "textops", "textopsx", "siputils", "xlog", "maxfwd", "kex", "corex")
 
 
-def _ports(count: int) -> int:
-    """The first of some UDP ports in a row that nobody has now: tests of other checkouts may run beside these.
-
-    They are small numbers, since programs multiply them, and Kamailio's numbers have 32 bits.
-    """
-    while True:
-        first = random.randrange(20_000, 30_000)
-        with ExitStack() as bound:
-            try:
-                for port in range(first, first + count):
-                    bound.enter_context(socket.socket(type=socket.SOCK_DGRAM)).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return first
-
-
 #: The server's, the caller's and the callee's.
-PORT = _ports(3)
+PORT = free_port(3)
 CALLER = PORT + 1
 CALLEE = PORT + 2
 #: The number of the first program's request.

@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from tests.ports import free_port
+
 import kahea as kahea_package
 
 KAMAILIO = shutil.which("kamailio")
@@ -35,17 +37,6 @@ mpath="{library}"
 PING = """
     if ($rU == "ping") { sl_send_reply("200", "Up"); exit; }
 """
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port that is free for UDP and TCP."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind((host, 0))
-            port: int = tcp.getsockname()[1]
-            with contextlib.suppress(OSError):
-                udp.bind((host, port))
-                return port
 
 
 def udp() -> socket.socket:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
 from kahea.net.framer import Framer, FramingError, Keepalive
 
@@ -59,8 +59,7 @@ KNOWN = {"folded length": "Kamailio refuses what RFC 3261 §7.3.1 allows"}
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """Kamailio, which answers each request that it takes; its TCP port."""
     home: Path = tmp_path_factory.mktemp("kamailio")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number: int = free.getsockname()[1]
+    number = free_port()
     config = home / "kamailio.cfg"
     config.write_text(
         f'loadmodule "sl.so"\nlisten=tcp:127.0.0.1:{number}\nchildren=1\ntcp_children=1\n'

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from peer_servers import HOST, free_pair, free_port
+from peer_servers import HOST
+from tests.ports import free_port
 
 MODULES = next(iter(Path("/usr/lib").glob("**/baresip/modules")), None)
 #: Why there is no phone here, or "".
@@ -50,9 +51,10 @@ class Phone:
         self._control = free_port()
         self._directory = directory / user
         self._directory.mkdir()
-        rtp = free_port() & ~1
+        rtp = free_port(22)
+        rtp += rtp % 2
         # It binds the next port, too, for TLS.
-        values = {"host": HOST, "sip": free_pair(), "rtp": rtp, "rtp_end": rtp + 20}
+        values = {"host": HOST, "sip": free_port(2), "rtp": rtp, "rtp_end": rtp + 20}
         text = CONFIG.format(**values, modules=MODULES, control=self._control)
         if certificate is not None:
             text += f"sip_certificate {certificate}\n"

@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.ports import free_port
+
 import kahea
 
 HOST = "127.0.0.1"
@@ -34,32 +36,6 @@ cfgengine "python"
 """
 MODULES = """kex corex tm tmx sl rr pv maxfwd usrloc registrar textops textopsx siputils xlog sanity
 app_python3"""
-
-
-def free_port() -> int:
-    """A port free for both UDP and TCP on the loopback address."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind((HOST, 0))
-            port: int = tcp.getsockname()[1]
-            try:
-                udp.bind((HOST, port))
-            except OSError:
-                continue
-            return port
-
-
-def free_pair() -> int:
-    """A free port with the next one free, too."""
-    while True:
-        port = free_port()
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            try:
-                tcp.bind((HOST, port + 1))
-                udp.bind((HOST, port + 1))
-            except OSError:
-                continue
-            return port
 
 
 class ServerProcess:

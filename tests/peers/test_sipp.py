@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from peer_servers import HOST, ROOT, ServerProcess, ask, free_port
+from peer_servers import HOST, ROOT, ServerProcess, ask
+from tests.ports import free_port
 
 pytestmark = pytest.mark.skipif(shutil.which("sipp") is None, reason="sipp is not installed (Debian: sip-tester)")
 SCENARIOS = ROOT / "bench/scenarios"

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from baresip_phone import MISSING, Phone
-from peer_servers import ServerProcess, free_pair
+from peer_servers import ServerProcess
+from tests.ports import free_port
 from tests.tls_files import Authority
 
 TLS_CFG = Path("/etc/kamailio/tls.cfg")
@@ -59,7 +60,7 @@ def test_two_phones_call_each_other_over_tls(kind: str, tmp_path: Path) -> None:
     (tmp_path / "tls.cfg").write_text(tls)
     cfg = tmp_path / "stock.cfg"
     cfg.write_text(STOCK.read_text().replace(str(TLS_CFG), str(tmp_path / "tls.cfg")))
-    port = free_pair()
+    port = free_port(2)
     more = ["-A", "WITH_TLS", "-l", f"tls:127.0.0.1:{port}"]
     more += ["-E", "-Y", str(tmp_path)] if kind == "kahea" else []
     with ServerProcess(kind, tmp_path, cfg, *more) as server, ExitStack() as stack:

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.ports import free_port
+
 BINARY = shutil.which("kamailio")
 
 CONFIG = """
@@ -93,13 +95,6 @@ class Kamailio:
 def mod_init():
     return Kamailio()
 """
-
-
-def free_port() -> int:
-    """A UDP port of loopback that nothing uses at the moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class Oracle:

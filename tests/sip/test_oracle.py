@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
 from kahea.sip import message as m
 from kahea.sip.message import Message
@@ -94,9 +95,8 @@ def _await_listening(port: int, process: subprocess.Popen[bytes]) -> None:
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
     folder: Path = tmp_path_factory.mktemp("kamailio")
-    with _socket() as caller, _socket() as sink, _socket() as free:
-        port = free.getsockname()[1]
-        free.close()
+    port = free_port()
+    with _socket() as caller, _socket() as sink:
         config = folder / "kamailio.cfg"
         config.write_text(CONFIG.format(port=port, sink=sink.getsockname()[1]))
         assert KAMAILIO is not None

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
 import kahea as kahea_package
 
@@ -51,9 +52,7 @@ class Server:
     def __init__(self, directory: Path) -> None:
         self.sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sink.bind((HOST, 0))
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         settings = directory / "kahea.toml"
         settings.write_text(
             "[global]\nstrict_messages = true\ntcp_msg_read_timeout = 1\nexit_timeout = 1\n"

@@ -9,6 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.ports import free_port
+
 from kahea.engines.squirrel.runtime.machine import Machine
 
 HERE = Path(__file__).parent
@@ -67,9 +69,7 @@ class Kamailio:
     """Kamailio's machine: each program comes as a request's body, and goes back in the reply's."""
 
     def __init__(self, directory: Path) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         (directory / "script.sq").write_text(HARNESS.read_text() + ROUTE)
         cfg = CFG
         for mark, value in (("@DIR", directory), ("@PORT", self._port), ("@MODULES", MODULES)):
