@@ -446,8 +446,8 @@ async def failure(node: cfgs.Ours, command: str) -> Exception:
         (parameter("mos_min_pv", "avp"), "", "mos_min_pv"),
         (parameter("hash_algo", 3), "", "hash_algo"),
         (parameter("db_url", "nonsense"), "", "db_url"),
-        (PARAMETERS, 'set_rtpengine_set("7");', "there is no set 7"),
-        (PARAMETERS, 'set_rtpengine_set("0", "x");', "is no number of a set"),
+        pytest.param(PARAMETERS, 'set_rtpengine_set("7");', "there is no set 7", id="no set 7"),
+        pytest.param(PARAMETERS, 'set_rtpengine_set("0", "x");', "is no number of a set", id="no number"),
     ],
 )
 def test_what_a_cfg_gets_wrong(extra: str, body: str, error: str) -> None:

@@ -340,8 +340,8 @@ def test_places() -> None:
         (parameter("rtpproxy_sock", "x == udp:1.2.3.4:5"), "", "is no number of a set"),
         (parameter("extra_id_pv", "avp"), "", "extra_id_pv"),
         (parameter("db_url", "nonsense"), "", "db_url"),
-        (PARAMETERS, 'set_rtp_proxy_set("7");', "there is no set 7"),
-        (PARAMETERS, 'set_rtp_proxy_set("x");', "is no number of a set"),
+        pytest.param(PARAMETERS, 'set_rtp_proxy_set("7");', "there is no set 7", id="no set 7"),
+        pytest.param(PARAMETERS, 'set_rtp_proxy_set("x");', "is no number of a set", id="no number"),
     ],
 )
 def test_what_a_cfg_gets_wrong(extra: str, body: str, error: str) -> None:
