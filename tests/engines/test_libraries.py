@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.ending import end
 from tests.ports import free_port
 
 from kahea.routing.module import ConfigError, RpcError
@@ -195,7 +196,7 @@ def of_kamailio(path: Path, port: int, directory: Path, chosen: list[str]) -> di
     with log.open("wb") as out:
         server = subprocess.Popen(
             [str(KAMAILIO), "-DD", "-E", "-x", "fm", "-m", "64", "-Y", str(directory), "-f", str(path)],
-            stdout=out, stderr=out,
+            stdout=out, stderr=out, start_new_session=True,
         )  # fmt: skip
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as caller:
@@ -217,8 +218,7 @@ def of_kamailio(path: Path, port: int, directory: Path, chosen: list[str]) -> di
             else:
                 raise AssertionError(log.read_text(errors="replace"))
     finally:
-        server.terminate()
-        server.wait(10)
+        end(server)
     return answered(reply.split("\r\n"), chosen)
 
 

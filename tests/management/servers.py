@@ -9,11 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+from tests.ending import end
 from tests.ports import free_port
 
 from kahea import __path__ as package
 
-from .clients import HOST, PATIENCE, Binrpc
+from .clients import HOST, Binrpc
 
 KAMAILIO = shutil.which("kamailio")
 MODULES = (
@@ -138,7 +139,9 @@ class Server:
             CONFIG.format(host=HOST, sip=self.sip, tcp=self.tcp, folder=folder, library=library, load=load)
         )
         with (folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=folder, env=self.environment())
+            self._process = subprocess.Popen(
+                self.command(), stdout=log, stderr=log, start_new_session=True, cwd=folder, env=self.environment()
+            )
         try:
             self._wait()
         except BaseException:
@@ -176,12 +179,7 @@ class Server:
 
     def stop(self) -> None:
         """End the process."""
-        self._process.terminate()
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
 
 
 class Kamailio(Server):

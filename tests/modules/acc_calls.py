@@ -11,7 +11,6 @@ import os
 import re
 import selectors
 import shutil
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -20,6 +19,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.ending import end
 from tests.ports import free_port
 
 import kahea as kahea_package
@@ -67,7 +67,12 @@ class Server:
         path.write_text(self.fill(cfg))
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                self._command(path), stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(SOURCE)}, cwd=folder
+                self._command(path),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=os.environ | {"PYTHONPATH": str(SOURCE)},
+                cwd=folder,
             )
         self._await_start()
 
@@ -241,13 +246,7 @@ class Server:
 
     def stop(self) -> None:
         """End the process that was started, and close the sockets."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        end(self.process)
         for s in (self.caller, self.first, self.second):
             s.close()
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.ending import end
 from tests.ports import free_port
 
 from kahea.engines.native.compiler import compile_program
@@ -118,7 +119,7 @@ class Kamailio:
         assert KAMAILIO is not None
         command = [KAMAILIO, "-f", str(folder / "kamailio.cfg"), "-DD", "-E", "-x", "fm", "-m", "64", "-M", "64"]
         self._process = subprocess.Popen(
-            [*command, "-Y", str(folder), "-w", str(folder)], stdout=self._log, stderr=self._log
+            [*command, "-Y", str(folder), "-w", str(folder)], stdout=self._log, stderr=self._log, start_new_session=True
         )
         deadline = time.monotonic() + 15
         while time.monotonic() < deadline and self._process.poll() is None:
@@ -178,12 +179,7 @@ class Kamailio:
 
     def stop(self) -> None:
         """End the process that was started."""
-        self._process.terminate()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
         self._caller.close()
         self._sink.close()
         self._log.close()

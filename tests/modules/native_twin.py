@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from tests.ending import end
 from tests.ports import free_port
 from twin import KAMAILIO, Outcome, Places, Wire, request
 
@@ -136,7 +137,7 @@ class Kamailio:
         assert KAMAILIO is not None
         command = [KAMAILIO, "-f", str(path), "-DD", "-E", "-x", "fm", "-m", "64", "-M", "64"]
         self.process = subprocess.Popen(
-            [*command, "-Y", str(folder), "-w", str(folder)], stdout=self.log, stderr=self.log
+            [*command, "-Y", str(folder), "-w", str(folder)], stdout=self.log, stderr=self.log, start_new_session=True
         )
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -178,12 +179,7 @@ class Kamailio:
 
     def stop(self) -> None:
         """End the process that was started."""
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
         for s in self.sockets.values():
             s.close()
         self.log.close()

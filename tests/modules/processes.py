@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from tests.ending import end, kill
 from tests.ports import free_port
 
 from kahea import __path__ as package
@@ -122,7 +123,7 @@ class Server:
             prepare(self)
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                self._command(), stdout=log, stderr=log, cwd=folder, env=self._environment()
+                self._command(), stdout=log, stderr=log, cwd=folder, env=self._environment(), start_new_session=True
             )
         try:
             self._wait()
@@ -194,23 +195,18 @@ class Server:
 
     def stop(self) -> None:
         """End the process in good order."""
-        self.process.terminate()
-        self._ended()
+        end(self.process, PATIENCE)
+        self._close()
 
     def end(self) -> None:
         """End the process at once: ours would first see its transactions to their ends."""
         if self.name == "kahea":
-            self.process.kill()
+            kill(self.process)
         else:
-            self.process.terminate()
-        self._ended()
+            end(self.process)
+        self._close()
 
-    def _ended(self) -> None:
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+    def _close(self) -> None:
         for peer in (self.caller, self.sink, self.sink2):
             peer.socket.close()
 

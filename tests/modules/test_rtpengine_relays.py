@@ -26,6 +26,7 @@ from relay_twin import cfg as relay_cfg
 from rtpengine_cases import offer
 from test_rtpengine import PARAMETERS, parameter
 from test_rtpproxy_relays import rpc
+from tests.ending import end
 from twin import needs_kamailio
 
 from kahea.connectors.bencode import MAX_DEPTH, BencodeError, dump, dump_pairs, load
@@ -505,7 +506,7 @@ def real_engine(tmp_path: Path) -> Iterator[int]:
         "--config-file=none", f"--pidfile={tmp_path}/pid",
     ]  # fmt: skip
     log = (tmp_path / "log").open("wb")
-    process = subprocess.Popen(command, stdout=log, stderr=log)
+    process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as prober:
             prober.settimeout(0.2)
@@ -522,12 +523,7 @@ def real_engine(tmp_path: Path) -> Iterator[int]:
                     time.sleep(0.05)  # refused while nobody listens yet
         yield port
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
         log.close()
 
 

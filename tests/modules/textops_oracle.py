@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.ending import end
 from tests.ports import free_port
 
 KAMAILIO = shutil.which("kamailio")
@@ -142,7 +143,11 @@ def _start(folder: Path, config: Path, port: int) -> subprocess.Popen[bytes]:
     assert KAMAILIO is not None
     arguments = [KAMAILIO, "-f", str(config), "-DD", "-E", "-x", "fm", "-m", "64", "-M", "16"]
     process = subprocess.Popen(
-        [*arguments, "-Y", str(folder), "-w", str(folder)], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        [*arguments, "-Y", str(folder), "-w", str(folder)],
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
     )
     ping = b"OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKp\r\n\r\n"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -162,12 +167,7 @@ def _start(folder: Path, config: Path, port: int) -> subprocess.Popen[bytes]:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(5)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    end(process)
 
 
 def run_cases(folder: Path, cases: list[Case], extra: str = "") -> list[Outcome]:

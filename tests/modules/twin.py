@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ending import end
 from tests.ports import free_port
 
 from kahea.net.address import P_TCP, P_UDP, Address, Listener
@@ -186,7 +187,10 @@ class Kamailio:
         assert KAMAILIO is not None
         command = [KAMAILIO, "-f", str(config), "-DD", "-E", "-x", "fm", "-m", "64", "-M", "16"]
         self._process = subprocess.Popen(
-            [*command, "-Y", str(self._folder), "-w", str(self._folder)], stdout=self._log, stderr=self._log
+            [*command, "-Y", str(self._folder), "-w", str(self._folder)],
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
         )
         self._program.write_text("out.append('up')")
         deadline = time.monotonic() + 10
@@ -239,12 +243,7 @@ class Kamailio:
 
     def stop(self) -> None:
         """End the process that was started, and close the sockets."""
-        self._process.terminate()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process)
         for s in (self._answers, self._caller, self._sink, self._stream, *self._streams):
             s.close()
         self._log.close()

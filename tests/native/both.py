@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.ending import end
 from tests.ports import free_port
 
 from kahea.engines.native.compiler import compile_program
@@ -139,7 +140,7 @@ class Kamailio:
         assert KAMAILIO is not None
         command = [KAMAILIO, "-f", str(folder / "kamailio.cfg"), "-DD", "-E", "-x", "fm", "-m", "64", "-M", "512"]
         self.process = subprocess.Popen(
-            [*command, "-Y", str(folder), "-w", str(folder)], stdout=self.log, stderr=self.log
+            [*command, "-Y", str(folder), "-w", str(folder)], stdout=self.log, stderr=self.log, start_new_session=True
         )
 
     def __enter__(self) -> Kamailio:
@@ -186,12 +187,7 @@ class Kamailio:
         return out
 
     def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
         self.caller.close()
         self.log.close()
 

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from tests.ending import end
 from tests.ports import free_port
 
 import kahea as kahea_package
@@ -77,7 +78,12 @@ class Stage:
             command = [KAMAILIO, "-f", str(path), "-DD", "-E", "-x", "fm", "-m", "64", "-M", "16", "-Y", own, "-w", own]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(SOURCE)}, cwd=self.folder
+                command,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=os.environ | {"PYTHONPATH": str(SOURCE)},
+                cwd=self.folder,
             )
 
     def __enter__(self) -> Stage:
@@ -92,13 +98,7 @@ class Stage:
         raise RuntimeError(f"{self.kind} does not answer:\n{self.log[-3000:]}")
 
     def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        end(self._process)
         self.caller.close()
         self.callee.close()
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.ending import end
 from tests.ports import free_port
 
 from kahea.net.framer import Framer, FramingError, Keepalive
@@ -68,17 +69,15 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     assert KAMAILIO is not None
     command = [KAMAILIO, "-f", str(config), "-DD", "-E", "-x", "fm", "-m", "64"]
     command += ["-Y", str(home), "-w", str(home)]
-    with (home / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+    with (
+        (home / "log").open("w") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True) as process,
+    ):
         try:
             asyncio.run(listening(number, process))
             yield number
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:  # at times one of its children waits for ever
-                process.kill()
-                process.wait()
+            end(process)
 
 
 async def listening(port: int, process: subprocess.Popen[bytes]) -> None:

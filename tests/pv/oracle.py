@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.ending import end
 from tests.ports import free_port
 
 BINARY = shutil.which("kamailio")
@@ -136,7 +137,7 @@ class Oracle:
             str(self.dir),
         ]
         self.log = (self.dir / "log").open("wb")
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, start_new_session=True)
         self._wait()
         return self
 
@@ -171,12 +172,7 @@ class Oracle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.process is not None:
-            self.process.terminate()
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(5)
+            end(self.process)
         self.sock.close()
         self.answers.close()
         self.log.close()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.ending import end
 from tests.ports import free_port
 
 from kahea.sip import message as m
@@ -102,17 +103,14 @@ def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
         assert KAMAILIO is not None
         arguments = [KAMAILIO, "-f", str(config), "-DD", "-E", "-x", "fm", "-m", "64"]
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([*arguments, "-Y", str(folder), "-w", str(folder)], stdout=log, stderr=log)
+            process = subprocess.Popen(
+                [*arguments, "-Y", str(folder), "-w", str(folder)], stdout=log, stderr=log, start_new_session=True
+            )
         try:
             _await_listening(port, process)
             yield Peer(port, caller, sink)
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:  # at times one of its children waits for ever
-                process.kill()
-                process.wait()
+            end(process)
 
 
 def insert(message: Message) -> None:

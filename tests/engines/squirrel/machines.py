@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.ending import end
 from tests.ports import free_port
 
 from kahea.engines.squirrel.runtime.machine import Machine
@@ -86,7 +87,7 @@ class Kamailio:
         with (directory / "log").open("ab") as out:
             self._server = subprocess.Popen(
                 ["kamailio", "-DD", "-E", "-x", "fm", "-m", "64", "-Y", str(directory), "-f", str(directory / "k.cfg")],
-                stdout=out, stderr=out,
+                stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
 
     def run(self, program: str) -> str:
@@ -117,8 +118,7 @@ class Kamailio:
 
     def close(self) -> None:
         """End the server."""
-        self._server.terminate()
-        self._server.wait(10)
+        end(self._server)
         self._socket.close()
 
 
