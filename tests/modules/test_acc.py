@@ -36,8 +36,8 @@ loadmodule "textops.so"
 loadmodule "siputils.so"
 loadmodule "corex.so"
 loadmodule "acc.so"
-modparam("tm", "fr_timer", 900)
-modparam("tm", "fr_inv_timer", 2000)
+modparam("tm", "fr_timer", 2500)
+modparam("tm", "fr_inv_timer", 5000)
 modparam("acc", "db_url", "sqlite:///@DATABASE")
 modparam("acc", "log_flag", 1)
 modparam("acc", "log_missed_flag", 2)
