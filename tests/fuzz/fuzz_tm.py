@@ -117,6 +117,10 @@ class Theatre:
         self.alice = self._silent("alice", "udp:10.0.0.1:5060")
         self.bob = self._silent("bob", "udp:10.0.0.2:5060")
 
+    def close(self) -> None:
+        """End the simulation, whatever it logged."""
+        self.sim.close(check=False)
+
     def _silent(self, name: str, address: str) -> UserAgent:
         ua = self.sim.ua(name, address)
         ua.retransmits = ua.auto_ack = False
@@ -189,8 +193,14 @@ def check(data: bytes) -> None:
     try:
         _theatre[0].play(data)
     except BaseException:
-        _theatre.clear()
+        close()
         raise
+
+
+def close() -> None:
+    """End what is kept from one input to the next."""
+    while _theatre:
+        _theatre.pop().close()
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:

@@ -136,7 +136,8 @@ class Server:
             return [sys.executable, "-m", "kahea", "run", "-f", str(self.cfg)]
         assert KAMAILIO is not None
         command = [KAMAILIO, "-f", str(self.cfg), "-DD", "-E", "-x", "fm", "-m", "64", "-M", "16"]
-        return [*command, "-Y", str(self.folder), "-w", str(self.folder)]
+        # Its directory has a short name: paths of sockets have 107 bytes.
+        return [*command, "-Y", ".", "-w", str(self.folder)]
 
     def _environment(self) -> dict[str, str]:
         source = str(Path(package[0]).parent)

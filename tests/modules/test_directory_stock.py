@@ -45,7 +45,7 @@ class Stock(Server):
 
     def _command(self) -> list[str]:
         defines = [word for name in (*DEFINES, f'DBURL="{self._url}"') for word in ("-A", name)]
-        listen = ["-l", f"udp:127.0.0.1:{self.ports['@UDP']}", "-Y", str(self.folder)]
+        listen = ["-l", f"udp:127.0.0.1:{self.ports['@UDP']}", "-Y", "."]
         first = super()._command()
         cut = first.index("-f")
         return [*first[:cut], "-f", str(self._stock), *first[cut + 2 :], *listen, *defines]

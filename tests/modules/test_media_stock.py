@@ -34,7 +34,7 @@ class Stock(Server):
         first = super()._command()
         cut = first.index("-f")
         defines = [word for name in self._definitions for word in ("-A", name)]
-        listen = ["-l", f"udp:127.0.0.1:{self.ports['@UDP']}", "-Y", str(self.folder)]
+        listen = ["-l", f"udp:127.0.0.1:{self.ports['@UDP']}", "-Y", "."]
         return [*first[:cut], "-f", str(self._stock), *first[cut + 2 :], *listen, *defines]
 
 
