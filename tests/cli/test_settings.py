@@ -166,7 +166,7 @@ def test_listen(text: str, wanted: tuple[object, ...]) -> None:
         "udp:1.2.3.4 wrong",
         "sctp:1.2.3.4:5061",
         "udp:a b",
-        "udp:a virtual",
+        "udp:a virtually",
     ],
 )
 def test_bad_listen(text: str) -> None:

@@ -314,9 +314,9 @@ def test_rpc() -> None:
         rpcs["corex.debug"].call(77)
     sockets = rpcs["corex.list_sockets"].call()
     assert [(s["PROTO"], s["PORT"], s["SOCKNAME"]) for s in sockets] == [
-        ("udp", 15060, "-"),
-        ("tcp", 15062, "-"),
-        ("udp", 15061, "second"),
+        ("udp", "15060", "-"),
+        ("tcp", "15062", "-"),
+        ("udp", "15061", "second"),
     ]
     aliases = rpcs["corex.list_aliases"].call()
     assert {"PROTO": "*", "ADDR": "example.com", "PORT": 0} in aliases

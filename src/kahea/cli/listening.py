@@ -27,6 +27,7 @@ class Bind:
     advertised_host: bytes
     advertised_port: int
     mcast: str = ""
+    virtual: bool = False
 
 
 def binds(settings: Settings) -> list[Bind]:
@@ -68,7 +69,8 @@ def _binds_of(spec: ListenSpec, settings: Settings) -> Iterator[Bind]:
                 continue  # a group is for datagrams
             address = Address.of(ip, _port(spec, proto, settings))
             port = spec.advertise_port or settings.advertised_port
-            yield Bind(proto, address, spec.name, spec.agname, host.encode(), port, spec.mcast or settings.mcast)
+            mcast = spec.mcast or settings.mcast
+            yield Bind(proto, address, spec.name, spec.agname, host.encode(), port, mcast, spec.virtual)
 
 
 def _port(spec: ListenSpec, proto: int, settings: Settings) -> int:

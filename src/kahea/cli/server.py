@@ -32,6 +32,7 @@ from kahea.cli.listening import Bind, binds, reverse_names
 from kahea.engines import engine_for
 from kahea.net.address import P_TLS, P_UDP, Listener
 from kahea.net.connections import ConnectionTable
+from kahea.net.host_addresses import AddressWatch
 from kahea.net.resolver import Resolver
 from kahea.net.sockets import BindError, SocketOptions, route_source
 from kahea.net.tcp import TcpListener
@@ -124,6 +125,7 @@ class Server:
         if trace is not None:
             trace.watch(Tracer.of(self.node))
         self._admin: list[ControlSocket | MetricsServer] = []
+        self._addresses = AddressWatch(self.node.virtual.host_has)
         self._read = read
         self._watcher: Watcher | None = None
         if watch:
@@ -141,13 +143,18 @@ class Server:
         engine = engine_for(self.node)
         process.limit(self.settings)
         wanted = binds(self.settings)
-        for listener in make_listeners(self.settings, wanted):
+        for bind, listener in zip(wanted, make_listeners(self.settings, wanted), strict=True):
             self.listeners.append(listener)
-            self.node.add_listener(listener)
+            self.node.add_listener(listener, virtual=bind.virtual)
         self.resolver.serve(self.listeners)
         if self.settings.auto_aliases:
             for name in await self._reverse_names(wanted):
                 self.node.myself.add_alias(name)
+        if self.node.virtual:
+            try:
+                self._addresses.open(self._loop)
+            except OSError as error:
+                raise ConfigError(f"virtual listeners: this host's addresses: {error.strerror}") from error
         self.node.start()
         if any(isinstance(one, TlsListener) for one in self.listeners) and self.node.module("tls") is None:
             log.warning("nobody can connect by TLS, since the module tls is not loaded")
@@ -233,7 +240,7 @@ class Server:
 
     async def stop(self) -> None:
         """Close sockets, timers and modules, whatever was reached of the start."""
-        for one in self._admin:
+        for one in (*self._admin, self._addresses):
             one.close()
         for listener in self.listeners:
             if listener.is_open:  # type: ignore[attr-defined]

@@ -79,7 +79,8 @@ class Myself(Asked):
     def _build(self) -> set[tuple[str, int, int]]:
         entries = set(self.aliases())
         for listener in self._node.listeners:
-            entries.add((canonical(listener.address.ip), listener.address.port, listener.proto))
+            if not self._node.virtual.absent(listener):
+                entries.add((canonical(listener.address.ip), listener.address.port, listener.proto))
             if listener.advertised_host:
                 port = listener.advertised_port or listener.address.port
                 entries.add((canonical(listener.advertised_host.decode("ascii", "replace")), port, listener.proto))

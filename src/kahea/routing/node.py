@@ -40,6 +40,7 @@ from kahea.routing.settings import Configuration
 from kahea.routing.statistics import Statistics, declare_tcp
 from kahea.routing.targets import Targets
 from kahea.routing.verbosity import level_of
+from kahea.routing.virtual import VirtualListeners
 from kahea.routing.warning import noisy_feedback
 from kahea.sip.errors import ParseError
 from kahea.sip.message import H_CALLID, H_CSEQ, H_FROM, H_TO, H_VIA, M_ACK, M_CANCEL, Message, parse
@@ -121,6 +122,7 @@ class Node(Dispatcher):
         self.strict = self.settings.strict_messages
         self.close_failed = not self.settings.tcp_script_mode
         self.myself: Myself = Myself(self)
+        self.virtual = VirtualListeners(self.myself.forget)
         self.targets = Targets(self)
         self.routes = Generation.empty()
         self._incoming: Callable[[bytes], bytes] | None = None
@@ -197,9 +199,12 @@ class Node(Dispatcher):
             except Exception:
                 log.exception("module %s did not stop cleanly", instance.name)
 
-    def add_listener(self, listener: Listener) -> None:
-        """Make a bound socket known; the first of a protocol is the default for sending."""
+    def add_listener(self, listener: Listener, *, virtual: bool = False) -> None:
+        """Make a bound socket known; the first of a protocol is the default for sending. Of a `virtual` one the address
+        is this node's only while the host has it."""
         self.listeners.append(listener)
+        if virtual:
+            self.virtual.add(listener)
         table = getattr(listener, "table", None)
         if isinstance(table, ConnectionTable):
             declare_tcp(self.statistics, table)
@@ -247,7 +252,8 @@ class Node(Dispatcher):
         return self.targets.default_listener(proto, family)
 
     def find_listener(self, spec: str) -> Listener | None:
-        """A listener by `proto:host:port` (as declared or advertised) or by name, or None."""
+        """A listener by `proto:host:port` (as declared or advertised) or by name, or None; not by the address of a
+        virtual one while the host does not have it."""
         return self.targets.find_listener(spec)
 
     def _declare_statistics(self) -> None:

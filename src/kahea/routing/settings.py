@@ -274,7 +274,8 @@ class ListenSpec:
 
     `proto` "" means UDP, TCP and, with `enable_tls`, TLS; `host` may be a name or an interface; `port` 0 means the
     global `port` (of TLS `tls_port_no`), or any that is free if it was written so (`any_port`); `mcast` is the
-    interface on which a multicast group is joined, "" for the global `mcast`.
+    interface on which a multicast group is joined, "" for the global `mcast`. The address of a `virtual` one is
+    this node's only while the host has it.
     """
 
     proto: str
@@ -286,6 +287,7 @@ class ListenSpec:
     agname: str = ""
     any_port: bool = False
     mcast: str = ""
+    virtual: bool = False
 
 
 _PROTOS: Final = ("udp", "tcp", "tls", "sctp")
@@ -293,7 +295,8 @@ _MODIFIER: Final = re.compile(r"""\s*(?:(advertise|name|agname|mcast)\s+("[^"]*"
 
 
 def parse_listen(text: str) -> ListenSpec:
-    """Read `[proto:]host[:port][/advertised[:port]] [advertise a[:port]] [name "n"] [agname "n"] [mcast "i"]`.
+    """Read `[proto:]host[:port][/advertised[:port]]`, then any of `advertise a[:port]`, `name "n"`, `agname "n"`,
+    `mcast "i"` and `virtual`.
 
     Raises ConfigError for what is none, and for a protocol that is not supported yet.
     """
@@ -314,11 +317,9 @@ def parse_listen(text: str) -> ListenSpec:
     adv_proto, adv_host, adv_port = split_socket(found["advertise"]) if found["advertise"] else ("", "", 0)
     if adv_proto:
         raise ConfigError(f"listen {text!r}: an advertised address has no protocol")
-    if "virtual" in found:
-        raise ConfigError(f"listen {text!r}: virtual is not supported yet")
     names = found.get("name", ""), found.get("agname", "")
     any_port, mcast = main.endswith(":0"), found.get("mcast", "")
-    return ListenSpec(proto, host, port, adv_host, adv_port, *names, any_port=any_port, mcast=mcast)
+    return ListenSpec(proto, host, port, adv_host, adv_port, *names, any_port, mcast, "virtual" in found)
 
 
 def split_socket(text: str) -> tuple[str, str, int]:

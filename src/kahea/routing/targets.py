@@ -49,8 +49,9 @@ class Targets:
             )
         return self._defaults[key]
 
-    def find_listener(self, spec: str) -> Listener | None:
-        """By name, or by `[proto:]host[:port]` as bound or advertised; without a protocol, UDP first."""
+    def find_listener(self, spec: str, *, absent: bool = False) -> Listener | None:
+        """By name, or by `[proto:]host[:port]` as bound or advertised; without a protocol, UDP first. With `absent`,
+        also by the address of a virtual one while the host does not have it."""
         for listener in self._node.listeners:
             if listener.name and listener.name == spec:
                 return listener
@@ -70,8 +71,9 @@ class Targets:
                 continue
             advertised = listener.advertised_host.decode("ascii", "replace").lower()
             if wanted == listener.address.ip and port in (0, listener.address.port):
-                return listener
-            if advertised and wanted == advertised and port in (0, listener.advertised_port or listener.address.port):
+                if absent or not self._node.virtual.absent(listener):
+                    return listener
+            elif advertised and wanted == advertised and port in (0, listener.advertised_port or listener.address.port):
                 return listener
         return None
 

@@ -110,7 +110,11 @@ class VirtualNode:
             agname=spec.agname,
         )
         self.listeners.append(listener)
-        self.node.add_listener(listener)
+        self.node.add_listener(listener, virtual=spec.virtual)
+
+    def has_addresses(self, *addresses: str) -> None:
+        """From now on its host has these addresses, for listeners that are `virtual`; at first it has none."""
+        self.node.virtual.host_has(addresses)
 
     def start(self) -> None:
         """Start modules, read the script, bind. Raises ConfigError."""

@@ -25,8 +25,9 @@ class NetworkCommands(Module):
         shown = {"proto": one.proto_name, "address": one.address.ip}
         if not self.node.settings.auto_aliases:
             shown["ipaddress"] = one.address.ip
+        virtual = "yes" if one in self.node.virtual else "no"
         mcast = "yes" if ip_address(one.address.ip).is_multicast else "no"
-        return shown | {"port": str(one.address.port), "mcast": mcast, "mhomed": "no", "virtual": "no"}
+        return shown | {"port": str(one.address.port), "mcast": mcast, "mhomed": "no", "virtual": virtual}
 
     @rpc("core.aliases_list")
     def rpc_aliases_list(self) -> dict[str, object]:

@@ -124,7 +124,8 @@ class Transport(Module):
     @core_native("force_send_socket", takes=("socket",))
     def force_send_socket(self, run: Run, socket: str) -> bool:
         """Send this message by a listener of ours, `[proto:]host[:port]`; -1 if there is none such."""
-        listener = self.node.find_listener(socket)
+        # Kamailio looks for it when it starts, wherever a virtual address is then.
+        listener = self.node.targets.find_listener(socket, absent=True)
         if listener is None:
             self.node.log.error("force_send_socket: there is no listener %s", socket)
             return False

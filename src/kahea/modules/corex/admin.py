@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from kahea.modules.corex.dns import Entry, parse_entry, pin
@@ -69,10 +70,10 @@ class Administration(Module):
                 "PROTO": x.proto_name,
                 "NAME": x.address.ip,
                 "ADDRLIST": {"ADDR": x.address.ip},
-                "PORT": x.address.port,
-                "MCAST": "no",
+                "PORT": str(x.address.port),
+                "MCAST": "yes" if ip_address(x.address.ip).is_multicast else "no",
                 "MHOMED": "no",
-                "VIRTUAL": "no",
+                "VIRTUAL": "yes" if x in self.node.virtual else "no",
                 "SOCKNAME": x.name or "-",
                 "ADVERTISE": x.advertised_host.decode("ascii", "replace") or "-",
             }
