@@ -164,7 +164,6 @@ def test_listen(text: str, wanted: tuple[object, ...]) -> None:
         "x:y:z",
         "udp:1.2.3.4:99999",
         "udp:1.2.3.4 wrong",
-        "sctp:1.2.3.4:5061",
         "udp:a b",
         "udp:a virtually",
     ],

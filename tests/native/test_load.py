@@ -9,6 +9,7 @@ import pytest
 from kahea.engines.native.diagnostics import ERROR, CfgError
 from kahea.engines.native.load import load, read
 from kahea.engines.native.parser import parse_text
+from kahea.routing.global_inert import NO_SCTP
 from kahea.routing.settings import Configuration
 
 CFG = Path("/etc/kahea/kamailio.cfg")
@@ -136,9 +137,22 @@ def test_cfgengine_hands_the_routes_to_a_script(tmp_path: Path) -> None:
         ("server_header=5", ["1:15: server_header takes a string in quotes, not 5"]),
         ("disable_tcp=often", ["1:13: disable_tcp takes yes or no, not often"]),
         ("udp_mtu_try_proto=7", ["1:19: udp_mtu_try_proto takes udp, tcp or tls, not 7"]),
-        ("enable_sctp=1", ["1:13: global parameter enable_sctp = 1: SCTP is not supported yet"]),
+        ("enable_sctp=1", [f"1:13: global parameter enable_sctp: {NO_SCTP}"]),
+        ("disable_sctp=no", [f"1:14: global parameter disable_sctp: {NO_SCTP}"]),
+        ("coreparam[iud]=1", ["1:1: there is no coreparam iud; did you mean iuid?"]),
+        ('iuid="east"', ["1:1: there is no global parameter iuid; it is coreparam[iuid]"]),
+        ('tls_method="TLSv1"', ["1:12: tls_method takes one of SSLv2, SSLv3, SSLv23, TLSv1, not a string"]),
+        ("tcp_poll_method=fast", [
+            "1:17: tcp_poll_method takes one of poll, epoll_lt, epoll_et, sigio_rt, select, kqueue, /dev/poll, not fast"
+        ]),
+        ('tcp_source_ipv4="10.0.0.1"', ["1:17: tcp_source_ipv4 takes a bare address, not a string"]),
+        ("tcp_source_ipv4=::1", ["1:17: global parameter tcp_source_ipv4 is an IPv4 address, not '::1'"]),
+        ("workdir=yes", ["1:9: workdir takes a name, not yes"]),
         ('alias="a:b:c"', ["1:7: alias 'a:b:c' is not [proto:]host[:port]"]),
-        ("listen=sctp:1.2.3.4:5061", ["1:1: listen 'sctp:1.2.3.4:5061': sctp is not supported yet"]),
+        ("listen=sctp:1.2.3.4:5061", [
+            f"1:1: listen 'sctp:1.2.3.4:5061': {NO_SCTP}; "
+            "beside others, `enable_sctp = 0` leaves it out"
+        ]),
         ('loadmodule "xlogg.so"', ["1:1: there is no module 'xlogg'; did you mean 'xlog'?"]),
         ('loadmodule "db_oracle.so"', ["1:1: Kamailio's module db_oracle is not supported yet"]),
         ('loadmodule "sl.so"\nloadmodule "sl"', ["2:1: module sl is loaded already, on line 1"]),
@@ -195,3 +209,31 @@ def test_all_errors_are_told_at_once() -> None:
     assert len(caught.value.diagnostics) == 3
     assert f"{CFG}:1:1: error: there is no global parameter dbug" in str(caught.value)
     assert "    dbug=3\n    ^" in str(caught.value)
+
+
+def test_listeners_of_sctp_are_left_out_where_it_is_off() -> None:
+    text = "listen=sctp:127.0.0.1:5062\nlisten=udp:127.0.0.1:5060\ndisable_sctp=yes\nrequest_route { exit; }"
+    configuration = load(parse_text(text, "kamailio.cfg"), Path("kamailio.cfg"))
+    assert configuration.settings.listen == ["udp:127.0.0.1:5060"]
+    assert configuration.notes == ["kamailio.cfg:1:1: nothing listens on sctp:127.0.0.1:5062: SCTP is off"]
+    # Without another, the server would listen everywhere, or nowhere.
+    text = "listen=sctp:127.0.0.1:5062\ndisable_sctp=yes\nrequest_route { exit; }"
+    assert "1:1: listen 'sctp:127.0.0.1:5062'" in errors(text)[0]
+
+
+def test_names_that_came_later() -> None:
+    text = """alias=a.example
+domain=b.example:5060
+auto_domains=no
+coreparam[iuid]="east"
+coreparam[random_engine]="fast"
+coreparam[timer_sanity_check]=1
+enable_sctp=2
+request_route { exit; }"""
+    configuration = load(parse_text(text, "kamailio.cfg"), Path("kamailio.cfg"))
+    settings = configuration.settings
+    assert settings.alias == ["a.example", "b.example:5060"]
+    assert not settings.auto_aliases
+    assert settings.iuid == "east"
+    assert [note.split()[1] for note in configuration.notes] == ["random_engine", "timer_sanity_check", "enable_sctp"]
+    assert errors("coreparam[iuid]=7") == []

@@ -12,6 +12,7 @@ from typing import Any, Final
 from kahea.engines import configure, language_of
 from kahea.engines.native.diagnostics import ERROR, NOTE, WARNING, CfgError, Diagnostic, printable
 from kahea.engines.native.tree import NOWHERE, Place
+from kahea.net.service import group_id, user_id
 from kahea.routing.module import ConfigError
 from kahea.routing.settings import Configuration
 
@@ -113,8 +114,10 @@ def _settings(configuration: Configuration) -> list[Diagnostic]:
     from kahea.routing.node import Node
 
     try:
+        user_id(configuration.settings.user)
+        group_id(configuration.settings.group)
         Node(configuration)
-    except ConfigError as error:
+    except (ConfigError, ValueError) as error:
         found.append(_somewhere("settings", str(error)))
     return found
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from kahea.routing.settings import ConfigError, Configuration, parse_listen
+from kahea.routing.settings import ConfigError, Configuration, check_listeners
 from kahea.version import __version__
 
 if TYPE_CHECKING:
@@ -115,8 +115,7 @@ def run(
             config.set_global(name, value)
         for text in modparam or ():
             _modparam(config, text)
-        for text in config.settings.listen:
-            parse_listen(text)
+        check_listeners(config)
         config.settings.debug += verbose
         config.settings.log_stderror |= to_stderr
         return config

@@ -30,7 +30,6 @@ INERT: Final[dict[str, str]] = {
     "children": _ONE_PROCESS,
     "chroot": "parts of the server are read when they are first needed; the service manager can confine all of it",
     "corelog": "the core's own messages are logged at their own level",
-    "disable_sctp": _SCTP_ONLY,
     "dns": _VIA_NAMES,
     "dns_cache_gc_interval": "the DNS cache drops its oldest entries when it is full; it has no sweeper",
     "dns_cache_init": "the DNS cache costs nothing until it is used",
@@ -58,6 +57,7 @@ INERT: Final[dict[str, str]] = {
     "pv_buffer_slots": "a variable's value may be of any length",
     "pv_cache_action": "compiled variables are kept for as long as the script that uses them",
     "pv_cache_limit": "compiled variables are kept for as long as the script that uses them",
+    "random_engine": "random numbers are Python's (Mersenne Twister), and the system's where they must be secret",
     "real_time": _NO_RT,
     "rev_dns": _VIA_NAMES,
     "route_locks_size": "messages of one call can't run side by side in two workers, since there is one loop",
@@ -88,6 +88,7 @@ INERT: Final[dict[str, str]] = {
     "tcp_rd_buf_size": "a connection's buffer grows with its message, up to `msg_recv_max_size`",
     "tcp_wait_data": _LOOP,
     "tcp_wq_blk_size": _NO_SHM,
+    "timer_sanity_check": "the timers are in a wheel whose slots can't be corrupted; the tests check it",
     "tls_ca_list": _TLS_MODULE,
     "tls_certificate": _TLS_MODULE,
     "tls_method": _TLS_MODULE,
@@ -106,17 +107,15 @@ INERT: Final[dict[str, str]] = {
     "wait_worker1_usleep": _ONE_PROCESS,
 }
 
-_SCTP = "SCTP is not supported yet"
+#: Why there is no SCTP.
+NO_SCTP: Final = "SCTP is not supported yet: Kahea has no transport for it"
 _LATER = "it came with a later Kamailio than 5.6, the version that this server follows"
 
 #: Refused: the one value that asks for nothing else than what happens, and what is missing.
 REFUSED: Final[dict[str, tuple[int | str, str]]] = {
     "async_tkv_evcb": ("", _LATER),
     "async_tkv_gname": ("", _LATER),
-    "auto_domains": (0, f"{_LATER}; list the names in `alias`"),
-    "coreparam": ("", _LATER),
-    "domain": ("", f"{_LATER}; list the names in `alias`"),
-    "enable_sctp": (0, _SCTP),
+    "coreparam": ("", 'it has the parameter\'s name in brackets: `coreparam[iuid] = "east"`'),
     "msg_apply_changes_mode": (0, _LATER),
     "return_mode": (0, _LATER),
     "socket": ("", "it is a block, `socket = { bind = udp:192.0.2.1:5060; }`, or `listen = udp:192.0.2.1:5060`"),

@@ -12,8 +12,9 @@ from dataclasses import Field, dataclass, field, fields
 from functools import cache
 from typing import Any, Final, TypeVar
 
+from kahea.net.address import is_ip
 from kahea.routing.facilities import facility
-from kahea.routing.global_inert import INERT, REFUSED
+from kahea.routing.global_inert import INERT, NO_SCTP, REFUSED
 from kahea.routing.module import ConfigError
 from kahea.version import __version__
 
@@ -25,8 +26,8 @@ Given = bool | int | str | list[Any]
 _YES: Final = {"yes", "true", "on", "enable", "1"}
 _NO: Final = {"no", "false", "off", "disable", "0"}
 _PROTOCOLS: Final = {"udp": 1, "tcp": 2, "tls": 3, "sctp": 4}
-#: Names under which `enable_tls` takes the opposite.
-_NEGATED: Final = ("disable_tls", "tls_disable")
+#: Names under which `enable_tls` and `enable_sctp` take the opposite.
+_NEGATED: Final = ("disable_sctp", "disable_tls", "tls_disable")
 _TOS_WORDS: Final = {
     "IPTOS_LOWDELAY": 0x10,
     "IPTOS_THROUGHPUT": 0x08,
@@ -59,6 +60,10 @@ class Settings:
     enable_tls: bool = _setting(
         False, "Listen on, and connect by, TLS; the module tls has the certificates.", "tls_enable", *_NEGATED
     )
+    enable_sctp: int = _setting(
+        2, "SCTP: 0 for none; 2 for if there is any, which there is not yet. With 0, listeners of it are left out.",
+        "disable_sctp",
+    )  # fmt: skip
     tls_port_no: int = _setting(5061, "The port of a TLS listener that names none.", "tls_log", "tlslog")
     auto_bind_ipv6: bool = _setting(False, "Without `listen`: also on each global IPv6 address.")
     ip_free_bind: int = _setting(
@@ -76,9 +81,11 @@ class Settings:
         "How IPv6 addresses are written: shortest (c), or with all eight groups in small (a) or capital (A) letters.",
     )
     alias: list[str] = field(
-        default_factory=list, metadata=_about("Names that are `myself`, as `[proto:]host[:port]`.")
+        default_factory=list, metadata=_about("Names that are `myself`, as `[proto:]host[:port]`.", "domain")
     )
-    auto_aliases: bool = _setting(True, "Take the reverse names of the listeners' addresses as aliases.")
+    auto_aliases: bool = _setting(
+        True, "Take the reverse names of the listeners' addresses as aliases.", "auto_domains"
+    )
     advertised_address: str = _setting("", "Address for Via and Record-Route in place of the listener's own.")
     advertised_port: int = _setting(0, "Port for Via and Record-Route in place of the listener's own.")
 
@@ -247,6 +254,7 @@ class Settings:
     disable_core_dump: bool = _setting(False, "Leave no core file, should the process crash.")
     open_files_limit: int = _setting(0, "The process's limit of open files; 0 leaves it.")
     server_id: int = _setting(0, "A number for this node among others.")
+    iuid: str = _setting("", "A name for this node among others (`$iuid`); in a cfg, `coreparam[iuid]`.")
     rundir: str = _setting(
         "/run/kamailio", "Directory of the sockets and FIFOs that management modules make by default.", "run_dir"
     )
@@ -303,6 +311,10 @@ class Settings:
             except ValueError as error:
                 raise ConfigError(f"global parameter {name}: {error}") from error
         self._give(real, name, value)
+        if real == "enable_sctp":
+            if self.enable_sctp not in (0, 2):
+                raise ConfigError(f"global parameter {name}: {NO_SCTP}")
+            return f"{NO_SCTP}; there is none either way" if self.enable_sctp else ""
         return ""
 
     def _give(self, real: str, name: str, value: Given) -> None:
@@ -317,6 +329,10 @@ class Settings:
         words = _CHOICES.get(real)
         if words is not None and converted not in words:
             raise ConfigError(f"global parameter {name} is one of {', '.join(words)}, not {converted!r}")
+        if real in _IP and converted:
+            converted = converted.strip("[]")
+            if is_ip(converted) != _IP[real]:
+                raise ConfigError(f"global parameter {name} is an IPv{_IP[real]} address, not {converted!r}")
         low, high = _RANGES.get(real, (None, None))
         if low is not None and high is not None and not low <= converted <= high:
             raise ConfigError(f"global parameter {name} is from {low} to {high}, not {converted}")
@@ -347,6 +363,8 @@ class Settings:
 
 
 _WORDS: Final[dict[type, str]] = {bool: "yes or no", int: "an integer", str: "a string"}
+#: Addresses, by their version.
+_IP: Final = {"tcp_source_ipv4": 4, "tcp_source_ipv6": 6}
 _CHOICES: Final = {"ipv6_hex_style": ("A", "a", "c")}
 _RANGES: Final = {
     "advertised_port": (0, 65535),
@@ -422,8 +440,9 @@ def _convert(real: str, value: Given, kind: type) -> Any:
         word = str(value).lower()
         return True if word in _YES else False if word in _NO else None
     if kind is int:
-        if isinstance(value, bool):
-            return int(value)
+        plain = _plain(value)
+        if isinstance(value, bool) or plain in (0, 1):
+            return plain
         try:
             return int(value, 0) if isinstance(value, str) else int(value) if isinstance(value, int) else None
         except ValueError:

@@ -35,6 +35,7 @@ from typing import Any, Final
 import msgspec
 
 from kahea.net.address import is_ip
+from kahea.routing.global_inert import NO_SCTP
 from kahea.routing.global_parameters import Given, Settings, nearest
 from kahea.routing.module import ConfigError
 from kahea.routing.runtime import RuntimeSettings
@@ -113,9 +114,27 @@ def load(
     given = list(listeners)
     if given:
         config.settings.listen = given
-    for spec in config.settings.listen:
-        parse_listen(spec)
+    check_listeners(config)
     return config
+
+
+def check_listeners(config: Configuration) -> None:
+    """Read all of `listen`, and leave those out that are turned off. Raises ConfigError."""
+    settings = config.settings
+    for text in list(settings.listen):
+        if parse_listen(text).proto == "sctp":
+            config.notes.append(left_out(settings, text))
+            settings.listen.remove(text)
+
+
+def left_out(settings: Settings, text: str) -> str:
+    """Say that nothing listens on an address of SCTP, since SCTP is off.
+
+    Raises ConfigError if it is not, and where there is no other address: a server that nobody reaches is a mistake.
+    """
+    if settings.enable_sctp or not any(parse_listen(one).proto != "sctp" for one in settings.listen):
+        raise ConfigError(f"listen {text!r}: {NO_SCTP}; beside others, `enable_sctp = 0` leaves it out")
+    return f"nothing listens on {text}: SCTP is off"
 
 
 def _read(config: Configuration, path: Path) -> None:
@@ -298,7 +317,7 @@ def parse_listen(text: str) -> ListenSpec:
     """Read `[proto:]host[:port][/advertised[:port]]`, then any of `advertise a[:port]`, `name "n"`, `agname "n"`,
     `mcast "i"` and `virtual`.
 
-    Raises ConfigError for what is none, and for a protocol that is not supported yet.
+    Raises ConfigError for what is none.
     """
     head, _, rest = text.strip().partition(" ")
     main, _, advertised = head.partition("/")
@@ -312,8 +331,6 @@ def parse_listen(text: str) -> ListenSpec:
         found[(match[1] or match[3]).lower()] = (match[2] or "yes").strip('"')
         at = match.end()
     proto, host, port = split_socket(main)
-    if proto == "sctp":
-        raise ConfigError(f"listen {text!r}: {proto} is not supported yet")
     adv_proto, adv_host, adv_port = split_socket(found["advertise"]) if found["advertise"] else ("", "", 0)
     if adv_proto:
         raise ConfigError(f"listen {text!r}: an advertised address has no protocol")
@@ -344,6 +361,8 @@ __all__ = [
     "ParameterList",
     "PythonOptions",
     "Settings",
+    "check_listeners",
+    "left_out",
     "load",
     "parse_listen",
     "split_socket",

@@ -28,11 +28,22 @@ WORDS: Final = frozenset(
     ("chroot", "gid", "group", "log_facility", "mcast", "run_dir", "rundir", "uid", "user", "wdir", "workdir")
 )
 #: A string, a word or an address.
-HOSTS: Final = frozenset(("advertised_address", "tcp_poll_method", "tcp_source_ipv4", "tcp_source_ipv6", "tls_method"))
+HOSTS: Final = frozenset(("advertised_address",))
+#: A bare IP address.
+ADDRESSES: Final = frozenset(("tcp_source_ipv4", "tcp_source_ipv6"))
+#: A bare word of these, in any case; those of `tcp_poll_method` may stand in quotes.
+CHOICES: Final = {
+    "tcp_poll_method": ("poll", "epoll_lt", "epoll_et", "sigio_rt", "select", "kqueue", "/dev/poll"),
+    "tls_method": ("SSLv2", "SSLv3", "SSLv23", "TLSv1"),
+}
+#: What `coreparam[...]` sets; each takes a string, a word or a number.
+COREPARAMS: Final = frozenset(("iuid", "random_engine", "timer_sanity_check"))
 #: The name of a protocol.
 PROTOCOLS: Final = frozenset(("udp_mtu_try_proto",))
 #: A number, a string or a word.
-ANY: Final = frozenset(("tcp_accept_protocols", "tcp_accept_protos", "tos"))
+ANY: Final = frozenset(("tcp_accept_protocols", "tcp_accept_protos")) | COREPARAMS
+#: A number or a word.
+NUMBERS_OR_WORDS: Final = frozenset(("tos",))
 #: A number that may be negative.
 SIGNED: Final = frozenset(_SIGNED.split())
 #: The spellings of 1 and of 0.

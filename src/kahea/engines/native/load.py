@@ -15,7 +15,20 @@ from typing import Any, Final
 
 from kahea.engines.native.constants import wrapped
 from kahea.engines.native.diagnostics import ERROR, NOTE, CfgError, Diagnostic, nearest
-from kahea.engines.native.kinds import ANY, HOSTS, NO, PROTOCOLS, SIGNED, STRINGS, WORDS, YES
+from kahea.engines.native.kinds import (
+    ADDRESSES,
+    ANY,
+    CHOICES,
+    COREPARAMS,
+    HOSTS,
+    NO,
+    NUMBERS_OR_WORDS,
+    PROTOCOLS,
+    SIGNED,
+    STRINGS,
+    WORDS,
+    YES,
+)
 from kahea.engines.native.tree import (
     CfgEngine,
     Expression,
@@ -37,7 +50,7 @@ from kahea.routing.module import ConfigError, Param
 from kahea.routing.myself import parse_alias
 from kahea.routing.pv import PvError, VariableTable
 from kahea.routing.registry import available, canonical, module_class
-from kahea.routing.settings import Configuration, Settings, parse_listen
+from kahea.routing.settings import Configuration, Settings, check_listeners, left_out, parse_listen
 
 #: The script languages of `cfgengine`, each with Kamailio's modules that run it.
 ENGINES: Final = {
@@ -72,8 +85,7 @@ def load(
     given = list(listeners)
     if given:
         configuration.settings.listen = given
-        for spec in given:
-            parse_listen(spec)
+        check_listeners(configuration)
     return configuration
 
 
@@ -96,6 +108,8 @@ class _Loader:
         self._params: dict[str, dict[str, Param[Any]]] = {}
         self._engine: CfgEngine | None = None
         self._engine_scripts: dict[str, ModParam] = {}
+        #: Listeners of SCTP, which may be turned off after them.
+        self._sctp: list[Socket] = []
 
     def read(self) -> None:
         """Take every declaration, in order."""
@@ -114,6 +128,9 @@ class _Loader:
             if reader is not None:
                 reader(declaration)
         self.configuration.settings.mcast = ""  # one that no listener follows
+        for socket in self._sctp:
+            with self._errors_at(socket, "bad-value"):
+                self._note(socket, left_out(self.configuration.settings, socket.bind))
         for node in instances:
             self._own(node)
         self.configuration.load = list(self._params)
@@ -149,17 +166,20 @@ class _Loader:
             else:
                 self._own(node)
         elif indexed and indexed[1] == "coreparam":
-            self._set_global(node, indexed[2], node.values[0])
+            if indexed[2] in COREPARAMS:
+                self._set_global(node, indexed[2], node.values[0])
+            else:
+                hint = nearest(indexed[2], COREPARAMS)
+                self._error(node, "unknown-parameter", f"there is no coreparam {indexed[2]}", hint)
         elif name in ("alias", "domain"):
             for value in node.values:
                 text = value.text  # type: ignore[union-attr]  # the parser gives nothing but words here
                 with self._errors_at(value, "bad-value"):
                     parse_alias(text)
                     self.configuration.set_global(name, text)
-        elif name not in Settings.names():
-            self._error(
-                node, "unknown-parameter", f"there is no global parameter {name}", nearest(name, Settings.names())
-            )
+        elif name not in Settings.names() or name in COREPARAMS:
+            hint = f"it is coreparam[{name}]" if name in COREPARAMS else nearest(name, Settings.names())
+            self._error(node, "unknown-parameter", f"there is no global parameter {name}", hint)
         else:
             self._set_global(node, name, node.values[0])
 
@@ -180,15 +200,25 @@ class _Loader:
             if isinstance(value, String):
                 return value.text
             wanted = "a string in quotes"
-        elif name in WORDS or name in HOSTS or name in PROTOCOLS:
-            if isinstance(value, Word) or (isinstance(value, String) and name not in PROTOCOLS):
+        elif name in CHOICES:
+            kinds = Word if name == "tls_method" else (Word, String)
+            if isinstance(value, kinds) and value.text.lower() in map(str.lower, CHOICES[name]):
                 return value.text
-            wanted = "udp, tcp or tls" if name in PROTOCOLS else "a name"
+            wanted = f"one of {', '.join(CHOICES[name])}"
+        elif name in WORDS or name in HOSTS or name in PROTOCOLS or name in ADDRESSES:
+            if isinstance(value, String) and (name in WORDS or name in HOSTS):
+                return value.text
+            if isinstance(value, Word) and not (name in WORDS and value.text in YES | NO):
+                return value.text
+            wanted = "udp, tcp or tls" if name in PROTOCOLS else "a bare address" if name in ADDRESSES else "a name"
         else:
             number = _number(value)
             if number is not None and (number >= 0 or name in SIGNED or name in ANY):
-                return bool(number) if Settings.kind(name) is bool else number
-            if name in ANY and isinstance(value, (Word, String)):
+                kind = Settings.kind(name)
+                return bool(number) if kind is bool else str(number) if kind is str else number
+            if isinstance(value, Word if name in NUMBERS_OR_WORDS else (Word, String)) and (
+                name in ANY or name in NUMBERS_OR_WORDS
+            ):
                 return value.text
             wanted = "yes or no" if Settings.kind(name) is bool else "a number"
             if isinstance(value, String) and re.fullmatch(r"-?\d+", value.text):
@@ -224,8 +254,10 @@ class _Loader:
         if node.workers:
             self._note(node, f"workers has no effect here: {Settings.explain('socket_workers').partition(': ')[2]}")
         with self._errors_at(node, "bad-value"):
-            parse_listen(text)
-            settings.listen.append(text)
+            if parse_listen(text).proto == "sctp":
+                self._sctp.append(node)
+            else:
+                settings.listen.append(text)
 
     def _flags(self, node: Flags) -> None:
         known = self.configuration.avp_flags if node.avp else self.configuration.flags

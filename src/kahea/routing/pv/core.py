@@ -52,7 +52,7 @@ def _environment_number(name: Value, _index: Index) -> Bound:
 
 def _instance_id(run: Run) -> Value:
     """The id that the operator gave this instance (the global parameter iuid)."""
-    return getattr(run.node.settings, "iuid", "") or None
+    return run.node.settings.iuid or None
 
 
 CORE: tuple[Variable, ...] = (

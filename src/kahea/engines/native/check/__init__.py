@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from kahea.engines.native.check.absent import without_followers
 from kahea.engines.native.check.conditions import check_conditions, check_numbers
@@ -21,11 +21,14 @@ from kahea.engines.native.compiler import compile_program
 from kahea.engines.native.diagnostics import ERROR, WARNING, CfgError, Diagnostic
 from kahea.engines.native.load import read
 from kahea.engines.native.parser import parse_file
-from kahea.engines.native.tree import NOWHERE, Program
+from kahea.engines.native.tree import NOWHERE, GlobalParameter, Program, String, Word
+from kahea.net.service import group_id, user_id
 from kahea.routing.module import ConfigError
 from kahea.routing.node import Node
 from kahea.routing.registry import available, module_class
 from kahea.routing.settings import Configuration
+
+_OWNERS: Final = {"user": user_id, "uid": user_id, "group": group_id, "gid": group_id}
 
 
 class Checked(NamedTuple):
@@ -49,7 +52,7 @@ def check(script: Path, defines: Mapping[str, str]) -> Checked:
             found = [*found, *(d for d in more if d.level == ERROR and not _said(d, found))]
         return Checked(_in_order(found, error.sources), error.sources, None)
     configuration, found = read(program, script)
-    found = [*program.warnings, *found, *_compiled(program, configuration)]
+    found = [*program.warnings, *found, *_strangers(program), *_compiled(program, configuration)]
     return Checked(_in_order(found, program.sources), program.sources, configuration)
 
 
@@ -62,6 +65,20 @@ def _said(error: Diagnostic, found: list[Diagnostic]) -> bool:
         and d.place.column <= place.column < d.place.end_column
         for d in found
     )
+
+
+def _strangers(program: Program) -> Iterator[Diagnostic]:
+    """The user and group to become, where this host has none of the name. Loading does not ask: a cfg may be tried out
+    on another host."""
+    for node in program.declarations:
+        number_of = _OWNERS.get(node.name) if isinstance(node, GlobalParameter) and not node.group else None
+        value = node.values[0] if isinstance(node, GlobalParameter) else None
+        if number_of is None or not isinstance(value, (String, Word)):
+            continue
+        try:
+            number_of(value.text)
+        except ValueError as error:
+            yield Diagnostic(ERROR, "bad-value", str(error), value.place)
 
 
 def _in_order(found: list[Diagnostic], sources: dict[str, list[str]]) -> list[Diagnostic]:
