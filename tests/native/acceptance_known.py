@@ -15,6 +15,7 @@ ACCEPTED_HERE: Final = frozenset(
         'socket={ bind=udp:127.0.0.1:5060; agname="x"; }',
         "socket={ bind=udp:127.0.0.1:5060; workers=2; }",
         "socket={ bind=udp:127.0.0.1:5060; }",
+        "return_mode=1",
         # An empty block: check warns.
         "if (1) exit; else { }",
         "if (1) {}",

@@ -70,6 +70,35 @@ def test_a_traceback_names_the_line_of_the_cfg(caplog: pytest.LogCaptureFixture)
     assert at[-1] == ("route[INNER]", row)
 
 
+def test_what_calls_are_in_expressions() -> None:
+    routes = "route[NO] { return -8; }\nroute[YES] { return 10; }\n"
+    body = """
+        $var(out) = "";
+        if (route(NO)) { $var(out) = $var(out) + " no"; }
+        if (!route(NO)) { $var(out) = $var(out) + " not no"; }
+        if (route(YES) && route(NO)) { $var(out) = $var(out) + " both"; }
+        if (route(NO) == -8) { $var(out) = $var(out) + " -8"; }
+        if (route(NO) < 0) { $var(out) = $var(out) + " below"; }
+        if (route(YES) > 0) { $var(out) = $var(out) + " above"; }
+        if (route(YES) == 10) { $var(out) = $var(out) + " 10"; }
+        if (is_method("BYE")) { $var(out) = $var(out) + " bye"; }
+        if (is_method("BYE") > 0) { $var(out) = $var(out) + " truly"; }
+        if (is_method("BYE") < 0) { $var(out) = $var(out) + " none"; }
+        $var(sum) = route(YES) + route(NO);
+        $var(text) = "x" + route(YES);
+        OUT($var(out));
+        OUT($var(sum));
+        OUT($var(text));
+    """
+    by_mode = {}
+    for mode in (0, 1):
+        program = Program(body, routes=routes)
+        text = cfg([program]).replace("\n", f"\nreturn_mode={mode}\n", 1)
+        by_mode[mode] = Ours(text).run([program])[0][:3]
+    assert by_mode[0] == [" not no above", "1", "x1"]
+    assert by_mode[1] == [" no both -8 below above 10 bye none", "2", "x10"]
+
+
 def test_routes_that_call_themselves_have_an_end() -> None:
     program = Program(
         "$var(n) = 0; route(REC); OUT($var(n));", routes="route[REC] { $var(n) = $var(n) + 1; route(REC); }"

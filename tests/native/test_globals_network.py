@@ -95,6 +95,37 @@ def test_proxy_protocol(tmp_path: Path) -> None:
     both(BALANCED, tmp_path, balanced)
 
 
+HEP3 = f"""
+listen=udp:@SERVER
+listen=tcp:@SERVER
+tcp_accept_hep3=yes
+{MODULES}
+request_route {{{PING}
+    sl_send_reply("200", "OK");
+}}
+"""
+
+
+def hep3(s: Stage) -> list[object]:
+    """Packets of HEP3, which no module takes, and messages beside them."""
+    found: list[object] = []
+    request = s.fill(s.request("OPTIONS", proto="TCP")).encode()
+    packet = b"HEP3" + struct.pack("!H", 6 + 6 + len(request)) + struct.pack("!HHH", 0, 15, 6 + len(request)) + request
+    for data in (packet, packet + request, b"HEP3\0\6", b"HEP3\0\3" + request, b"HEP3\0\x14" + bytes(14), request):
+        with s.connected() as c:
+            found.append(s.over(c, data))
+    with s.connected() as c:
+        c.sendall(packet[:40])
+        found.append(s.over(c, packet[40:]))
+    with s.connected() as c:
+        found += [s.over(c, request), s.over(c, packet)]
+    return found
+
+
+def test_hep3(tmp_path: Path) -> None:
+    both(HEP3, tmp_path, hep3)
+
+
 SIX = f"""
 listen=udp:@SERVER
 listen=udp:@SIX

@@ -10,7 +10,7 @@ from kahea.engines.native.diagnostics import ERROR, CfgError
 from kahea.engines.native.load import load, read
 from kahea.engines.native.parser import parse_text
 from kahea.routing.global_inert import NO_SCTP
-from kahea.routing.settings import Configuration
+from kahea.routing.settings import Configuration, parse_listen
 
 CFG = Path("/etc/kahea/kamailio.cfg")
 
@@ -237,3 +237,22 @@ request_route { exit; }"""
     assert settings.iuid == "east"
     assert [note.split()[1] for note in configuration.notes] == ["random_engine", "timer_sanity_check", "enable_sctp"]
     assert errors("coreparam[iuid]=7") == []
+
+
+def test_sockets_of_a_range_of_ports() -> None:
+    attributes = 'advertise = 192.0.2.1:7000; name = "in"; vrf = "red"; virtual = yes;'
+    text = f"socket = {{ bind = udp:10.0.0.1:5060-5062; {attributes} }}"
+    configuration = load(parse_text(f"{text}\nrequest_route {{ exit; }}", "kamailio.cfg"), Path("kamailio.cfg"))
+    assert configuration.settings.listen == [
+        'udp:10.0.0.1:5060 advertise 192.0.2.1:7000 name "in5060" vrf "red" virtual',
+        'udp:10.0.0.1:5061 advertise 192.0.2.1:7001 name "in5061" vrf "red" virtual',
+        'udp:10.0.0.1:5062 advertise 192.0.2.1:7002 name "in5062" vrf "red" virtual',
+    ]
+    spec = parse_listen(configuration.settings.listen[2])
+    assert (spec.port, spec.advertise_port, spec.name, spec.vrf, spec.virtual) == (5062, 7002, "in5062", "red", True)
+
+
+@pytest.mark.parametrize("ports", ["5062-5060", "5060-70000", "5060-", "0-5"])
+def test_no_range_of_ports(ports: str) -> None:
+    with pytest.raises(CfgError):
+        parse_text(f"socket = {{ bind = udp:10.0.0.1:{ports}; }}\nrequest_route {{ exit; }}", "kamailio.cfg")

@@ -96,6 +96,23 @@ def test_no_length() -> None:
     assert cut(data + message(), accept_no_cl=True) == [data, message()]
 
 
+def test_packets_of_hep3() -> None:
+    packet = b"HEP3\0\x14" + bytes(14)
+    taken = FramingError("a packet of HEP3, which no module takes")
+    assert cut(message() + packet + message(), accept_hep3=True) == [message(), taken]
+    # One that is not complete is waited for, byte by byte.
+    framer = Framer(accept_hep3=True)
+    for at in range(len(packet) - 1):
+        assert framer.feed(packet[at : at + 1]) == []
+        assert framer.in_message
+    assert framer.feed(packet[-1:]) == [taken]
+    # Shorter than its own head, it is complete at once.
+    assert cut(b"HEP3\0\3" + message(), accept_hep3=True) == [taken]
+    # Any other message is one, as is this where it is not looked for.
+    assert cut(message(), accept_hep3=True) == [message()]
+    assert cut(packet) == []
+
+
 def test_after_an_error_nothing_more_comes() -> None:
     framer = Framer()
     assert framer.feed(message() + message(length=b"x") + message())[0] == message()

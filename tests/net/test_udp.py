@@ -292,6 +292,12 @@ def test_socket_options(run: Run) -> None:
             assert sock.getsockopt(socket.IPPROTO_IP, 10) == 2
             sock.detach()
         a.close()
+        b = opened(Notes(), options=SocketOptions(pmtu_discovery=2, vrf="lo"))
+        with socket.socket(fileno=b.fileno()) as sock:
+            assert sock.getsockopt(socket.IPPROTO_IP, 10) == 1
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16).rstrip(b"\0") == b"lo"
+            sock.detach()
+        b.close()
 
     run(main())
 

@@ -23,6 +23,10 @@ def converted(file: Path, defines: Mapping[str, str]) -> Converted:
     """
     program = parse_file(file, defines)
     configuration, _ = read(program, file)
+    if configuration.settings.return_mode:
+        raise ConfigError(
+            f"{file}: with return_mode = 1, calls have other values than in the script that this would make"
+        )
     loaded = [name for name in configuration.load or [] if name in available()]
     with _quiet():
         return convert(program, Node(Configuration(load=loaded)), file.name)

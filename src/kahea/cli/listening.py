@@ -7,6 +7,7 @@ import logging
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import ifaddr
 
@@ -14,6 +15,9 @@ from kahea.net.address import P_TCP, P_TLS, P_UDP, PROTO_IDS, Address, is_ip
 from kahea.routing.settings import ConfigError, ListenSpec, Settings, parse_listen
 
 log = logging.getLogger("kahea.server")
+
+#: Of `bind_ipv6_link_local`.
+_SKIP_LINK_LOCAL: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Bind:
     advertised_port: int
     mcast: str = ""
     virtual: bool = False
+    vrf: str = ""
 
 
 def binds(settings: Settings) -> list[Bind]:
@@ -37,10 +42,10 @@ def binds(settings: Settings) -> list[Bind]:
     that the first listener is one that others can reach; with `auto_bind_ipv6` on the global IPv6 addresses, too.
     """
     specs = [parse_listen(text) for text in settings.listen] or list(_everywhere(settings))
-    found: dict[tuple[int, Address], Bind] = {}
+    found: dict[tuple[int, Address, str], Bind] = {}
     for spec in specs:
         for one in _binds_of(spec, settings):
-            found.setdefault((one.proto, one.address), one)
+            found.setdefault((one.proto, one.address, one.vrf), one)
     if not found:
         raise ConfigError("there is nothing to listen on: give an address by -l or `listen`")
     return list(found.values())
@@ -67,10 +72,13 @@ def _binds_of(spec: ListenSpec, settings: Settings) -> Iterator[Bind]:
         for ip in addresses_of(spec.host):
             if proto != P_UDP and not spec.proto and ipaddress.ip_address(ip.strip("[]")).is_multicast:
                 continue  # a group is for datagrams
+            if settings.bind_ipv6_link_local == _SKIP_LINK_LOCAL and ipaddress.ip_address(ip.strip("[]")).is_link_local:
+                log.warning("nothing listens on %s: bind_ipv6_link_local leaves link-local addresses out", ip)
+                continue
             address = Address.of(ip, _port(spec, proto, settings))
             port = spec.advertise_port or settings.advertised_port
             mcast = spec.mcast or settings.mcast
-            yield Bind(proto, address, spec.name, spec.agname, host.encode(), port, mcast, spec.virtual)
+            yield Bind(proto, address, spec.name, spec.agname, host.encode(), port, mcast, spec.virtual, spec.vrf)
 
 
 def _port(spec: ListenSpec, proto: int, settings: Settings) -> int:

@@ -265,7 +265,7 @@ def make_listeners(settings: Settings, wanted: list[Bind]) -> list[Listener]:
         send_buffer=settings.maxsndbuffer,
         mcast_loopback=settings.mcast_loopback,
         mcast_ttl=settings.mcast_ttl,
-        bind_ipv6_link_local=settings.bind_ipv6_link_local,
+        bind_ipv6_link_local=settings.bind_ipv6_link_local == 1,
         gather=settings.udp_gather_time / 1000,
     )
     limits = TcpLimits(**{f.name: getattr(settings, f.name) for f in fields(TcpLimits)})
@@ -278,7 +278,7 @@ def make_listeners(settings: Settings, wanted: list[Bind]) -> list[Listener]:
             "advertised_host": one.advertised_host,
             "advertised_port": one.advertised_port,
             "agname": one.agname,
-            "options": replace(options, mcast=one.mcast),
+            "options": replace(options, mcast=one.mcast, vrf=one.vrf),
         }
         if one.proto == P_UDP:
             made.append(UdpListener(one.address, **common))

@@ -12,6 +12,7 @@ Rules of this room:
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
@@ -23,6 +24,10 @@ _HEADERS_END = re.compile(rb"\n\r?\n")
 # A value goes on over folded lines (RFC 3261 §7.3.1), those that begin with white space.
 _CONTENT_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:((?:[^\n]|\n[ \t])*)", re.IGNORECASE)
 _DIGITS = re.compile(rb"[0-9]{1,10}\Z")
+#: HEP3 begins with its name and the length of the whole packet.
+_HEP3 = b"HEP3"
+_HEP3_LENGTH = struct.Struct("!H")
+_HEP3_HEAD = len(_HEP3) + _HEP3_LENGTH.size
 _CR = 13
 _LF = 10
 
@@ -52,8 +57,9 @@ class Framer:
     """One direction of one connection: `feed` it what was read, and handle the events in order.
 
     `accept_no_cl`: a message without Content-Length ends at its empty line instead of being an error
-    (Kamailio's `tcp_accept_no_cl`, which HTTP requests on the port of SIP need). `max_message` and
-    `max_headers` are in bytes.
+    (Kamailio's `tcp_accept_no_cl`, which HTTP requests on the port of SIP need). `accept_hep3`: a packet of HEP3 is
+    known for one, and an error when it is complete, since no module takes any (`tcp_accept_hep3`, as Kamailio without
+    `sipcapture`). `max_message` and `max_headers` are in bytes.
     """
 
     __slots__ = (
@@ -62,17 +68,24 @@ class Framer:
         "_failed",
         "_pings",
         "_scanned",
+        "accept_hep3",
         "accept_no_cl",
         "max_headers",
         "max_message",
     )
 
     def __init__(
-        self, *, max_message: int = MAX_MESSAGE, max_headers: int = MAX_HEADERS, accept_no_cl: bool = False
+        self,
+        *,
+        max_message: int = MAX_MESSAGE,
+        max_headers: int = MAX_HEADERS,
+        accept_no_cl: bool = False,
+        accept_hep3: bool = False,
     ) -> None:
         self.max_message = max_message
         self.max_headers = min(max_headers, max_message)
         self.accept_no_cl = accept_no_cl
+        self.accept_hep3 = accept_hep3
         self._buffer = bytearray()
         self._scanned = 0  # no end of headers begins before this offset
         self._end = 0  # where the current message ends, 0 while unknown
@@ -150,6 +163,11 @@ class Framer:
         if self._end:
             return self._end
         buffer = self._buffer
+        if self.accept_hep3 and buffer.startswith(_HEP3, start):
+            length = _HEP3_LENGTH.unpack_from(buffer, start + len(_HEP3))[0] if len(buffer) - start >= _HEP3_HEAD else 0
+            if 0 < length <= len(buffer) - start:
+                return self._fail(events, "a packet of HEP3, which no module takes")
+            return 0
         found = _HEADERS_END.search(buffer, max(start, self._scanned))
         length = (found.end() if found else len(buffer)) - start
         if length > self.max_headers:

@@ -17,6 +17,7 @@ from kahea.net.address import Address
 # Linux values that the socket module does not name.
 _IP_MTU_DISCOVER = 10
 _IP_PMTUDISC_DONT = 0
+_IP_PMTUDISC_WANT = 1
 _IP_PMTUDISC_DO = 2
 _IP_FREEBIND = 15
 _IP_BIND_ADDRESS_NO_PORT = 24
@@ -36,7 +37,8 @@ class SocketOptions:
     """How sockets are made; the names are those of Kamailio's global parameters where it has one.
 
     `tos`: the IP type of service (traffic class for IPv6), 0..255. `pmtu_discovery`: 1 sets "don't
-    fragment" on datagrams, which then fail when larger than the path's MTU; 0 lets routers fragment.
+    fragment" on datagrams, which then fail when larger than the path's MTU; 0 lets routers fragment, and 2 this
+    host, by what it knows of the path.
     `ip_free_bind`: bind addresses that the host does not have (yet). `reuse_port`: several processes share
     the port, and the kernel spreads peers over them (`tcp_reuse_port`). `receive_buffer` and `send_buffer`:
     bytes asked of the kernel per datagram socket; it may grant less (`net.core.rmem_max`). `vrf`: the
@@ -70,7 +72,7 @@ def datagram_socket(address: Address, options: SocketOptions) -> socket.socket:
     try:
         _enlarge(sock, socket.SO_RCVBUF, _SO_RCVBUFFORCE, options.receive_buffer)
         _enlarge(sock, socket.SO_SNDBUF, _SO_SNDBUFFORCE, options.send_buffer)
-        mode = _IP_PMTUDISC_DO if options.pmtu_discovery else _IP_PMTUDISC_DONT
+        mode = (_IP_PMTUDISC_DONT, _IP_PMTUDISC_DO, _IP_PMTUDISC_WANT)[options.pmtu_discovery]
         if address.family == 4:
             sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, mode)
         else:

@@ -120,7 +120,11 @@ class TcpListener(Listener):
     def make_framer(self) -> Framer:
         """The framer of a new connection."""
         limits = self.table.limits
-        return Framer(max_message=limits.msg_recv_max_size, accept_no_cl=limits.tcp_accept_no_cl)
+        return Framer(
+            max_message=limits.msg_recv_max_size,
+            accept_no_cl=limits.tcp_accept_no_cl,
+            accept_hep3=limits.tcp_accept_hep3,
+        )
 
     def make_connection(self, peer: Address | None = None) -> Connection:
         """A connection that is to be made to `peer`; without one, that was accepted."""

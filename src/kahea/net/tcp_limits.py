@@ -41,6 +41,7 @@ class TcpLimits:
     - `tcp_accept_aliases`: the node registers an alias for a Via with an `alias` parameter.
     - `tcp_accept_no_cl`: take messages without Content-Length (HTTP).
     - `tcp_accept_haproxy`: a connection may begin with a header of the PROXY protocol, which says whose it is.
+    - `tcp_accept_hep3`: know packets of HEP3, which nothing takes; the connection of one is closed.
     - `tcp_crlf_ping`: answer a double CRLF by a CRLF (RFC 5626 §4.4.1).
     - `tcp_source_ipv4`, `tcp_source_ipv6`: connect from this address in place of the listener's; "" for none.
     - `tcp_reuse_port`: connect from the listener's own port.
@@ -70,6 +71,7 @@ class TcpLimits:
     tcp_accept_aliases: bool = False
     tcp_accept_no_cl: bool = False
     tcp_accept_haproxy: bool = False
+    tcp_accept_hep3: bool = False
     tcp_crlf_ping: bool = True
     tcp_source_ipv4: str = ""
     tcp_source_ipv6: str = ""

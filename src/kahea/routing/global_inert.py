@@ -77,7 +77,6 @@ INERT: Final[dict[str, str]] = {
     "sip_parser_log_oneline": "messages that can't be parsed are logged on one line",
     "socket_workers": _ONE_PROCESS,
     "sql_buffer_size": "an SQL statement may be of any length",
-    "tcp_accept_hep3": "HEP3 is for module sipcapture, which is not supported yet; without it no frame is taken",
     "tcp_buf_write": "sending never waits: what a connection does not take at once is queued, within `tcp_conn_wq_max`",
     "tcp_check_timer": "a connection is looked at when its own time is up, not in intervals",
     "tcp_children": _ONE_PROCESS,
@@ -109,17 +108,24 @@ INERT: Final[dict[str, str]] = {
 
 #: Why there is no SCTP.
 NO_SCTP: Final = "SCTP is not supported yet: Kahea has no transport for it"
-_LATER = "it came with a later Kamailio than 5.6, the version that this server follows"
-
 #: Refused: the one value that asks for nothing else than what happens, and what is missing.
 REFUSED: Final[dict[str, tuple[int | str, str]]] = {
-    "async_tkv_evcb": ("", _LATER),
-    "async_tkv_gname": ("", _LATER),
+    "async_tkv_evcb": ("", "events of a type, a key and a value (`core:tkv`) are not made here"),
+    "async_tkv_gname": ("", "events of a type, a key and a value (`core:tkv`) are not made here"),
     "coreparam": ("", 'it has the parameter\'s name in brackets: `coreparam[iuid] = "east"`'),
-    "msg_apply_changes_mode": (0, _LATER),
-    "return_mode": (0, _LATER),
+    "msg_apply_changes_mode": (
+        0,
+        "the edits of a request are applied before its transaction only where the script says so, by "
+        "msg_apply_changes() before t_relay()",
+    ),
     "socket": ("", "it is a block, `socket = { bind = udp:192.0.2.1:5060; }`, or `listen = udp:192.0.2.1:5060`"),
-    "tcp_accept_protocols": (0, _LATER),
-    "tls_connection_match_domain": (0, _LATER),
-    "udp_accept_proxy": (0, f"{_LATER}; tcp_accept_haproxy is there"),
+    "tcp_accept_protocols": (
+        92,
+        "what is taken off TCP follows from what is loaded (xhttp) and from `tcp_accept_haproxy` and `tcp_accept_hep3`",
+    ),
+    "tls_connection_match_domain": (0, "connections to one address are shared, whatever their TLS domain"),
+    "udp_accept_proxy": (
+        0,
+        "headers of the PROXY protocol are not taken off datagrams; over TCP, `tcp_accept_haproxy` does so",
+    ),
 }

@@ -72,7 +72,9 @@ class Settings:
         "ipfreebind",
         "ip_nonlocal_bind",
     )
-    bind_ipv6_link_local: bool = _setting(False, "Find the interface of a link-local IPv6 address to listen on.")
+    bind_ipv6_link_local: int = _setting(
+        0, "1: find the interface of a link-local IPv6 address to listen on; 2: leave such addresses out."
+    )
     mhomed: bool = _setting(
         False, "Send from the listener of the address that the host's routes choose, not from where a message came."
     )
@@ -117,6 +119,11 @@ class Settings:
         f"User-Agent: kahea ({__version__})", "The User-Agent header of our own requests, whole."
     )
     max_while_loops: int = _setting(100, "The most turns of one `while` in a cfg; 0 for no limit.")
+    return_mode: int = _setting(
+        0,
+        "What a call in an expression of a cfg is. 0: true or false, by the sign of its return code; 1: that code, "
+        "which is true whatever its sign, to be compared by `> 0` and the like.",
+    )
     max_recursive_level: int = _setting(256, "How deep the routes of a cfg may call each other.")
     max_branches: int = _setting(12, "The most branches of one request (1 to 30).")
     xavp_via_params: str = _setting("", "The XAVP whose values become parameters of our Via in requests.")
@@ -142,12 +149,17 @@ class Settings:
     mcast_loopback: bool = _setting(False, "What is sent to a multicast group comes back to its members on this host.")
     mcast_ttl: int = _setting(-1, "How many hops datagrams to a multicast group may take; -1 for the system's default.")
     tos: int = _setting(0x10, "The IP type-of-service octet of what is sent.")
-    pmtu_discovery: int = _setting(0, "Set the don't-fragment bit of UDP datagrams.")
+    pmtu_discovery: int = _setting(
+        0, "UDP: 1 sets the don't-fragment bit; 2 lets this host fragment by what it knows of the path's MTU."
+    )
 
     # TCP.
     tcp_accept_aliases: bool = _setting(False, "Take `;alias` in Via as leave to send requests back on a connection.")
     tcp_accept_haproxy: bool = _setting(
         False, "Take the PROXY protocol: a header of a balancer (HAProxy) that says whose a connection is."
+    )
+    tcp_accept_hep3: bool = _setting(
+        False, "Know packets of HEP3 on TCP. Module sipcapture would take them; without it, their connection is closed."
     )
     tcp_accept_iplimit: int = _setting(1024, "The most connections from one address; 0 for no limit.")
     tcp_accept_no_cl: bool = _setting(False, "Accept messages without Content-Length on TCP, taking the body as empty.")
@@ -373,7 +385,9 @@ _RANGES: Final = {
     **dict.fromkeys((f"dst_blocklist_{proto}_imask" for proto in ("udp", "tcp", "tls", "sctp")), (0, 255)),
     "max_branches": (1, 30),
     "mcast_ttl": (-1, 255),
+    "pmtu_discovery": (0, 2),
     "port": (1, 65535),
+    "return_mode": (0, 1),
     "tls_port_no": (1, 65535),
     "tos": (0, 255),
     "udp_gather_time": (0, 100),

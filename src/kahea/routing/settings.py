@@ -294,7 +294,7 @@ class ListenSpec:
     `proto` "" means UDP, TCP and, with `enable_tls`, TLS; `host` may be a name or an interface; `port` 0 means the
     global `port` (of TLS `tls_port_no`), or any that is free if it was written so (`any_port`); `mcast` is the
     interface on which a multicast group is joined, "" for the global `mcast`. The address of a `virtual` one is
-    this node's only while the host has it.
+    this node's only while the host has it; `vrf` is the device of a Linux VRF that it belongs to.
     """
 
     proto: str
@@ -307,15 +307,18 @@ class ListenSpec:
     any_port: bool = False
     mcast: str = ""
     virtual: bool = False
+    vrf: str = ""
 
 
 _PROTOS: Final = ("udp", "tcp", "tls", "sctp")
-_MODIFIER: Final = re.compile(r"""\s*(?:(advertise|name|agname|mcast)\s+("[^"]*"|\S+)|(virtual)\b)""", re.IGNORECASE)
+_MODIFIER: Final = re.compile(
+    r"""\s*(?:(advertise|name|agname|mcast|vrf)\s+("[^"]*"|\S+)|(virtual)\b)""", re.IGNORECASE
+)
 
 
 def parse_listen(text: str) -> ListenSpec:
     """Read `[proto:]host[:port][/advertised[:port]]`, then any of `advertise a[:port]`, `name "n"`, `agname "n"`,
-    `mcast "i"` and `virtual`.
+    `mcast "i"`, `vrf "device"` and `virtual`.
 
     Raises ConfigError for what is none.
     """
@@ -336,7 +339,9 @@ def parse_listen(text: str) -> ListenSpec:
         raise ConfigError(f"listen {text!r}: an advertised address has no protocol")
     names = found.get("name", ""), found.get("agname", "")
     any_port, mcast = main.endswith(":0"), found.get("mcast", "")
-    return ListenSpec(proto, host, port, adv_host, adv_port, *names, any_port, mcast, "virtual" in found)
+    return ListenSpec(
+        proto, host, port, adv_host, adv_port, *names, any_port, mcast, "virtual" in found, found.get("vrf", "")
+    )
 
 
 def split_socket(text: str) -> tuple[str, str, int]:

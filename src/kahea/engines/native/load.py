@@ -242,7 +242,7 @@ class _Loader:
         parts = [node.bind]
         if node.advertise:
             parts.append(f"advertise {node.advertise}")
-        parts += [f'{key} "{text}"' for key, text in (("name", node.name), ("agname", node.agname)) if text]
+        parts += [f'{key} "{text}"' for key, text in _named(node) if text]
         if node.virtual:
             parts.append("virtual")
         settings = self.configuration.settings
@@ -399,6 +399,11 @@ class _Loader:
             return
         self.configuration.script = Path(str(self._module_value(chosen[-1])))
         self.configuration.language = engine.engine
+
+
+def _named(node: Socket) -> tuple[tuple[str, str], ...]:
+    """The attributes of a socket that have a name."""
+    return ("name", node.name), ("agname", node.agname), ("vrf", node.vrf)
 
 
 def _module_of(node: LoadModule) -> str:

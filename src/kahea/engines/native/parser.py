@@ -133,6 +133,8 @@ class Parser(Sockets):
             out.append(self._route(token))
         elif text == "listen":
             out += self.listen(token)
+        elif text == "socket":
+            out += self.socket(token)
         elif text in _DECLARATIONS:
             out.append(_DECLARATIONS[text](self, token))
         else:
@@ -373,7 +375,6 @@ _DECLARATIONS: Final[dict[str, Callable[[Any, Token], Declaration]]] = {
     "flags": Parser._flags,
     "bool": Parser._flags,
     "avpflags": Parser._flags,
-    "socket": Parser.socket,
 }
 
 __all__ = ["Parser", "parse_file", "parse_text"]

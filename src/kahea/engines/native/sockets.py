@@ -1,12 +1,16 @@
 """Addresses to listen on and names to answer to: `listen`, `socket` and `alias`.
 
-    [proto:]host[:port] [advertise host[:port]] [name "..."] [virtual]
+    listen = [proto:]host[:port] [advertise host[:port]] [name "..."] [virtual]
+    socket = { bind = [proto:]host[:port[-port]]; advertise = ...; name = "..."; virtual = yes; vrf = "..."; }
 
 A host is an address, a name, an interface, or several addresses in parentheses (SCTP).
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from kahea.engines.native.reserved import NUMBERS, RESERVED
@@ -17,6 +21,22 @@ from kahea.engines.native.tree import Declaration, Socket, Word
 _PROTOCOLS: Final = ("udp", "tcp", "tls", "sctp")
 _ATTRIBUTES: Final = ("advertise", "name", "agname", "virtual")
 _HOST: Final = (WORD, NUMBER, NUMERAL)
+
+
+_PORT: Final = re.compile(r":(\d+)$")
+_LAST_PORT: Final = 65535
+
+
+def _in_range(one: Socket, last: int) -> Iterator[Declaration]:
+    """A socket for each port up to the last. Its name ends with its port; the port that it advertises counts along."""
+    bind, first = _PORT.sub("", one.bind), int(_PORT.search(one.bind)[1])  # type: ignore[index]
+    advertised = _PORT.search(one.advertise)
+    for port in range(first, last + 1):
+        advertise = one.advertise
+        if advertised is not None:
+            advertise = f"{_PORT.sub('', advertise)}:{int(advertised[1]) + port - first}"
+        name = f"{one.name}{port}" if one.name else ""
+        yield replace(one, bind=f"{bind}:{port}", advertise=advertise, name=name)
 
 
 class Sockets(Statements):
@@ -74,13 +94,13 @@ class Sockets(Statements):
             self.missing("a string", where)
         return self.string().text
 
-    def socket(self, token: Token) -> Declaration:
-        """`socket = { bind = ...; ... }`."""
+    def socket(self, token: Token) -> list[Declaration]:
+        """`socket = { bind = ...; ... }`, of which one with a range of ports is many."""
         self.advance()
         self.expect("=", "after socket")
         opening = self.expect("{", "after socket =")
         fields: dict[str, str] = {}
-        virtual, workers = False, 0
+        virtual, workers, last = False, 0, 0
         while not self.take("}"):
             if self.token.kind == END:
                 self.missing("}", "of socket", f"the {{ is on line {opening.source.position(opening.start)[0]}")
@@ -89,8 +109,10 @@ class Sockets(Statements):
             key = self.expect(WORD, "in socket")
             self.expect("=", f"after {key.text}")
             if key.text in ("bind", "advertise"):
-                fields[key.text] = self.host().text
-            elif key.text in ("name", "agname"):
+                fields[key.text] = self.host(protocol=key.text == "bind").text
+                if key.text == "bind" and self.token.kind == "-":
+                    last = self._last_port(fields["bind"])
+            elif key.text in ("name", "agname", "vrf"):
                 fields[key.text] = self._quoted(f"after {key.text} =")
             elif key.text == "virtual":
                 virtual = bool(NUMBERS.get(self.token.text) or self.token.text == "1")
@@ -100,11 +122,24 @@ class Sockets(Statements):
                     self.missing("a number", "after workers =")
                 workers = self.number().value
             else:
-                hint = "it has bind, advertise, name, agname, virtual and workers"
+                hint = "it has bind, advertise, name, agname, virtual, vrf and workers"
                 self.fail(f"a socket has no {key.text}", key.place, hint)
         if "bind" not in fields:
             self.fail("a socket needs bind", self.since(token))
-        return Socket(virtual=virtual, workers=workers, place=self.since(token), **fields)
+        one = Socket(virtual=virtual, workers=workers, place=self.since(token), **fields)
+        return [*_in_range(one, last)] if last else [one]
+
+    def _last_port(self, bind: str) -> int:
+        """The port behind `first-`."""
+        self.advance()
+        if self.token.kind != NUMBER:
+            self.missing("the last port", f"after {bind}-")
+        token = self.token
+        last = self.number().value
+        first = int(_PORT.search(bind)[1]) if _PORT.search(bind) else 0  # type: ignore[index]
+        if not 0 < first <= last <= _LAST_PORT:
+            self.fail(f"{bind}-{last} is no range of ports", token.place)
+        return last
 
     # ---- hosts
 

@@ -235,6 +235,7 @@ class Socket(Node):
     name: str = ""
     agname: str = ""
     virtual: bool = False
+    vrf: str = ""
     workers: int = 0
 
 

@@ -81,6 +81,11 @@ class Expressions(Calls):
             value = build.choose(value, build.constant(1), build.constant(0))
         return build.call(self.state.scope.keep(pv.set, f"set_{pv.name}", pv), build.name(build.RUN), value)
 
+    @property
+    def _codes_stay(self) -> bool:
+        """Whether a call in an expression is its return code, not only true or false by it (`return_mode`)."""
+        return bool(self.state.scope.node.settings.return_mode)
+
     # ---- as it is
 
     def value(self, e: Expression) -> Typed:
@@ -288,7 +293,7 @@ class Expressions(Calls):
         if typed.kind == TEST:
             return build.choose(node, build.constant(1), build.constant(0))
         if typed.kind == CODE:
-            return build.choose(self._holds(node), build.constant(1), build.constant(0))
+            return node if self._codes_stay else build.choose(self._holds(node), build.constant(1), build.constant(0))
         if isinstance(node, ast.Constant):
             text = node.value
             if isinstance(text, str):
@@ -325,6 +330,8 @@ class Expressions(Calls):
         if typed.kind == TEST:
             return build.choose(node, build.constant("1"), build.constant("0"))
         if typed.kind == CODE:
+            if self._codes_stay:
+                return build.call("str", node)
             return build.choose(self._holds(node), build.constant("1"), build.constant("0"))
         kept = self.state.temporary()
         return build.choose(
@@ -374,6 +381,8 @@ class Expressions(Calls):
 
     def _holds(self, code: ast.expr) -> ast.expr:
         """A return code, or a bool for one, as a condition."""
+        if self._codes_stay:
+            return build.compare(code, ast.NotEq(), build.constant(0))
         if isinstance(code, ast.IfExp) and isinstance(code.orelse, ast.Constant) and build.number_in(code.orelse) < 0:
             return code.test
         return build.compare(code, ast.Gt(), build.constant(0))

@@ -89,6 +89,8 @@ def _socket(socket: Socket) -> str:
         out += f' name "{socket.name}"'
     if socket.agname:
         out += f' agname "{socket.agname}"'
+    if socket.vrf:
+        out += f' vrf "{socket.vrf}"'
     return out + (" virtual" if socket.virtual else "")
 
 
