@@ -15,7 +15,11 @@ ACCEPTED_HERE: Final = frozenset(
         'socket={ bind=udp:127.0.0.1:5060; agname="x"; }',
         "socket={ bind=udp:127.0.0.1:5060; workers=2; }",
         "socket={ bind=udp:127.0.0.1:5060; }",
+        "socket={ bind=udp:127.0.0.1:5060; virtual=on; }",
+        'socket={ bind=udp:127.0.0.1:5060; advertise=1.2.3.4:5060; name="x"; virtual=yes; agname="a"; workers=2; }',
         "return_mode=1",
+        "domain=a.com",
+        'coreparam[random_engine]="x"',
         # An empty block: check warns.
         "if (1) exit; else { }",
         "if (1) {}",
@@ -33,9 +37,9 @@ ACCEPTED_HERE: Final = frozenset(
         "debug.a=3",
         "grp.a=-3",
         'listen=udp:127.0.0.1:5060 name "x" advertise 1.2.3.4:5060',
+        'listen=udp:127.0.0.1:5060 virtual name "x"',
         'log_facility="LOG_LOCAL0"',
         "tcp.a=3",
-        "user=my-user",
         # Names that the resolver or an interface is asked for when the server starts.
         'listen="udp:127.0.0.1:5060"',
         'listen=udp:127.0.0.1:5060 vrf "x"',
