@@ -161,3 +161,23 @@ def test_a_script_in_squirrel(tmp_path: Path) -> None:
     assert report(path, {}).text().startswith(f"{path}:2:12: error: expression expected, not ';'\n    \tlocal x = ;\n")
     path = write(tmp_path, "function ksr_request_route() { local KSR = {}; KSR.x.y() }\n", "own.sq")
     assert report(path, {}).diagnostics == []
+
+
+def test_a_user_that_is_not_there(tmp_path: Path) -> None:
+    cfg = write(tmp_path, '#!KAMAILIO\nuid="nobody-of-this-name"\ngroup=root\nrequest_route { exit; }\n')
+    found = report(cfg, {}).diagnostics
+    assert [(d.level, d.place.line, d.message) for d in found if d.level == ERROR] == [
+        (ERROR, 2, "there is no user 'nobody-of-this-name'")
+    ]
+    script = write(tmp_path, "def ksr_request_route():\n    pass\n", "route.py")
+    write(tmp_path, '[global]\ngroup = "nobody-of-this-name"\n', "kahea.toml")
+    assert [d.message for d in report(script, {}).diagnostics if d.level == ERROR] == [
+        "there is no group 'nobody-of-this-name'"
+    ]
+
+
+def test_a_cfg_that_reads_codes_is_not_converted(tmp_path: Path) -> None:
+    cfg = write(tmp_path, "#!KAMAILIO\nreturn_mode=1\nrequest_route { exit; }\n")
+    done = kahea("convert", str(cfg))
+    assert done.returncode == 1
+    assert "return_mode = 1" in done.stderr

@@ -74,6 +74,14 @@ def test_a_listener_has_its_own_interface_or_the_general_one() -> None:
     assert len(found) == 4
 
 
+def test_link_local_addresses_may_be_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    settings = Settings()
+    settings.listen = ["udp:[fe80::7]:5060", 'udp:[2001:db8::7]:5060 vrf "red"', "udp:[2001:db8::7]:5060"]
+    settings.bind_ipv6_link_local = 2
+    assert [(one.address.ip, one.vrf) for one in binds(settings)] == [("2001:db8::7", "red"), ("2001:db8::7", "")]
+    assert "nothing listens on fe80::7" in caplog.text
+
+
 def test_in_a_cfg_it_is_for_the_next_listener_only() -> None:
     text = 'mcast="lo"\nlisten=udp:239.1.1.1:5060\nlisten=udp:239.1.1.2:5060\nmcast=d0\nrequest_route { exit; }'
     settings = load(parse_text(text, "kamailio.cfg"), Path("kamailio.cfg")).settings

@@ -87,7 +87,7 @@ INERT: Final[dict[str, str]] = {
     "tcp_rd_buf_size": "a connection's buffer grows with its message, up to `msg_recv_max_size`",
     "tcp_wait_data": _LOOP,
     "tcp_wq_blk_size": _NO_SHM,
-    "timer_sanity_check": "the timers are in a wheel whose slots can't be corrupted; the tests check it",
+    "timer_sanity_check": "the timers are in a wheel of their own, which no script and no module can damage",
     "tls_ca_list": _TLS_MODULE,
     "tls_certificate": _TLS_MODULE,
     "tls_method": _TLS_MODULE,
