@@ -56,8 +56,6 @@ EXCEPTIONS = {
     "t_vbflag_set": "flags of a Via that nothing reads",
     "t_vbflag_reset": "flags of a Via that nothing reads",
     "t_vbflag_is_set": "flags of a Via that nothing reads",
-    "t_write_req": "the wire of application servers from before 2008, which nothing speaks any more",
-    "t_write_unix": "the wire of application servers from before 2008, which nothing speaks any more",
     "add_tcp_alias": "the core's, of the same name, is in force",
     "tel2sip2": UNDOCUMENTED,
     "via_param_rm": UNDOCUMENTED,

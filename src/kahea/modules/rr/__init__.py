@@ -129,9 +129,13 @@ class RecordRouting(Module):
     @function
     def remove_record_route(self, run: Run) -> int:
         """Take back record_route(), with the parameters added to it."""
-        if record.of(run).style != record.NONE:
+        if self.recorded(run):
             record.note(run, record.RecordRoute())
         return 1
+
+    def recorded(self, run: Run) -> bool:
+        """Whether the message is to get a Record-Route of ours."""
+        return record.of(run).style != record.NONE
 
     def _username(self, run: Run, target: bytes) -> bytes:
         if self._user is not None:

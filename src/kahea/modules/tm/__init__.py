@@ -12,6 +12,7 @@ from kahea.modules.tm.contacts import Contacts
 from kahea.modules.tm.control import Control
 from kahea.modules.tm.stray import StrayReplies
 from kahea.modules.tm.uac_commands import UacCommands
+from kahea.modules.tm.writing import Writing
 from kahea.routing.checks import between, unless
 from kahea.routing.module import ConfigError, Param
 from kahea.routing.text import wire
@@ -21,7 +22,7 @@ _MS = between(1, 2**31 - 1)
 _SECONDS = between(0, 2**31 - 1)
 
 
-class Tm(Addressed, Control, Contacts, UacCommands, Commands):
+class Tm(Addressed, Control, Contacts, Writing, UacCommands, Commands):
     """Transactions (RFC 3261 §16-17)."""
 
     name = "tm"
@@ -89,8 +90,6 @@ class Tm(Addressed, Control, Contacts, UacCommands, Commands):
     fr_timer_avp = Param("", "The AVP with a new transaction's `fr_timer`, in seconds; t_set_fr() is the better way.")
     fr_inv_timer_avp = Param("", "The AVP with its `fr_inv_timer`, in seconds.")
     on_sl_reply = Param("", "The onreply_route for responses that belong to no transaction; `drop` forwards none.")
-    tw_append = Param("", "", check=unless("", "t_write_* functions"))
-    unix_tx_timeout = Param(500, "", check=unless(500, "t_write_unix()"), runtime=True)
     rich_redirect = Param(0, "Added to a 3xx's Contacts: 1 flags, 2 path, 3 both.", check=between(0, 3))
     blst_503 = Param(0, "1: a 503 puts its sender on the blocklist of destinations.", check=between(0, 1), runtime=True)
     blst_503_def_timeout = Param(
@@ -143,6 +142,7 @@ class Tm(Addressed, Control, Contacts, UacCommands, Commands):
         """Hand the parameters to the transaction layer."""
         self.node.on_left_open = self.left_open
         self._hand_over()
+        self.prepare_groups()
         if self.fr_timer_avp or self.fr_inv_timer_avp:
             timers = AvpTimers(self.node, self.fr_timer_avp, self.fr_inv_timer_avp)
             self.node.layer.on_created.append(timers.created)
