@@ -162,6 +162,21 @@ class Xavps:
         self.items.append(item)
         return item
 
+    def insert_at(self, name: str, value: XValue, at: int) -> Xitem:
+        """Put an entry where its index is `at`, with empty ones before it if there are too few; an empty one there
+        gets the value."""
+        for _ in range(at - self.count(name)):
+            self.append(name, None)
+        before = self.find(name, at)
+        if before is None:
+            return self.append(name, value)
+        if before.value is None:
+            before.value = value
+            return before
+        item = Xitem(before.key, name, value)
+        self.items.insert(self.items.index(before) + 1, item)
+        return item
+
     def set(self, name: str, value: XValue) -> Xitem:
         """Give the newest entry of the name this value, or add it."""
         item = self.find(name)

@@ -486,7 +486,8 @@ cdef class TransactionLayer(Owner):
         if t.status >= 200:
             return 0
         if branch.on_failure is not None and t.request is not None and not t.local:
-            t.on_branch_failure = None
+            # The route sets its own for the branches that it adds.
+            t.on_branch = t.on_branch_failure = None
             self._run_busy(t, self.hooks.run_branch_failure_route, branch.on_failure, branch)
             if t.freed:
                 return 0
@@ -566,7 +567,7 @@ cdef class TransactionLayer(Owner):
         if t.watchers and not t.local:
             self._tell_failed(t, best)
         if t.on_failure is not None and not t.local:
-            # The route sets its own for the branches that it adds.
+            # As above.
             name = t.on_failure
             t.on_failure = t.on_branch_failure = None
             t.on_branch = None

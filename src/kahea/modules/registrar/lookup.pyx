@@ -18,7 +18,6 @@ from kahea.sip.uri cimport Uri, parse_uri
 from kahea.sip.values cimport Target
 
 from kahea.modules.registrar.refusal import Refused
-from kahea.modules.registrar.told import insert_at
 from kahea.modules.usrloc.locations import is_stream
 from kahea.routing.lists import lists_of
 from kahea.sip.errors import ParseError
@@ -297,7 +296,7 @@ cdef class Search:
     cdef int restore(self, Contact contact, Py_ssize_t at) except -1:
         """Give the attributes that were kept with a contact back, as the XAVP with the branch's index."""
         if contact.xavp is not None and self.rules.keeps_attributes:
-            insert_at(lists_of(self.msg).xavps, self.rules.usrloc.xavp_contact, contact.xavp.copy(), at)
+            lists_of(self.msg).xavps.insert_at(self.rules.usrloc.xavp_contact, contact.xavp.copy(), at)
         return 0
 
 

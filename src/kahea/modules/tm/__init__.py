@@ -79,11 +79,6 @@ class Tm(Addressed, Control, Contacts, Writing, UacCommands, Commands):
         "Headers that begin so, and have no meaning to tm, are copied from the INVITE to its local ACK and CANCEL.",
         runtime=True,
     )
-    contacts_avp = Param(
-        "", "Any name turns on t_load_contacts and t_next_contacts; contacts wait with the message, not in an AVP."
-    )
-    contact_flows_avp = Param("", "Any name turns on t_next_contact_flow.")
-    xavp_contact = Param("", "", check=unless("", "branch XAVPs of contacts"))
     event_callback = Param("", "Script function for tm's events.")
     event_callback_lres_sent = Param("", "Script function for `tm:local-response`.")
     evcb_local_ack_sent = Param("", "Script function for `tm:local-ack-sent`, the ACK to a 2xx of our own INVITE.")
@@ -142,6 +137,7 @@ class Tm(Addressed, Control, Contacts, Writing, UacCommands, Commands):
         """Hand the parameters to the transaction layer."""
         self.node.on_left_open = self.left_open
         self._hand_over()
+        self.check_names()
         self.prepare_groups()
         if self.fr_timer_avp or self.fr_inv_timer_avp:
             timers = AvpTimers(self.node, self.fr_timer_avp, self.fr_inv_timer_avp)
