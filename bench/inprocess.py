@@ -1,9 +1,9 @@
 """What a call costs inside of the process, by the message: `python -m bench.inprocess`.
 
 A node runs a script of the benchmark, and its datagrams are handed to it without sockets, one call after the other,
-each timed by the CPU time that it took. So the cost of each kind of message shows, without the kernel's part. Calls
-come at 1000 a second of the node's clock, and their transactions are kept as long as they would be, so memory is as
-used as it is under such a load.
+each timed by the CPU time that it took. So the cost of each kind of message shows, without the kernel's part, though
+its log is written. Calls come at 1000 a second of the node's clock, and their transactions are kept as long as they
+would be, so memory is as used as it is under such a load.
 
 `--instructions` counts with callgrind in place of the clock: instructions, and misses of the first caches, which say
 how much code and data a call touches. It is slow, but gives the same on a busy machine.
@@ -12,10 +12,11 @@ how much code and data a call touches. It is slow, but gives the same on a busy 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import gc
-import logging
 import operator
+import os
 import re
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.servers import STOCK
+from kahea.cli import logs
 from kahea.engines.native.engine import NativeEngine
 from kahea.engines.native.load import load as load_cfg
 from kahea.engines.native.parser import parse_file
@@ -83,12 +85,16 @@ class Bench:
     """A node under a script, and the time that each kind of message took: `spent` in seconds, by its name."""
 
     def __init__(self, script: Path, toggle: Callable[[], object] | None = None) -> None:
-        logging.basicConfig(level=logging.WARNING)
         self._time = [time.monotonic(), time.time()]
         clock: Callable[[], float] = partial(operator.getitem, self._time, 0)
         wall: Callable[[], float] = partial(operator.getitem, self._time, 1)
         native = script.suffix == ".cfg"
         configuration = load_cfg(parse_file(script, {}), script) if native else load(script)
+        configuration.settings.log_stderror = True
+        # What a call has logged is written as ever, where nobody reads it.
+        self._log = Path(os.devnull).open("w", buffering=1)  # noqa: SIM115 - open as long as the node is
+        with contextlib.redirect_stderr(self._log):
+            logs.set_up(configuration.settings)
         self.node = Node(configuration, clock=clock, wall=wall)
         self.listener = Sent()
         self.node.add_listener(self.listener)

@@ -27,6 +27,11 @@ cdef class Run:
     cdef dict _state
 
 
+# Fill in a Run that `Run.__new__` made: what its __init__ does, without Python's arguments.
+cdef int start_run(Run run, object node, Message msg, int kind, str name, Transaction transaction, Branch branch,
+                   int status, object generation) except -1
+
+
 cdef class Current:
     cdef public Run run
 

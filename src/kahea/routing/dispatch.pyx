@@ -623,12 +623,12 @@ cdef class Dispatcher:
     cdef int route_response(self, Message msg) except -1:
         """The reply route of the node, in a worker, before any transaction sees the response."""
         cdef Branch branch = self.layer.match(msg)
-        cdef Run run
-        transaction = None
+        cdef Run run = Run.__new__(Run)
+        cdef Transaction transaction = None
         if branch is not None:
             transaction = branch.transaction
-            msg.facets = branch.transaction.request.facets
-        run = Run(self, msg, CORE_ONREPLY_ROUTE, "", transaction, branch)
+            msg.facets = branch.transaction.request.get_facets()
+        start_run(run, self, msg, CORE_ONREPLY_ROUTE, "", transaction, branch, 0, self.routes)
         self.execute(run, (<Routes?>run.generation).reply)
         # A route may have put a rebuilt message in its place.
         if run.drop:

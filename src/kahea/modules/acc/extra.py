@@ -10,6 +10,7 @@ from kahea.routing.pv import Pv, PvError
 
 if TYPE_CHECKING:
     from kahea.routing.pv import VariableTable
+    from kahea.routing.pv.table import Get
     from kahea.routing.run import Run
 
 _NAME: Final = re.compile(r"\s*([^\s=;]+)\s*=\s*")
@@ -46,16 +47,13 @@ class Extra:
         self.names = [name for name, _ in found]
         self._pvs = [pv for _, pv in found]
 
-        #: A place for each value, as a line of the log has them.
-        self._places = "".join(f";{name.replace('%', '%%')}=%s" for name in self.names)
+    def getters(self) -> list[tuple[str, Get]]:
+        """Each name with the function of a run that gives its value."""
+        return [(name, pv.get) for name, pv in zip(self.names, self._pvs, strict=True)]
 
     def values(self, run: Run) -> list[Value]:
         """Their values, in order."""
         return [pv.get(run) for pv in self._pvs]
-
-    def line(self, run: Run) -> str:
-        """`;name=value` for each; nothing stands for $null."""
-        return self._places % tuple(["" if value is None else value for value in self.values(run)])
 
 
 class Legs:
