@@ -6,15 +6,16 @@ from kahea.routing.dispatch cimport Dispatcher, Run, start_run
 from kahea.sip.message cimport M_CANCEL, M_INVITE, Message
 from kahea.tm.transaction cimport Branch, Transaction
 
-from kahea.routing.checks import NO_FLAG
-from kahea.routing.run import EVENT_ROUTE
+from kahea.routing.checks import NO_FLAG as _NO_FLAG
+from kahea.routing.run import EVENT_ROUTE as _EVENT_ROUTE
 from kahea.sip.status import reason as standard_reason
 
-cdef int _kind = EVENT_ROUTE
+cdef int event_route = _EVENT_ROUTE
+cdef int no_flag = _NO_FLAG
 
 
 cdef unsigned int bit_of(int flag):
-    return 0 if flag == <int>NO_FLAG else 1U << flag
+    return 0 if flag == no_flag else 1U << flag
 
 
 cdef str text(bytes data):
@@ -106,7 +107,7 @@ cdef class Watch:
         cdef bytes uri = msg.get_uri()
         cdef bytes tag
         cdef bint of_branch = msg is t.request and t.winner is not None and bool(t.winner.uri)
-        start_run(run, self.node, msg, _kind, "acc", t, t.winner, code, self.node.routes)
+        start_run(run, self.node, msg, event_route, "acc", t, t.winner, code, self.node.routes)
         tag = msg.to_tag() or t.to_tag if reply is None else reply.to_tag()
         if of_branch:
             msg.set_uri(t.winner.uri)
