@@ -76,6 +76,10 @@ def test_a_bad_script(tmp_path: Path, name: str, text: str, message: str) -> Non
         (["SCRIPT", "--modparam", "tm:fr_timr:i:5"], "fr_timer"),
         (["SCRIPT", "--modparam", "tn:fr_timer:i:5"], "there is no module 'tn'"),
         (["SCRIPT", "--settings", "/no/such.toml"], "/no/such.toml"),
+        (["SCRIPT", "--loadmodule", "textopss"], "did you mean 'textops'?"),
+        (["SCRIPT", "--alias", "a:b:c"], "alias 'a:b:c'"),
+        (["SCRIPT", "--debug", "much"], "debug takes an integer"),
+        (["SCRIPT", "--subst", "/a/b/"], "--subst changes a cfg"),
     ],
 )
 def test_bad_options(tmp_path: Path, words: list[str], message: str) -> None:

@@ -54,7 +54,7 @@ def test_the_number_of_the_process(tmp_path: Path) -> None:
     assert process.stderr is not None
     try:
         assert " runs " in process.stderr.readline()
-        assert "-m, -M, -n" in process.stderr.readline()
+        assert "-m, -M, -n, -N" in process.stderr.readline()
         assert int(file.read_text()) == process.pid
     finally:
         process.terminate()

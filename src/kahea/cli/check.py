@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,14 +72,19 @@ class Report:
         }
 
 
-def report(script: Path, defines: Mapping[str, str], toml: Path | None = None) -> Report:
+def report(
+    script: Path,
+    defines: Mapping[str, str],
+    toml: Path | None = None,
+    substitutions: Sequence[tuple[str, str]] = (),
+) -> Report:
     """Look at a script of any language. Raises ConfigError if it can't be read or its language can't be told."""
     if language_of(script) == "native":
         if toml is not None:
             raise ConfigError(f"{script}: a cfg has its settings in itself, and takes none from {toml}")
         from kahea.engines.native.check import check
 
-        found, sources, configuration = check(script, defines)
+        found, sources, configuration = check(script, defines, substitutions)
         made = Report(script, found, sources)
         if configuration is not None and configuration.script not in (None, script):
             assert configuration.script is not None
@@ -96,12 +101,16 @@ def report(script: Path, defines: Mapping[str, str], toml: Path | None = None) -
 
 
 @contextmanager
-def every_error(script: Path, defines: Mapping[str, str]) -> Iterator[None]:
+def every_error(
+    script: Path | None, defines: Mapping[str, str], substitutions: Sequence[tuple[str, str]]
+) -> Iterator[None]:
     """Of a cfg that is refused, raise all errors that `kahea check` finds, not only those that it was refused for."""
     try:
         yield
     except CfgError as error:
-        found = report(script, defines)
+        if script is None:
+            raise
+        found = report(script, defines, None, substitutions)
         errors = [d for d in found.diagnostics if d.level == ERROR]
         if len(errors) < len(error.diagnostics):
             raise  # it is the command line that makes the difference

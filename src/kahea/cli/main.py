@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from kahea.cli import options as opt
 from kahea.routing.settings import ConfigError, Configuration, check_listeners
 from kahea.version import __version__
 
@@ -40,7 +40,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", "-v", "-V", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """A SIP signalling server that runs Kamailio's routing scripts."""
@@ -48,115 +48,110 @@ def options(
 
 @app.command()
 def run(
-    file: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="FILE",
-            help="The routing script, or settings (.toml) for http_router; the default script without one.",
-        ),
-    ] = None,
-    script: Annotated[Path | None, typer.Option("-f", metavar="FILE", help="The same as FILE.")] = None,
-    listen: Annotated[
-        list[str] | None,
-        typer.Option("-l", metavar="udp:ADDR:PORT", help="Listen here, in place of the file's listeners."),
-    ] = None,
-    define: Annotated[
-        list[str] | None,
-        typer.Option("-A", metavar="NAME[=VALUE]", help="Define a name for the script and its settings."),
-    ] = None,
-    settings: Annotated[
-        Path | None,
-        typer.Option("--settings", metavar="FILE", help="In place of kahea.toml beside the script."),
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Give a global parameter a value.")
-    ] = None,
-    modparam: Annotated[
-        list[str] | None,
-        typer.Option("--modparam", metavar="MODULE:NAME:s|i:VALUE", help="Give a module's parameter a value."),
-    ] = None,
-    to_stderr: Annotated[bool, typer.Option("-E", help="Log to stderr, whatever the file says.")] = False,
-    verbose: Annotated[int, typer.Option("-d", count=True, help="Log more; may be repeated.")] = 0,
-    pid_file: Annotated[
-        Path | None, typer.Option("-P", metavar="FILE", help="Keep the process's number in this file.")
-    ] = None,
-    user: Annotated[str, typer.Option("-u", metavar="NAME", help="As --set user=NAME.")] = "",
-    group: Annotated[str, typer.Option("-g", metavar="NAME", help="As --set group=NAME.")] = "",
-    workdir: Annotated[str, typer.Option("-w", metavar="DIR", help="As --set workdir=DIR.")] = "",
-    run_dir: Annotated[str, typer.Option("-Y", metavar="DIR", help="As --set rundir=DIR.")] = "",
-    foreground: Annotated[int, typer.Option("-D", count=True, hidden=True)] = 0,  # noqa: ARG001  what happens anyway
-    tuning: Annotated[list[str] | None, typer.Option("-m", "-M", "-n", "-N", "-x", "-X", "-L", hidden=True)] = None,
-    trace: Annotated[
-        str,
-        typer.Option(
-            "--trace",
-            metavar="FILTER",
-            help="Print each line of a cfg that messages pass: all, or those of callid=TEXT,method=NAME,src=ADDRESS.",
-        ),
-    ] = "",
-    watch: Annotated[bool, typer.Option("--watch", help="Reload whenever a file of the script changes.")] = False,
+    file: opt.File = None,
+    script: opt.Script = None,
+    listen: opt.Listen = None,
+    define: opt.Define = None,
+    subst: opt.Subst = None,
+    substdef: opt.SubstDef = None,
+    substdefs: opt.SubstDefs = None,
+    settings: opt.Toml = None,
+    set_: opt.Set = None,
+    loadmodule: opt.LoadModule = None,
+    modparam: opt.ModParam = None,
+    only_check: opt.Check = False,
+    to_stderr: opt.ToStderr = False,
+    verbose: opt.Verbose = 0,
+    debug: opt.Debug = "",
+    pid_file: opt.PidFile = None,
+    group_file: opt.GroupFile = None,
+    user: opt.User = "",
+    group: opt.Group = "",
+    workdir: opt.WorkDir = "",
+    run_dir: opt.RunDir = "",
+    alias: opt.Alias = None,
+    auto_aliases: opt.AutoAliases = "",
+    maxbuffer: opt.Buffer = "",
+    server_id: opt.ServerId = "",
+    check_via: opt.CheckVia = False,
+    disable_tcp: opt.NoTcp = False,
+    foreground: opt.Foreground = 0,  # noqa: ARG001  what happens anyway
+    tuning: opt.Tuning = None,
+    switches: opt.Switches = 0,
+    trace: opt.Trace = "",
+    watch: opt.Watch = False,
 ) -> None:
     """Run a routing script in the foreground until SIGTERM. SIGHUP reloads it."""
     if file is not None and script is not None:
         raise typer.BadParameter("give the script as FILE or by -f, not both")
-    from kahea.cli import logs, process, server
-    from kahea.cli.check import every_error
-
+    given = opt.defines(define or ()), opt.substitutions(subst, substdef, substdefs)
     # As named: what a link stands for may be exchanged, and includes are looked for beside the name.
     path, toml = (each.absolute() if each is not None else None for each in (file or script, settings))
+    from kahea.cli.check import every_error
+
+    if only_check and path is not None:
+        raise typer.Exit(_checked(path, given, toml))
+    parameters = {
+        "user": user, "group": group, "workdir": workdir, "rundir": run_dir, "maxbuffer": maxbuffer,
+        "auto_aliases": auto_aliases, "debug": debug, "server_id": server_id, "check_via": check_via and "yes",
+        "disable_tcp": disable_tcp and "yes",
+    }  # fmt: skip
+    overrides = opt.Overrides(
+        parameters, alias or (), set_ or (), loadmodule or (), modparam or (), verbose, to_stderr, tuning or switches
+    )
 
     def read() -> Configuration:
-        config = configure(path, listen or (), define or (), toml)
-        for name, value in (("user", user), ("group", group), ("workdir", workdir), ("rundir", run_dir)):
-            if value:
-                config.set_global(name, value)
-        for text in set_ or ():
-            name, _, value = text.partition("=")
-            config.set_global(name, value)
-        for text in modparam or ():
-            _modparam(config, text)
+        config = configure(path, opt.listeners(listen or ()), *given, toml)
+        overrides.apply(config)
         check_listeners(config)
-        config.settings.debug += verbose
-        config.settings.log_stderror |= to_stderr
         return config
 
-    with every_error(path, _defines(define or ())) if path is not None else nullcontext():
-        config = read()
-        if config.settings.workdir:
-            os.chdir(config.settings.workdir)
-        if tuning:
-            config.notes.append(
-                "-m, -M, -n, -N, -x, -X and -L have no effect here: there is one process, with Python's memory"
-            )
-        if note := logs.set_up(config.settings):
-            config.notes.append(note)
-        with process.number_in(pid_file):
-            raise typer.Exit(server.run(config, announce, read, watch=watch, trace=tracing(config, trace)))
+    with every_error(path, *given):
+        raise typer.Exit(_serve(read, trace, pid_file, group_file, watch=watch))
 
 
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="The routing script.")],
-    define: Annotated[
-        list[str] | None, typer.Option("-A", metavar="NAME[=VALUE]", help="Define a name for the script.")
-    ] = None,
-    settings: Annotated[
-        Path | None,
-        typer.Option("--settings", metavar="FILE", help="In place of kahea.toml beside the script."),
-    ] = None,
+    define: opt.Define = None,
+    subst: opt.Subst = None,
+    substdef: opt.SubstDef = None,
+    substdefs: opt.SubstDefs = None,
+    settings: opt.Toml = None,
     format_: Annotated[str, typer.Option("--format", metavar="text|json", help="For people or for programs.")] = "text",
     strict: Annotated[
         bool, typer.Option("--strict", "--warnings-as-errors", help="Fail on warnings, too.", show_default=False)
     ] = False,
 ) -> None:
     """Say all that is wrong with a routing script, without running it. The exit code is 1 if there is an error."""
-    from kahea.cli import check as checking
-
     if format_ not in ("text", "json"):
         raise typer.BadParameter("it is text or json", param_hint="--format")
-    report = checking.report(file, _defines(define or ()), settings)
-    typer.echo(report.json() if format_ == "json" else report.text())
-    raise typer.Exit(BAD_CONFIGURATION if report.failed(strict=strict) else 0)
+    given = opt.defines(define or ()), opt.substitutions(subst, substdef, substdefs)
+    raise typer.Exit(_checked(file, given, settings, as_json=format_ == "json", strict=strict))
+
+
+def _checked(file: Path, given: opt.Given, toml: Path | None, *, as_json: bool = False, strict: bool = False) -> int:
+    """Print what is wrong with a script; the exit code."""
+    from kahea.cli.check import report
+
+    found = report(file, given[0], toml, given[1])
+    typer.echo(found.json() if as_json else found.text())
+    return BAD_CONFIGURATION if found.failed(strict=strict) else 0
+
+
+def _serve(
+    read: Callable[[], Configuration], trace: str, pid_file: Path | None, group_file: Path | None, *, watch: bool
+) -> int:
+    """Run a server of the configuration that is read, to its end; the exit code. Raises ConfigError."""
+    from kahea.cli import logs, process, server
+
+    config = read()
+    if config.settings.workdir:
+        os.chdir(config.settings.workdir)
+    if note := logs.set_up(config.settings):
+        config.notes.append(note)
+    with process.number_in(pid_file, os.getpid()), process.number_in(group_file, os.getpgrp()):
+        return server.run(config, announce, read, watch=watch, trace=tracing(config, trace))
 
 
 def tracing(config: Configuration, wanted: str) -> Trace | None:
@@ -234,7 +229,7 @@ def convert(
     """Print a kamailio.cfg as the KEMI script in Python that does the same."""
     from kahea.cli import convert as conversion
 
-    result = conversion.converted(file, _defines(define or ()))
+    result = conversion.converted(file, opt.defines(define or ()))
     if output is not None:
         for path in conversion.write(result, output, file.stem):
             typer.echo(f"wrote {path}", err=True)
@@ -289,12 +284,13 @@ def demo() -> None:
 
 def configure(
     script: Path | None,
-    listen: tuple[str, ...] | list[str],
-    define: tuple[str, ...] | list[str],
+    listen: Iterable[str],
+    defines: Mapping[str, str],
+    substitutions: Sequence[tuple[str, str]],
     toml: Path | None,
 ) -> Configuration:
     """The configuration that a command line asks for. Raises ConfigError."""
-    defines = _defines(define)
+    defines = dict(defines)
     if script is not None and script.suffix == ".toml" and toml is None:
         return _without_script(script, listen, defines)
     if script is None:
@@ -304,7 +300,7 @@ def configure(
         raise ConfigError(f"{script}: there is no such file")
     from kahea.engines import configure as configuration_of
 
-    return configuration_of(script.absolute(), toml, listen, defines)
+    return configuration_of(script.absolute(), toml, listen, defines, substitutions)
 
 
 def _without_script(toml: Path, listen: Iterable[str], defines: dict[str, str]) -> Configuration:
@@ -323,17 +319,6 @@ def _without_script(toml: Path, listen: Iterable[str], defines: dict[str, str]) 
     return config
 
 
-def _defines(given: Iterable[str]) -> dict[str, str]:
-    """What `-A` defined, by name."""
-    defined = {}
-    for text in given:
-        name, _, value = text.partition("=")
-        if not name:
-            raise typer.BadParameter(f"{text}: it is NAME or NAME=VALUE", param_hint="-A")
-        defined[name] = value
-    return defined
-
-
 def state_directory() -> Path:
     """Where the default script keeps its locations: `KAHEA_STATE`, or where the system's conventions say."""
     if given := os.environ.get("KAHEA_STATE"):
@@ -347,18 +332,6 @@ def state_directory() -> Path:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; set KAHEA_STATE to another directory") from error
     return path
-
-
-def _modparam(config: Configuration, text: str) -> None:
-    """One `--modparam`, in Kamailio's form."""
-    parts = text.split(":", 3)
-    if len(parts) != 4 or parts[2] not in ("s", "i"):
-        raise ConfigError(f"--modparam {text}: it is MODULE:NAME:TYPE:VALUE, with s or i for TYPE")
-    module, name, kind, value = parts
-    try:
-        config.set_module(module, name, int(value) if kind == "i" else value)
-    except ValueError:
-        raise ConfigError(f"--modparam {text}: {value!r} is no integer") from None
 
 
 def announce(server: Server) -> None:

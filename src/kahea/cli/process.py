@@ -71,13 +71,14 @@ def _group(text: str) -> int:
 
 
 @contextmanager
-def number_in(path: Path | None) -> Iterator[None]:
-    """Keep the process's number in a file while it runs. Raises ConfigError where it can't be written."""
+def number_in(path: Path | None, number: int) -> Iterator[None]:
+    """Keep the number of the process, or of its group, in a file while it runs. Raises ConfigError where it can't be
+    written."""
     if path is None:
         yield
         return
     try:
-        path.write_text(f"{os.getpid()}\n")
+        path.write_text(f"{number}\n")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     try:

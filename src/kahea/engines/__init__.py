@@ -45,20 +45,26 @@ def configure(
     toml: Path | None = None,
     listeners: Iterable[str] = (),
     defines: Mapping[str, str] | None = None,
+    substitutions: Sequence[tuple[str, str]] = (),
 ) -> Configuration:
     """All that a node is made from: what a cfg says itself, or for other languages the settings file beside the script.
 
-    `listeners` replace those of the file. Raises ConfigError.
+    `listeners` replace those of the file; `substitutions` are for a cfg, before its first line: each the name of a
+    directive (`subst`, ...) and what it says. Raises ConfigError.
     """
     if language_of(script) != "native":
+        if substitutions:
+            raise ConfigError(f"--{substitutions[0][0]} changes a cfg; a script of another language has none")
         return load(script, toml, listeners, defines)
     if toml is not None:
         raise ConfigError(f"{script}: a cfg has its settings in itself, and takes none from {toml}")
     from kahea.engines.native.load import load as load_cfg
     from kahea.engines.native.parser import parse_file
 
-    program = parse_file(script, defines)
-    return load_cfg(program, script, listeners, defines)
+    program = parse_file(script, defines, substitutions)
+    configuration = load_cfg(program, script, listeners, defines)
+    configuration.substitutions = list(substitutions)
+    return configuration
 
 
 def engine_for(node: Node) -> Engine:
@@ -73,7 +79,7 @@ def engine_for(node: Node) -> Engine:
     if language == "native":
         from kahea.engines.native.engine import NativeEngine
 
-        return NativeEngine(node, script, configuration.given)
+        return NativeEngine(node, script, configuration.given, configuration.substitutions)
     if language == "python":
         from kahea.engines.python import PythonEngine
 

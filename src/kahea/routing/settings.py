@@ -66,6 +66,8 @@ class Configuration:
     given: dict[str, str] = field(default_factory=dict)
     #: The same with what a cfg's preprocessor defined.
     defines: dict[str, str] = field(default_factory=dict)
+    #: What `--subst` and its kin said, each with its directive's name.
+    substitutions: list[tuple[str, str]] = field(default_factory=list)
     #: The script as its language has read it already, for the first load; None if it has not.
     program: object | None = None
     #: The names that a cfg declared for flags, and for those of AVPs.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,10 +21,17 @@ if TYPE_CHECKING:
 class NativeEngine:
     """Loads one cfg for one node; `load` may be called again to read it anew."""
 
-    def __init__(self, node: Node, script: Path, defines: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        script: Path,
+        defines: Mapping[str, str] | None = None,
+        substitutions: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self.node = node
         self.script = script
         self.defines = dict(defines or {})
+        self.substitutions = substitutions
 
     def load(self) -> Generation:
         """Parse and compile the cfg. Raises ConfigError; what runs is untouched."""
@@ -32,7 +39,7 @@ class NativeEngine:
         # At the start the cfg was read for its declarations.
         program, configuration.program = configuration.program, None
         if not isinstance(program, Program):
-            program = parse_file(self.script, self.defines)
+            program = parse_file(self.script, self.defines, self.substitutions)
         return compile_program(program, self.node, _Pauses() if can_wait() else _go_on)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -43,18 +43,25 @@ _KINDS: Final = {
 _UNNAMED: Final = ("request_route", "reply_route")
 
 
-def parse_file(path: Path, defines: Mapping[str, str] | None = None) -> Program:
-    """The program of a file and all that it includes; `defines` are those of `-A`. Raises CfgError with every error."""
+def parse_file(
+    path: Path, defines: Mapping[str, str] | None = None, substitutions: Sequence[tuple[str, str]] = ()
+) -> Program:
+    """The program of a file and all that it includes; `defines` are those of `-A`, `substitutions` what `--subst` and
+    its kin say, each with its directive's name. Raises CfgError with every error."""
     try:
         text = path.read_text("utf-8", "surrogateescape")
     except OSError as error:
         raise ConfigError(f"can't read {path}: {error.strerror}") from error
-    return parse_text(text, str(path), defines)
+    return parse_text(text, str(path), defines, substitutions)
 
 
-def parse_text(text: str, name: str, defines: Mapping[str, str] | None = None) -> Program:
+def parse_text(
+    text: str, name: str, defines: Mapping[str, str] | None = None, substitutions: Sequence[tuple[str, str]] = ()
+) -> Program:
     """The program of a text; includes are looked for beside `name`. Raises CfgError with every error."""
     reader = Preprocessor(defines or {})
+    for directive, expression in substitutions:
+        reader.substitute(directive, expression)
     reader.read(Source(name, text))
     parser = Parser(reader.tokens, reader.definitions)
     declarations = parser.program()

@@ -31,6 +31,7 @@ from kahea.engines.native.lexer import (
 from kahea.engines.native.reserved import RESERVED
 from kahea.engines.native.source import END, SELECT, STRING, VARIABLE, WORD, Source, Token
 from kahea.engines.native.tree import Comment, Place
+from kahea.routing.module import ConfigError
 from kahea.routing.pv.errors import PvError
 from kahea.routing.subst import SubstError, Substitution, parse_subst
 
@@ -115,6 +116,15 @@ class Preprocessor:
     def define(self, name: str, value: str, place: Place | None) -> None:
         """Give a name a value, whether it had one or not."""
         self.definitions[name] = Definition(value, _cut(value), place)
+
+    def substitute(self, directive: str, expression: str) -> None:
+        """What `--subst` or one of its kin says, before the first line. Raises ConfigError."""
+        try:
+            name, value = self._add_substitution(directive, expression)
+        except SubstError as error:
+            raise ConfigError(f"--{directive} {expression}: {error}") from error
+        if name:
+            self.define(name, value, None)
 
     def _say(
         self,
@@ -401,15 +411,21 @@ class Preprocessor:
         text = double_quoted(quoted[1]) if group == 1 else quoted[2]
         text = self._substituted(source, Raw(STRING, text, start, end))
         try:
-            substitution = parse_subst(text, _NO_VARIABLES)
+            name, value = self._add_substitution(directive, text)
         except SubstError as error:
             self._say(source, start, end, str(error))
             return end
-        self._substitutions.append((substitution, text))
         if directive != "subst":
-            parts = re.split(rf"(?<!\\){re.escape(text[0])}", text)
-            self._define_substituted(source, start, parts[1], parts[2], directive)
+            self._define_substituted(source, start, name, value, directive)
         return end
+
+    def _add_substitution(self, directive: str, text: str) -> tuple[str, str]:
+        """Substitute from here on; the name that `substdef` defines, too, with its value. Raises SubstError."""
+        self._substitutions.append((parse_subst(text, _NO_VARIABLES), text))
+        if directive == "subst":
+            return "", ""
+        _, name, value, *_ = re.split(rf"(?<!\\){re.escape(text[0])}", text)
+        return name, f'"{value}"' if directive == "substdefs" else value
 
     def _define_substituted(self, source: Source, start: int, name: str, value: str, directive: str) -> None:
         """`#!substdef` defines its expression as a name, too."""
@@ -420,7 +436,7 @@ class Preprocessor:
         elif known is not None:
             self._already(source, name, start + 1, known)
         else:
-            self.define(name, f'"{value}"' if directive == "substdefs" else value, place)
+            self.define(name, value, place)
 
     # ---- includes
 

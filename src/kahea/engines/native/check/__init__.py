@@ -5,7 +5,7 @@ loader and the compiler themselves; what is accepted and hardly meant is found h
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -39,10 +39,10 @@ class Checked(NamedTuple):
     configuration: Configuration | None
 
 
-def check(script: Path, defines: Mapping[str, str]) -> Checked:
+def check(script: Path, defines: Mapping[str, str], substitutions: Sequence[tuple[str, str]] = ()) -> Checked:
     """Look at a cfg with all that it includes. Raises ConfigError if the file itself can't be read."""
     try:
-        program = parse_file(script, defines)
+        program = parse_file(script, defines, substitutions)
     except CfgError as error:
         found = error.diagnostics
         if error.readable is not None:
