@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -38,7 +40,7 @@ def body(node: Node, statements: str) -> str:
     ("native", "python"),
     [
         # conditions
-        ('if (is_method("INVITE")) drop;', 'if KSR.is_method("INVITE"):\n    KSR.set_drop()\n    return'),
+        ('if (is_method("INVITE")) drop;', 'if KSR.is_method("INVITE"):\n    KSR.set_drop()'),
         ("if (has_totag()) exit;", "if KSR.siputils.has_totag() > 0:\n    return"),
         ("if (!has_totag()) exit;", "if KSR.siputils.has_totag() < 0:\n    return"),
         ('if ($rU == "a") exit;', 'if KSR.pv.gete("$rU") == "a":\n    return'),
@@ -52,7 +54,7 @@ def body(node: Node, statements: str) -> str:
          "if KSR.is_myself_ruri() or not KSR.is_myself_srcip():\n    return"),
         ("if (src_ip==10.0.0.0/8) exit;",
          'if ipaddress.ip_address(KSR.pv.get("$si")) in ipaddress.ip_network("10.0.0.0/8"):\n    return'),
-        ('if ($ua =~ "a|b") exit;', 'if re.search("a|b", KSR.pv.gete("$ua"), re.I):\n    return'),
+        ('if ($ua =~ "a|b") exit;', 'if re.search("a|b", KSR.pv.gete("$ua"), re.IGNORECASE):\n    return'),
         ('if (method=="ACK") exit;', "if KSR.is_ACK():\n    return"),
         ("if (proto==UDP) exit;", 'if KSR.pv.get("$pr") == "udp":\n    return'),
         ('if (defined $avp(x)) exit;', 'if not KSR.pv.is_null("$avp(x)"):\n    return'),
@@ -86,6 +88,17 @@ def body(node: Node, statements: str) -> str:
          'match KSR.pv.geti("$rs"):\n    case 1:\n        KSR.setflag(1)\n        KSR.setflag(2)\n'
          '    case 2:\n        KSR.setflag(2)'),
         ("exit;\nsetflag(1);", "pass"),
+        ('if ($rm == "A") { if ($rU == "b" || $rU == "c") { setflag(1); } }',
+         'if (\n    KSR.pv.gete("$rm") == "A"\n'
+         '    and (KSR.pv.gete("$rU") == "b" or KSR.pv.gete("$rU") == "c")\n):\n    KSR.setflag(1)'),
+        ('if (is_method("ACK")) { if (has_totag()) exit; else setflag(1); }',
+         'if KSR.is_method("ACK"):\n    if KSR.siputils.has_totag() > 0:\n        return\n    else:\n'
+         '        KSR.setflag(1)'),
+        ('while ($var(i) < 3) { if ($rU == "a") { setflag(1); return; } }',
+         'while KSR.pv.geti("$var(i)") < 3:\n    if KSR.pv.gete("$rU") == "a":\n'
+         '        KSR.setflag(1)\n        return'),
+        ('if ($rU == "a") { if ($rU == "b") { setflag(1); return; } }',
+         'if KSR.pv.gete("$rU") == "a" and KSR.pv.gete("$rU") == "b":\n    KSR.setflag(1)'),
     ],
 )  # fmt: skip
 def test_statements(node: Node, native: str, python: str) -> None:
@@ -125,6 +138,52 @@ def test_comments_stay_beside_what_they_are_about(node: Node) -> None:
     )
 
 
+def test_comments_between_routes_and_inside_conditions(node: Node) -> None:
+    cfg = """
+        # about this file
+
+        # the main route
+        request_route {
+            if (is_method("ACK")) {
+                # why
+                if (has_totag()) { exit; }
+            }
+            if (is_method("BYE")) { # which
+                if (has_totag()) { exit; }
+            }
+            # at its end
+        }
+
+        # a part of the file
+
+        # what is called
+        route[A] { return; }
+        # the end
+        """
+    assert routes(node, cfg) == textwrap.dedent(
+        """\
+        def ksr_request_route():
+            # why
+            if KSR.is_method("ACK") and KSR.siputils.has_totag() > 0:
+                return
+            if KSR.is_method("BYE"):  # which
+                if KSR.siputils.has_totag() > 0:
+                    return
+            # at its end
+
+
+        # a part of the file
+
+        # what is called
+        def ksr_route_a():
+            pass
+
+
+        # the end
+        """
+    )
+
+
 def test_routes_get_the_names_of_kemi(node: Node) -> None:
     cfg = """
         #!define FLAG 4
@@ -141,6 +200,8 @@ def test_routes_get_the_names_of_kemi(node: Node) -> None:
         '''\
         """The routes of test.cfg."""
 
+        import sys
+
         import KSR
 
         FLAG = 4
@@ -156,7 +217,7 @@ def test_routes_get_the_names_of_kemi(node: Node) -> None:
             if KSR.is_method("ACK"):
                 return -1
             KSR.setflag(FLAG)
-            exit()
+            sys.exit()
 
 
         def ksr_route_two():
@@ -183,11 +244,14 @@ def test_routes_get_the_names_of_kemi(node: Node) -> None:
 
 def test_settings_stand_in_a_toml_beside_it(node: Node) -> None:
     cfg = """
-        debug=2
+        # how much
+        # is said
+        debug=2 # little
         listen=udp:192.0.2.1:5060 advertise 198.51.100.1:5060
         listen=tcp:192.0.2.1:5060
         loadmodule "tm.so"
         loadmodule "/usr/lib/kamailio/modules/sl.so"
+        # in milliseconds
         modparam("tm", "fr_timer", 5000)
         modparam("tm|sl", "default_reason", "a \\"b\\"")
         pstn.gw_ip = "10.0.0.1" desc "the gateway"
@@ -200,12 +264,15 @@ def test_settings_stand_in_a_toml_beside_it(node: Node) -> None:
 
         [global]
         listen = ["udp:192.0.2.1:5060 advertise 198.51.100.1:5060", "tcp:192.0.2.1:5060"]
-        debug = 2
+        # how much
+        # is said
+        debug = 2  # little
 
         [variables.pstn]
         gw_ip = "10.0.0.1"
 
         [modules.tm]
+        # in milliseconds
         fr_timer = 5000
         default_reason = 'a "b"'
 
@@ -216,14 +283,27 @@ def test_settings_stand_in_a_toml_beside_it(node: Node) -> None:
 
 
 @pytest.mark.skipif(not STOCK.exists(), reason="Debian's kamailio is not installed")
+@pytest.mark.parametrize(
+    "defines", [(), ("AUTH", "NAT", "PSTN", "VOICEMAIL", "PRESENCE", "IPAUTH", "ALIASDB", "ANTIFLOOD")]
+)
+def test_ruff_has_nothing_to_say_of_it(node: Node, defines: tuple[str, ...]) -> None:
+    program = parse_file(STOCK, {f"WITH_{each}": "" for each in ("MYSQL", *defines)})
+    script = convert(program, node, "kamailio.cfg").script
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "-"]
+    done = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not STOCK.exists(), reason="Debian's kamailio is not installed")
 def test_the_stock_cfg_reads_as_a_person_would_have_written_it(node: Node) -> None:
     script = convert(parse_file(STOCK, {}), node, "kamailio.cfg").script
     for piece in (
         "# Main SIP request routing logic",
         '    if KSR.is_method("INVITE"):\n        KSR.setflag(FLT_ACC)  # do accounting\n',
         '    if (rc := KSR.registrar.lookup("location")) < 0:\n        KSR.pv.seti("$var(rc)", rc)\n',
-        '            case -1 | -3:\n                KSR.sl.send_reply(404, "Not Found")\n                exit()\n',
-        "        else:\n            # ACK without matching transaction ... ignore and discard\n            exit()\n",
+        '            case -1 | -3:\n                KSR.sl.send_reply(404, "Not Found")\n                sys.exit()\n',
+        "        else:\n            # ACK without matching transaction ... ignore and discard\n"
+        "            sys.exit()\n",
     ):
         assert piece in script
     assert set(re.findall(r'modf\("(\w+)"', script)) == {"sl_reply_error"}

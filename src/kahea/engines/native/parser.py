@@ -169,7 +169,10 @@ class Parser(Sockets):
         self.odd_block = ""
         kind = _KINDS[text]
         # A route that stays broken is still known, so that its calls are no errors.
-        return Route(kind=kind, name="" if name == "0" else name, body=self.block(opening), place=place)
+        body = self.block(opening)
+        return Route(
+            kind=kind, name="" if name == "0" else name, body=body, end_line=self.last().place.end_line, place=place
+        )
 
     def _no_route(self, text: str) -> NoReturn:
         hint = f"{text}[NAME] {{ ... }}" if text not in _UNNAMED else f"{text} {{ ... }}"
@@ -365,7 +368,7 @@ def _merged(declarations: list[Declaration]) -> list[Declaration]:
             if at < len(out):
                 main = out[at]
                 assert isinstance(main, Route)
-                out[at] = Route(kind=main.kind, name="", body=main.body + declaration.body, place=main.place)
+                out[at] = replace(main, body=main.body + declaration.body)
                 continue
         out.append(declaration)
     return out

@@ -284,11 +284,12 @@ class Route(Node):
     """A route block. `kind` is one of `request`, `reply` (onreply_route and reply_route without a name are the
     node's own; with a name a transaction's), `failure`, `branch`, `onsend`, `event`; `name` is "" for the main one,
     also called 0. `route[X]` is of kind `request` with the name `X`; a number's name is its decimal form. Main blocks
-    of one kind are put together, in their order."""
+    of one kind are put together, in their order. `place` is the head's, `end_line` that of the closing brace."""
 
     kind: str
     name: str
     body: tuple[Statement, ...]
+    end_line: int = 0
 
 
 Declaration = GlobalParameter | Socket | LoadModule | LoadPath | ModParam | CfgEngine | Flags | Route

@@ -1,8 +1,8 @@
 """`kahea convert`: a cfg as the KEMI script in Python that a person would have written, with its settings.
 
 The script does what the cfg does: the same functions by their KEMI names, conditions in Python's terms, `exit` as
-`exit()`, return codes kept where something reads them. What KEMI has no function for goes by its native name through
-`KSR.x.modf`.
+`sys.exit()`, return codes kept where something reads them. What KEMI has no function for goes by its native name,
+through `KSR.x.modf`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kahea.engines.native.convert.calls import Calls
+from kahea.engines.native.convert.comments import Comments
 from kahea.engines.native.convert.expressions import Expressions
 from kahea.engines.native.convert.flow import Flow
 from kahea.engines.native.convert.names import Names
@@ -47,16 +48,22 @@ def convert(program: Program, node: Node, origin: str) -> Converted:
     names = Names(program)
     flow = Flow(program)
     expressions = Expressions(names, flow, Calls(node, names))
-    statements = Statements(names, flow, expressions, program)
+    comments = Comments(program)
+    statements = Statements(names, flow, expressions, program, comments)
     functions = [statements.function(route) for route in program.routes()]
+    rest = statements.rest()
     head = [f'"""The routes of {origin}."""', ""]
     head += [f"import {module}" for module in sorted(expressions.imports)]
     head += [""] if expressions.imports else []
     head.append("import KSR")
     if names.constants:
         head += ["", *(f"{name} = {value}" for name, value in names.constants.items())]
-    blocks = ["\n".join(head), *("\n".join(lines) for lines in functions), *([_COPY] if expressions.copies else [])]
-    return Converted("\n\n\n".join(blocks) + "\n", settings(program))
+    blocks = ["\n".join(head), *("\n".join(lines) for lines in functions)]
+    if rest:
+        blocks.append("\n".join(rest))
+    if expressions.copies:
+        blocks.append(_COPY)
+    return Converted("\n\n\n".join(blocks) + "\n", settings(program, comments))
 
 
 __all__ = ["Converted", "convert"]

@@ -174,11 +174,25 @@ class Expressions:
                 return Code(str(text.isdecimal() and int(text) > 0), type=BOOL)
         return Code(f"{self.number(expression).within(COMPARE + 1)} > 0", COMPARE, BOOL)
 
+    def conditions(self, expression: Expression) -> tuple[str, list[str]]:
+        """A condition as those that it joins, by `and` or `or`."""
+        operator = expression.operator if isinstance(expression, Binary) else ""
+        if operator not in ("&&", "||"):
+            return "and", [self.truth(expression).text]
+        word, binds = ("and", AND) if operator == "&&" else ("or", OR)
+        operands: list[Expression] = []
+        left = expression
+        while isinstance(left, Binary) and left.operator == operator:
+            operands.append(left.right)
+            left = left.left
+        first, *others = [self.truth(operand) for operand in (left, *reversed(operands))]
+        return word, [first.within(binds), *(each.within(binds + 1) for each in others)]
+
     def _matches(self, expression: Binary, operator: str) -> Code:
         self.imports.add("re")
         pattern = expression.right.text if isinstance(expression.right, String) else None
         wanted = self.text(expression.right).text if pattern is None else _raw(pattern)
-        found = Code(f"re.search({wanted}, {self.text(expression.left)}, re.I)")
+        found = Code(f"re.search({wanted}, {self.text(expression.left)}, re.IGNORECASE)")
         return negated(found) if operator == "!~" else found
 
     def _equal(self, expression: Binary) -> Code:
@@ -307,7 +321,8 @@ class Expressions:
                     literals.append(False)
 
         add(expression)
-        return Code(joined(parts, literals), SUM, STR)
+        text = joined(parts, literals)
+        return Code(text, ATOM if text.startswith('f"') or all(literals) else SUM, STR)
 
     def number(self, expression: Expression) -> Code:
         """The value as a number."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
+
 from kahea.engines.native.convert.code import literal
+from kahea.engines.native.convert.comments import Comments
 from kahea.engines.native.tree import (
     Expression,
     GlobalParameter,
     LoadModule,
     ModParam,
+    Node,
     Number,
     Program,
     Socket,
@@ -18,13 +23,38 @@ from kahea.engines.native.tree import (
 _YES, _NO = ("yes", "true", "on", "enable"), ("no", "false", "off", "disable")
 
 
-def settings(program: Program) -> str:
+class _Given:
+    """What one name was given, with the comments that stood at it."""
+
+    def __init__(self) -> None:
+        self.above: list[str] = []
+        self.values: list[str] = []
+        self.beside = ""
+
+    def add(self, declaration: Node, values: Iterable[str], comments: Comments) -> None:
+        """One declaration of it."""
+        for comment in comments.above(declaration.place):
+            self.above += comments.take(comment)
+        self.beside = comments.beside(declaration.place) or self.beside
+        self.values += values
+
+    def lines(self, name: str, *, several: bool = False) -> list[str]:
+        """The lines of the file."""
+        value = _list(self.values) if several or len(self.values) > 1 else self.values[0]
+        return [*self.above, f"{_key(name)} = {value}{self.beside}"]
+
+
+#: Names with what they were given, in the order of the first.
+_Table = defaultdict[str, _Given]
+
+
+def settings(program: Program, comments: Comments) -> str:
     """The settings file."""
     modules: list[str] = []
-    listen: list[str] = []
-    plain: dict[str, list[str]] = {}
-    parameters: dict[str, dict[str, list[str]]] = {}
-    own: dict[str, dict[str, str]] = {}
+    listen = _Given()
+    plain = _Table(_Given)
+    parameters: defaultdict[str, _Table] = defaultdict(lambda: _Table(_Given))
+    own: defaultdict[str, _Table] = defaultdict(lambda: _Table(_Given))
     for declaration in program.declarations:
         match declaration:
             case LoadModule(file=file):
@@ -32,27 +62,29 @@ def settings(program: Program) -> str:
                 if name not in modules:
                     modules.append(name)
             case Socket():
-                listen.append(literal(_socket(declaration)))
+                listen.add(declaration, [literal(_socket(declaration))], comments)
             case GlobalParameter(name=name, values=values, group=""):
-                plain.setdefault(name, []).extend(_value(v) for v in values or (Number(1),))
+                plain[name].add(declaration, [_value(v) for v in values or (Number(1),)], comments)
             case GlobalParameter(name=name, values=(value, *_), group=group):
-                own.setdefault(group, {})[name] = _value(value)
+                own[group][name].add(declaration, [_value(value)], comments)
             case ModParam(modules=names, name=name, value=value):
                 for module in names.split("|"):
-                    parameters.setdefault(module, {}).setdefault(name, []).append(_value(value))
+                    parameters[module][name].add(declaration, [_value(value)], comments)
     out = [f"load = {_list([literal(m) for m in modules])}"] if modules else []
-    if listen or plain:
+    if listen.values or plain:
         out += ["", "[global]"]
-        if listen:
-            out.append(f"listen = {_list(listen)}")
-        out += [f"{_key(name)} = {values[0] if len(values) == 1 else _list(values)}" for name, values in plain.items()]
+        if listen.values:
+            out += listen.lines("listen", several=True)
+        out += _lines(plain)
     for group, variables in own.items():
-        out += ["", f"[variables.{_key(group)}]"]
-        out += [f"{_key(name)} = {value}" for name, value in variables.items()]
+        out += ["", f"[variables.{_key(group)}]", *_lines(variables)]
     for module, given in parameters.items():
-        out += ["", f"[modules.{module}]"]
-        out += [f"{_key(name)} = {values[0] if len(values) == 1 else _list(values)}" for name, values in given.items()]
+        out += ["", f"[modules.{module}]", *_lines(given)]
     return "\n".join(out).lstrip("\n") + "\n"
+
+
+def _lines(table: _Table) -> list[str]:
+    return [line for name, given in table.items() for line in given.lines(name)]
 
 
 def _key(name: str) -> str:

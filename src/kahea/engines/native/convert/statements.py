@@ -8,6 +8,7 @@ from typing import Final
 
 from kahea.engines.native.convert.calls import ENDING, HARMLESS
 from kahea.engines.native.convert.code import literal
+from kahea.engines.native.convert.comments import Comments
 from kahea.engines.native.convert.expressions import Expressions
 from kahea.engines.native.convert.flow import Flow
 from kahea.engines.native.convert.names import Names
@@ -35,6 +36,10 @@ from kahea.engines.native.tree import (
 from kahea.engines.native.walk import ends
 
 INDENT: Final = "    "
+#: Ends the script, wherever it stands.
+EXIT: Final = "sys.exit()"
+#: How long a line with several conditions may be: what ruff takes when it is told nothing.
+_LINE: Final = 88
 
 
 @dataclass
@@ -54,35 +59,44 @@ class _Function:
 class Statements:
     """Prints the routes of one program."""
 
-    def __init__(self, names: Names, flow: Flow, expressions: Expressions, program: Program) -> None:
+    def __init__(
+        self, names: Names, flow: Flow, expressions: Expressions, program: Program, comments: Comments
+    ) -> None:
         self._names = names
         self._flow = flow
         self._expressions = expressions
         self._sources = program.sources
-        self._comments: dict[str, list[Comment]] = {}
-        for comment in program.comments:
-            self._comments.setdefault(comment.place.file, []).append(comment)
-        self._used: set[int] = set()
+        self._comments = comments
+        #: What was declared before each route, where that is a route of the same file, by identity.
+        self._before_route: dict[int, Route] = {}
+        self._last: Route | None = None
+        for declaration in program.declarations:
+            before: Route | None = self._last
+            self._last = declaration if isinstance(declaration, Route) else None
+            if before is not None and self._last is not None and before.place.file == self._last.place.file:
+                self._before_route[id(self._last)] = before
 
     def function(self, route: Route) -> list[str]:
         """One route."""
         called = route.kind == "request" and bool(route.name)
         self._f = _Function(
             route,
-            leave="exit()" if called else "return",
+            leave=EXIT if called else "return",
             valued=called and route.name in self._flow.valued,
         )
         self._expressions.keeps_code = self._flow.keeps(route)
         if self._expressions.keeps_code and id(route) in self._flow.inherits:
             self._f.lines.append(f"{INDENT}rc = 1")
         name = self._names.route(route.kind, route.name)
-        above = self._above(route.place)
+        above = self._above(route)
         body_at = Place(route.place.file, route.place.line, route.place.column, 0, 0)
-        self._block(route.body, INDENT, body_at, route.place.end_line)
+        self._block(route.body, INDENT, body_at, route.end_line)
         lines = self._f.lines
+        if any(line.lstrip().startswith(EXIT) for line in lines):
+            self._expressions.imports.add("sys")
         if self._f.valued and not ends(route.body):
             lines.append(f"{INDENT}return 1")
-        elif not self._f.valued and lines and lines[-1] == f"{INDENT}return":
+        elif not self._f.valued and _returns_last(lines):
             lines.pop()
         while lines and not lines[-1]:
             lines.pop()
@@ -92,33 +106,36 @@ class Statements:
 
     # ---- comments
 
-    def _above(self, place: Place) -> list[str]:
-        """The comments that stand right above a route."""
-        found: list[Comment] = []
-        line = place.line
-        for comment in reversed(self._comments.get(place.file, [])):
-            if comment.place.line >= place.line or id(comment) in self._used:
-                continue
-            if comment.place.end_line < line - 1:
-                break
-            line = comment.place.line
-            found.append(comment)
-        return [line for comment in reversed(found) for line in self._comment(comment)]
+    def _above(self, route: Route) -> list[str]:
+        """The comments between a route and the one before it; those right above it, where that is something else."""
+        before = self._before_route.get(id(route))
+        found = self._comments.above(route.place, before.end_line if before is not None else None)
+        return self._apart(found, route.place.line)
 
-    def _comment(self, comment: Comment) -> list[str]:
-        self._used.add(id(comment))
-        text = comment.text.strip()
-        if text.startswith("/*"):
-            lines = text[2:].removesuffix("*/").splitlines()
-            return [f"# {line.strip().lstrip('*').strip()}".rstrip() for line in lines if line.strip(" *\t")]
-        return [f"# {text.lstrip('#/').strip()}".rstrip()] if text.strip("#/ \t") else []
+    def _apart(self, comments: list[Comment], line: int) -> list[str]:
+        """Comments, with empty lines where the cfg has some between them, and before what stands on a line."""
+        out: list[str] = []
+        lines_after = [*(comment.place.line for comment in comments), line][1:]
+        for comment, following in zip(comments, lines_after, strict=True):
+            out += self._comments.take(comment)
+            if out and out[-1] and comment.place.end_line < following - 1:
+                out += [""] if following != line else ["", ""]
+        return out
+
+    def rest(self) -> list[str]:
+        """The comments behind the last route of the file."""
+        last = self._last
+        if last is None:
+            return []
+        found = [comment for comment in self._comments.left(last.place.file) if comment.place.line > last.end_line]
+        return self._apart(found, 0)
 
     def _before(self, file: str, first: int, line: int, indent: str) -> None:
         """The comments of their own between two lines."""
-        for comment in self._comments.get(file, []):
-            if first < comment.place.line < line and id(comment) not in self._used:
+        for comment in self._comments.left(file):
+            if first < comment.place.line < line:
                 self._blank(file, comment.place.line)
-                self._f.lines += [indent + text for text in self._comment(comment)]
+                self._f.lines += [indent + text for text in self._comments.take(comment)]
 
     def _blank(self, file: str, line: int) -> None:
         """An empty line where the cfg has one above, but not at the start of a block."""
@@ -131,15 +148,6 @@ class Statements:
             and not last.partition("  #")[0].endswith(":")
         ):
             self._f.lines.append("")
-
-    def _beside(self, place: Place) -> str:
-        """The comment on a statement's last line."""
-        for comment in self._comments.get(place.file, []):
-            if comment.place.line == place.end_line and id(comment) not in self._used:
-                lines = self._comment(comment)
-                if len(lines) == 1:
-                    return "  " + lines[0]
-        return ""
 
     # ---- statements
 
@@ -161,7 +169,7 @@ class Statements:
             self._f.lines.append(f"{indent}pass")
 
     def _put(self, indent: str, text: str, place: Place) -> None:
-        self._f.lines.append(f"{indent}{text}{self._beside(place)}")
+        self._f.lines.append(f"{indent}{text}{self._comments.beside(place)}")
 
     def _statement(self, statement: Statement, indent: str) -> None:
         place = statement.place
@@ -207,15 +215,22 @@ class Statements:
 
     def _if(self, statement: If, indent: str, word: str) -> None:
         place = statement.place
-        condition = self._expressions.truth(statement.condition).text
         checked = self._ending(statement)
-        if checked is not None:
+        if checked is None:
+            statement, operator, conditions = self._with_inner(statement, indent, word)
+        else:
+            operator, conditions = self._expressions.conditions(statement.condition)
+            conditions = [conditions[0].replace(checked, "rc", 1)]
             self._f.lines += [f"{indent}rc = {checked}", f"{indent}if rc == 0:", f"{indent}{INDENT}{self._f.leave}"]
-            condition = condition.replace(checked, "rc", 1)
         head = Place(place.file, 0, 0, statement.condition.place.end_line, 0)
-        self._put(indent, f"{word} {condition}:", head)
+        line = f"{indent}{word} {f' {operator} '.join(conditions)}:"
+        if len(line) > _LINE and len(conditions) > 1:
+            self._f.lines += [f"{indent}{word} (", f"{indent}{INDENT}{conditions[0]}"]
+            self._f.lines += [f"{indent}{INDENT}{operator} {each}" for each in conditions[1:]]
+            line = f"{indent}):"
+        self._put("", line, head)
         after = statement.condition.place
-        following = self._else_line(statement) if statement.orelse else place.end_line
+        following = self._else_line(statement) if statement.orelse else statement.place.end_line
         self._block(statement.body, indent + INDENT, after, following)
         if not statement.orelse:
             return
@@ -224,6 +239,33 @@ class Statements:
         else:
             self._f.lines.append(f"{indent}else:")
             self._block(statement.orelse, indent + INDENT, Place(place.file, following - 1, 0, 0, 0), place.end_line)
+
+    def _with_inner(self, statement: If, indent: str, word: str) -> tuple[If, str, list[str]]:
+        """An `if` and its conditions; one that holds nothing but another `if` is that one with both conditions, and
+        comments between them stand above."""
+        operator, conditions = self._expressions.conditions(statement.condition)
+        while not statement.orelse and len(statement.body) == 1:
+            inner = statement.body[0]
+            if not isinstance(inner, If) or inner.orelse or self._ending(inner):
+                break
+            if self._commented(statement, inner, between=word != "if"):
+                break
+            self._before(inner.place.file, statement.condition.place.end_line, inner.place.line, indent)
+            both = (operator, conditions), self._expressions.conditions(inner.condition)
+            alone = [[f"({' or '.join(each)})"] if joint == "or" else each for joint, each in both]
+            statement, operator, conditions = inner, "and", alone[0] + alone[1]
+        return statement, operator, conditions
+
+    def _commented(self, outer: If, inner: If, *, between: bool) -> bool:
+        """Whether comments in an `if` would lose their place without it: those beside its head, behind the only other
+        one that it holds, and perhaps `between` them."""
+        first, last = outer.condition.place.end_line, outer.place.end_line
+        return any(
+            line == first < inner.place.line
+            or inner.place.end_line < line <= last
+            or (between and first < line < inner.place.line)
+            for line in self._comments.lines_of(outer.place.file)
+        )
 
     def _else_line(self, statement: If) -> int:
         """The line that `else` stands on."""
@@ -291,8 +333,29 @@ class Statements:
                 return " | ".join(patterns)
             return f"value if value in ({', '.join(patterns)}{',' if len(patterns) == 1 else ''})"
         self._expressions.imports.add("re")
-        tests = [f"value == {p}" for p in patterns] + [f"re.search({literal(g)}, value, re.I)" for g in guards]
+        tests = [f"value == {p}" for p in patterns] + [f"re.search({literal(g)}, value, re.IGNORECASE)" for g in guards]
         return f"value if {' or '.join(tests)}"
+
+
+def _returns_last(lines: list[str]) -> bool:
+    """Whether the last line is a `return` that could as well not be there."""
+    if not lines or lines[-1].strip() != "return":
+        return False
+    indent = _indent(lines[-1])
+    if indent == len(INDENT):
+        return True
+    if _indent(lines[-2]) != indent or lines[-2].lstrip().startswith("#"):
+        return False  # its block would be empty
+    for line in reversed(lines):
+        if line and _indent(line) < indent:
+            indent = _indent(line)
+            if line.lstrip().startswith("while "):
+                return False
+    return True
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _own(body: tuple[Statement, ...]) -> list[Statement]:
