@@ -35,6 +35,15 @@ _COPY: Final = '''def copy(target, source):
         KSR.pv.sets(target, value)'''
 
 
+_CALL_ROUTE: Final = '''def call_route(name):
+    """Call a route by its name, which need not be one."""
+    route = globals().get("ksr_route_" + name.lower())
+    if route is None:
+        KSR.err(f"there is no route[{name}]\\n")
+        return -10
+    return route()'''
+
+
 @dataclass(frozen=True, slots=True)
 class Converted:
     """The script and the `kahea.toml` beside it."""
@@ -63,6 +72,8 @@ def convert(program: Program, node: Node, origin: str) -> Converted:
         blocks.append("\n".join(rest))
     if expressions.copies:
         blocks.append(_COPY)
+    if expressions.calls_by_name:
+        blocks.append(_CALL_ROUTE)
     return Converted("\n\n\n".join(blocks) + "\n", settings(program, comments))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from kahea.engines.native.convert.calls import Calls, joined
@@ -91,6 +92,14 @@ _ARITHMETIC: Final = {
 #: Variables that are never negative.
 _NATURAL: Final = frozenset(["$Ts", "$RANDOM", "$ml", "$bs", "$rs", "$rp", "$sp", "$Rp", "$dp", "$mi", "$pp"])
 _DECIMAL: Final = re.compile(r"[+-]?\d+")
+_COMPARED: Final[dict[str, Callable[[int, int], bool]]] = {
+    "==": int.__eq__,
+    "!=": int.__ne__,
+    "<": int.__lt__,
+    "<=": int.__le__,
+    ">": int.__gt__,
+    ">=": int.__ge__,
+}
 _EQUAL: Final = {"==": "==", "!=": "!=", "eq": "==", "ne": "!=", "ieq": "==", "ine": "!="}
 _METHODS: Final = frozenset(
     [
@@ -120,6 +129,8 @@ class Expressions:
         self.imports: set[str] = set()
         #: Whether `copy` is called, which the script then defines.
         self.copies = False
+        #: Whether `call_route` is, likewise.
+        self.calls_by_name = False
         #: Whether the route at hand keeps the codes of calls in `rc`.
         self.keeps_code = False
 
@@ -139,8 +150,11 @@ class Expressions:
             if function is not None:
                 return Code(f"{function}()", type=INT)
             return Code(f"KSR.route({literal(name)})", type=INT)
-        # The name is known when it is called only: look among this script's own routes.
-        return Code(f'globals()["ksr_route_" + {self.text(call.target).within(SUM + 1)}.lower()]()', type=INT)
+        # The name is known when it is called only.
+        self.calls_by_name = True
+        target = call.target
+        wanted = self._calls.format(target.text) if isinstance(target, String) else self.text(target).text
+        return Code(f"call_route({wanted})", type=INT)
 
     # ---- as a condition
 
@@ -161,6 +175,10 @@ class Expressions:
                 return infix(word, binds, self.truth(left), self.truth(right), BOOL)
             case Binary(operator="=~" | "!~" as operator):
                 return self._matches(expression, operator)
+            case Binary(operator=operator, left=Call() | RouteCall() as call, right=Number(value=value)) if (
+                operator in _COMPARED
+            ):
+                return self._compared_call(operator, call, value)
             case Binary(operator="<" | "<=" | ">" | ">=" as operator, left=left, right=right):
                 return infix(operator, COMPARE, self.number(left), self.number(right), BOOL)
             case Binary(operator=operator) if operator in _EQUAL:
@@ -206,6 +224,13 @@ class Expressions:
         ):
             return infix(sign, COMPARE, self.number(left), self.number(right), BOOL)
         return infix(sign, COMPARE, self._compared(left, right), self._compared(right, left), BOOL)
+
+    def _compared_call(self, operator: str, call: Call | RouteCall, value: int) -> Code:
+        """A call compared with a number: within an expression it is 1 or 0, whatever its code is."""
+        compare = _COMPARED[operator]
+        if compare(1, value) == compare(0, value):
+            return infix(_EQUAL.get(operator, operator), COMPARE, self.number(call), Code(str(value), type=INT), BOOL)
+        return self.truth(call if compare(1, value) else Unary(operator="!", operand=call, place=call.place))
 
     def _compared(self, expression: Expression, other: Expression) -> Code:
         """As text, for a comparison: a number equals no text that is none."""
@@ -254,6 +279,8 @@ class Expressions:
         match self._static(expression), expression:
             case _, Variable(text=text):
                 return self._read(text, "get")
+            case _, Select():
+                return self.text(expression)
             case "int", _:
                 return self.number(expression)
             case "str", _:
@@ -359,11 +386,8 @@ class Expressions:
             case Binary(operator=operator, left=left, right=right) if operator in _ARITHMETIC:
                 sign, binds = _ARITHMETIC[operator]
                 return infix(sign, binds, self.number(left), self.number(right), INT)
-            case Call() | RouteCall():
-                code = self.invoke(expression)
-                return code if code.type == INT else Code(f"int({code})", type=INT)
-            case Select():
-                return Code(f"int({self.text(expression)} or 0)", type=INT)
+            case Select(text=text):
+                return Code(f"KSR.pv.geti({literal(f'$sel({text[1:]})')})", type=INT)
             case Assign():
                 return Code(self.assign(expression), type=INT)
             case Choice(condition=condition, then=then, otherwise=otherwise):
@@ -386,6 +410,9 @@ class Expressions:
         if isinstance(value, Variable) and may_be_null(value.text):
             self.copies = True
             return f"copy({literal(target)}, {literal(value.text)})"
+        if isinstance(value, Call | RouteCall):
+            code = self.invoke(value)
+            return f"KSR.pv.seti({literal(target)}, {code if code.type == INT else f'1 if {code} else -1'})"
         kind = self._flow.static(value)
         code = self.value(value)
         if kind == INT or code.type in (INT, BOOL):

@@ -27,6 +27,8 @@ from kahea.engines.native.tree import (
 )
 from kahea.engines.native.walk import blocks, ends, expressions, inside, target_name, walk
 
+#: What a call is to whose route is known only then.
+BY_NAME: Final = ""
 #: Stands for "no call in this route yet" among the identities of calls.
 _ENTRY: Final = 0
 
@@ -37,7 +39,7 @@ class Flow:
     def __init__(self, program: Program) -> None:
         #: Calls whose return code is read later, by identity.
         self.kept: set[int] = set()
-        #: Routes, by kind and name, whose value is read.
+        #: Routes, by name, whose value is read; `BY_NAME` if that may be any.
         self.valued: set[str] = set()
         self._types: dict[str, str] = {}
         self._calls: dict[int, Call | RouteCall] = {}

@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from kahea.engines.native.constants import fold
 from kahea.engines.native.convert.calls import ENDING, HARMLESS
-from kahea.engines.native.convert.code import literal
+from kahea.engines.native.convert.code import BOOL, COMPARE, Code, infix, literal
 from kahea.engines.native.convert.comments import Comments
 from kahea.engines.native.convert.expressions import Expressions
-from kahea.engines.native.convert.flow import Flow
+from kahea.engines.native.convert.flow import BY_NAME, Flow
 from kahea.engines.native.convert.names import Names
 from kahea.engines.native.tree import (
     Assign,
@@ -21,12 +22,14 @@ from kahea.engines.native.tree import (
     Drop,
     Evaluate,
     Exit,
+    Expression,
     If,
     Number,
     Place,
     Program,
     Return,
     Route,
+    RouteCall,
     Statement,
     String,
     Switch,
@@ -82,7 +85,7 @@ class Statements:
         self._f = _Function(
             route,
             leave=EXIT if called else "return",
-            valued=called and route.name in self._flow.valued,
+            valued=called and not self._flow.valued.isdisjoint((route.name, BY_NAME)),
         )
         self._expressions.keeps_code = self._flow.keeps(route)
         if self._expressions.keeps_code and id(route) in self._flow.inherits:
@@ -95,6 +98,8 @@ class Statements:
         if any(line.lstrip().startswith(EXIT) for line in lines):
             self._expressions.imports.add("sys")
         if self._f.valued and not ends(route.body):
+            if lines == [f"{INDENT}pass"]:
+                lines.clear()
             lines.append(f"{INDENT}return 1")
         elif not self._f.valued and _returns_last(lines):
             lines.pop()
@@ -177,7 +182,8 @@ class Statements:
             case Evaluate(value=Call() as call):
                 self._call(call, indent, place)
             case Evaluate(value=value):
-                code = self._expressions.value(value).text
+                expressions = self._expressions
+                code = (expressions.invoke(value) if isinstance(value, RouteCall) else expressions.value(value)).text
                 self._put(indent, code[1:-1].replace("rc :=", "rc =") if code.startswith("(rc :=") else code, place)
             case Assign():
                 self._put(indent, self._expressions.assign(statement), place)
@@ -290,15 +296,30 @@ class Statements:
             return None
         return str(self._expressions.invoke(call))
 
-    def _return(self, value: object, indent: str, place: Place) -> None:
-        if isinstance(value, Number) and value.value == 0:
+    def _return(self, value: Expression | None, indent: str, place: Place) -> None:
+        known = 1 if value is None else fold(value)
+        if known is None and value is not None:
+            self._return_what_comes(value, indent, place)
+        elif known == 0:
             self._put(indent, self._f.leave, place)
-        elif not self._f.valued:
-            self._put(indent, "return", place)
-        elif value is None:
-            self._put(indent, "return 1", place)
+        elif self._f.valued:
+            self._put(indent, "return 1" if value is None else f"return {self._expressions.number(value)}", place)
         else:
-            self._put(indent, f"return {self._expressions.number(value)}", place)  # type: ignore[arg-type]
+            self._put(indent, "return", place)
+
+    def _return_what_comes(self, value: Expression, indent: str, place: Place) -> None:
+        """A value that is known only then: 0 ends the script."""
+        result = "return"
+        if isinstance(value, Call | RouteCall):
+            test = self._expressions.truth(Unary(operator="!", operand=value, place=place)).text
+            result += " 1" if self._f.valued else ""
+        elif self._f.valued:
+            self._f.lines.append(f"{indent}code = {self._expressions.number(value)}")
+            test, result = "code == 0", "return code"
+        else:
+            test = infix("==", COMPARE, self._expressions.number(value), Code("0"), BOOL).text
+        self._f.lines += [f"{indent}if {test}:", f"{indent}{INDENT}{self._f.leave}"]
+        self._put(indent, result, place)
 
     # ---- switch
 
