@@ -249,8 +249,6 @@ class Server:
         self._ticker.stop()
         if self._watcher is not None:
             await self._watcher.stop()
-        layer = self.node.layer
-        log.info("%d transactions were made, %d are left", layer.created, len(layer))
         await self.node.stop()
         await self.resolver.close()
 
@@ -305,6 +303,8 @@ async def serve(server: Server, announce: Callable[[Server], None]) -> int:
         left = await server.drain(server.settings.exit_timeout)
         if left:
             log.warning("stopped with %d transactions under way", left)
+        layer = server.node.layer
+        log.info("%d transactions were made, %d are left", layer.created, len(layer))
     finally:
         await server.stop()
     return 0
