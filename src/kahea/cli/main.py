@@ -27,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+#: What runs where no script is named.
+DEFAULT: Final = Path(str(files("kahea") / "default" / "kahea.py"))
 #: The exit code after a ConfigError; typer uses 2 for a wrong command line.
 BAD_CONFIGURATION: Final = 1
 
@@ -89,8 +91,8 @@ def run(
     path, toml = (each.absolute() if each is not None else None for each in (file or script, settings))
     from kahea.cli.check import every_error
 
-    if only_check and path is not None:
-        raise typer.Exit(_checked(path, given, toml))
+    if only_check:
+        raise typer.Exit(_checked(path or DEFAULT, given, toml))
     parameters = {
         "user": user, "group": group, "workdir": workdir, "rundir": run_dir, "maxbuffer": maxbuffer,
         "auto_aliases": auto_aliases, "debug": debug, "server_id": server_id, "check_via": check_via and "yes",
@@ -294,7 +296,7 @@ def configure(
     if script is not None and script.suffix == ".toml" and toml is None:
         return _without_script(script, listen, defines)
     if script is None:
-        script = Path(str(files("kahea") / "default" / "kahea.py"))
+        script = DEFAULT
         defines.setdefault("KAHEA_STATE", str(state_directory()))
     elif not script.is_file():
         raise ConfigError(f"{script}: there is no such file")
