@@ -205,7 +205,8 @@ class Every:
         errors = len(self.simulation.errors)
         sent = len(self.simulation.trace)
         route = node.routes.find(f"c{number}")
-        node.pool.run(node.execute, run, route)
+        # In the loop, where what waits is woken.
+        self.simulation.plan(0, node.pool.run, node.execute, run, route)
         self.simulation.run_until(lambda: node.pool.in_flight == 0, within=30)
         result = waiting.taken[-1] if waiting.taken else ("raised", "")
         return {
