@@ -105,7 +105,7 @@ class Bench:
         self._made = 0
         gc.collect()
         gc.freeze()
-        gc.set_threshold(50_000, 50, 100)  # as `kahea run` does
+        gc.set_threshold(50_000, 10, 10)  # as `kahea run` does
 
     def _give(self, name: str, data: bytes, source: Address, expected: int) -> list[bytes]:
         """Hand in a datagram, timed; what the node sent, which are `expected`."""

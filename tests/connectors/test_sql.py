@@ -290,3 +290,27 @@ def test_a_writer_that_is_cancelled_leaves_nobody_waiting() -> None:
                 await future
 
     asyncio.run(check())
+
+
+def test_what_nobody_awaits_any_more_still_counts(tmp_path: Path) -> None:
+    """A thread of SQLite's goes on after the timeout: a database that is locked is not to gather calls without end."""
+
+    async def check() -> None:
+        path = tmp_path / "a.db"
+        db = Database(f"sqlite:///{path}", timeout=0.1, pool_size=2, waiting=3)
+        await db.run([(text("create table t (a)"), [{}])])
+        blocker = sqlite3.connect(path, isolation_level=None)
+        blocker.execute("begin exclusive")
+        for _ in range(3):
+            db.state.up = True
+            with pytest.raises(Unavailable, match="timed out"):
+                await db.run([(text("insert into t values (1)"), [{}])])
+        db.state.up = True
+        with pytest.raises(Unavailable, match="3 calls are under way already"):
+            await db.run([(text("insert into t values (1)"), [{}])])
+        blocker.execute("rollback")
+        blocker.close()
+        db.timeout = 5
+        await db.close()
+
+    asyncio.run(check())

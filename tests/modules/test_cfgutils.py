@@ -236,3 +236,13 @@ def test_literals_that_kamailio_refuses(bench: Make, name: str, text: str) -> No
     assert callable(prepare)
     with pytest.raises(ValueError):
         prepare(b.node, text)
+
+
+def test_locks_that_nobody_lets_go_of_are_bounded(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kahea.routing.locks.MAX_LOCKS", 2)
+    b = bench("cfgutils", cfgutils={"lock_set_size": 4})
+    b.take(PLAIN)
+    assert [b.call("cfgutils.trylock", key) for key in "abc"] == [1, 1, -1]
+    assert b.call("cfgutils.lock", "d") == -1
+    assert b.call("cfgutils.unlock", "a") == 1
+    assert b.call("cfgutils.lock", "d") == 1

@@ -287,3 +287,35 @@ def test_counting_with_a_bad_expression(bench: Make) -> None:
     assert b.call("htable.sht_sets", "a", "k", "v") == 1
     assert [b.call("htable.sht_cn", "a", op, "k") for op in ("eq", "ne", "sw", "re", "xx")] == [1, 0, 1, 1, -1]
     assert b.call("htable.sht_cn", "nope", "eq", "k") == -1
+
+
+# ---- bounds
+
+
+def test_a_table_is_full(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, bench: Make) -> None:
+    """Names and values come from messages: neither their number nor their length is without bound."""
+    monkeypatch.setattr("kahea.modules.htable.table.MAX_ITEMS", 3)
+    monkeypatch.setattr("kahea.modules.htable.table.MAX_CHARACTERS", 20)
+    now = 1000
+    table = Table(parse_definition("t=>size=4;autoexpire=10;"), lambda: now)
+    assert [table.set(name, 1) for name in "abcd"] == [True, True, True, False]
+    assert table.set("a", "x" * 17)
+    assert not table.set("b", "y")
+    assert "htable t is full" in caplog.text
+    assert table.add("b", 1) == 2
+    assert table.add("d", 1) is None
+    assert table.set("a", "x" * 10)
+    assert table.set("b", "y" * 7)
+    assert table.remove("a")
+    assert table.set("d", "z" * 10)
+    now = 1011
+    # What has ended makes room when its name is set again, or when it is swept.
+    assert table.set("b", "y" * 8) is False
+    assert sorted(name for name, _ in table.sweep()) == ["c", "d"]
+    assert table.set("e", "x" * 19)
+    assert not table.set("f", 1)
+    b = bench("htable", htable={"htable": "a=>size=4"})
+    b.take(PLAIN)
+    assert [b.call("htable.sht_seti", "a", name, 1) for name in "abcd"] == [1, 1, 1, -1]
+    with pytest.raises(RpcError, match="htable a is full"):
+        b.node.registry.rpcs["htable.seti"].call("a", "d", 1)

@@ -290,3 +290,19 @@ def test_the_table_is_bounded(kahea: Simulation) -> None:
     assert [c.status for c in calls] == [100, 100, 100, 0, 0]
     kahea.finish()
     assert (node.transactions, node.node.layer.refused) == (0, 2)
+
+
+def test_the_bytes_in_the_table_are_bounded(kahea: Simulation) -> None:
+    """A long request that spirals back to us becomes many transactions."""
+    node = proxy(kahea)
+    layer = node.node.layer
+    alice, bob = silent(kahea, "alice"), silent(kahea, "bob")
+    first = alice.invite(bob.contact, headers=[("X-Long", "x" * 5000)])
+    kahea.run(1)
+    assert 5000 < layer.held < 6000
+    layer.settings.max_held = layer.held + 1000
+    long, short = alice.invite(bob.contact, headers=[("X-Long", "x" * 1000)]), alice.invite(bob.contact)
+    kahea.run(1)
+    assert [call.status for call in (first, long, short)] == [100, 0, 100]
+    kahea.finish()
+    assert (node.transactions, layer.refused, layer.held) == (0, 1, 0)

@@ -27,7 +27,7 @@ import uvloop
 
 from kahea.admin.control import ControlSocket
 from kahea.admin.metrics import MetricsServer
-from kahea.cli import process
+from kahea.cli import memory, process
 from kahea.cli.listening import Bind, binds, reverse_names
 from kahea.engines import engine_for
 from kahea.net.address import P_TLS, P_UDP, Listener
@@ -162,6 +162,7 @@ class Server:
         self.node.reloader.start()
         process.become(self.settings)
         await self.node.open()
+        memory.spare(self.node.call_later, self.node.layer.__len__)
         self._ticker.drive(self.node)
         for listener in self.listeners:
             try:
@@ -296,7 +297,8 @@ async def serve(server: Server, announce: Callable[[Server], None]) -> int:
         gc.collect()
         gc.freeze()
         # What a call makes is freed by its reference counts; a collection is for the rare cycle of a script.
-        gc.set_threshold(50_000, 50, 100)
+        # The older generations are looked at soon enough that a script's cycles do not pile up there, call by call.
+        gc.set_threshold(50_000, 10, 10)
         announce(server)
         await server.wait()
         log.info("stopping")

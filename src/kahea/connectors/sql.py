@@ -337,7 +337,8 @@ class Database:
         if state.up is False and loop.time() < state.retry_at:
             work.close()
             raise Unavailable(state.error)
-        if self._under_way >= self._most:
+        # Those that nobody awaits any more still have their threads and connections.
+        if self._under_way + len(self._late) >= self._most:
             work.close()
             state.failures += 1
             raise Unavailable(f"{self.place}: {self._most} calls are under way already")

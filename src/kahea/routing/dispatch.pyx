@@ -52,6 +52,8 @@ cdef enum:
     BRANCH_ROUTE = 8
     CORE_ONREPLY_ROUTE = 128
     MOST_NAMES = 10_000  # of routes that are remembered: a script may ask for any
+    MOST_HOSTS = 10_000  # of which `Asked` remembers what they are
+    LONGEST_HOST = 255  # bytes of a name in DNS: a longer one is no host's, and is not remembered
 
 cdef object get_current = greenlet.getcurrent
 cdef tuple nothing = ()
@@ -405,7 +407,9 @@ cdef class Asked:
         known = self._asked.get(key)
         if known is None:
             known = bool(self.work_out(host, port, proto))
-            if len(self._asked) > 10_000:
+            if len(host) > LONGEST_HOST:
+                return known is True
+            if len(self._asked) >= MOST_HOSTS:
                 self._asked.clear()
             self._asked[key] = known
         return known is True

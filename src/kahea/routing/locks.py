@@ -16,6 +16,9 @@ log = logging.getLogger("kahea.script")
 
 Key = tuple[str, str]
 
+#: Locks that are held at one time; more are not given: a script that never lets go is not to fill the memory.
+MAX_LOCKS = 100_000
+
 
 class _Lock:
     """A lock that somebody has, `depth` times. `owner` is that run's own state, which tells it from all others."""
@@ -39,18 +42,26 @@ class Locks:
         self._locks: dict[Key, _Lock] = {}
 
     def take_now(self, run: Run, key: Key) -> bool:
-        """Take a lock if nobody has it."""
-        if key in self._locks:
+        """Take a lock if nobody has it, and there are not too many."""
+        if key in self._locks or self._is_full():
             return False
         self._locks[key] = _Lock(run.state)
         run.on_end = (*run.on_end, lambda ended: self._after(ended, key))
+        return True
+
+    def _is_full(self) -> bool:
+        if len(self._locks) < MAX_LOCKS:
+            return False
+        log.error("lock: scripts have %d locks already, and let go of none", MAX_LOCKS)
         return True
 
     def take(self, run: Run, key: Key) -> bool:
         """Take a lock, waiting for it in turn; False where this run would wait for itself, or can't wait."""
         if self.take_now(run, key):
             return True
-        lock = self._locks[key]
+        lock = self._locks.get(key)
+        if lock is None:
+            return False  # there are too many
         if lock.owner is run.state and self._again:
             lock.depth += 1
             return True

@@ -88,7 +88,10 @@ def wait(awaitable: Awaitable[T]) -> T:
             awaitable.close()
         raise
     if answer.error is not None:
-        raise answer.error
+        try:
+            raise answer.error
+        finally:
+            del answer  # or the error and this frame would keep each other, and the run with them
     result: T = answer.value
     return result
 

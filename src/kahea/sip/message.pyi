@@ -201,7 +201,7 @@ class Message:
     advertised_port: int  # 0: not set
     reply_edits: list[bytes]  # header lines for replies that we make to this request
     reply_body: tuple[bytes, bytes] | None  # (content type, body) for such replies
-    reply_via: Callable[[], bytes] | None  # gives parameters, each with its semicolon, for their top Via
+    reply_via: Callable[[Message], bytes] | None  # gives parameters, each with its semicolon, for their top Via
     facets: dict[str, object]  # what modules attach to this message; shared with its transaction
 
     @property

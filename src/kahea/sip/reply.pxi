@@ -144,7 +144,7 @@ cdef bytes reply_of(Message m, int status, bytes reason, bytes to_tag, bytes ext
         if kind is None or body is None:
             raise TypeError("bytes expected, not None")
     if m.reply_via is not None:
-        of_via = m.reply_via()
+        of_via = m.reply_via(m)
     sink.out = NULL
     sink.size = 0
     write_reply(&sink, m, status, reason, to_tag, extra, kind, body, server, of_via)

@@ -34,6 +34,7 @@ cdef class Settings:
     cdef public bint use_dns_failover
     cdef public int udp_mtu
     cdef public int max_transactions
+    cdef public long max_held
     cdef public int max_branches
     cdef public bint force_rport
     cdef public bint reply_to_via
@@ -63,6 +64,7 @@ cdef class TransactionLayer(Owner):
     cdef readonly long created, rpl_received, rpl_sent, rpl_generated, rpl_relayed, waiting, created_local
     cdef readonly long completed_3xx, completed_4xx, completed_5xx, completed_6xx, completed_2xx
     cdef readonly long refused
+    cdef readonly long held  # bytes of the requests in the table
 
     cdef double now(self) except? -1
     cpdef Transaction lookup(self, Message msg)
@@ -71,6 +73,7 @@ cdef class TransactionLayer(Owner):
     cdef const char* _random(self, int size) except NULL
     cdef bytes _nonce(self)
     cdef Transaction _create(self, Message msg)
+    cdef bint _full(self, Message msg) except -1
     cpdef Transaction new_transaction(self, Message msg)
     cpdef free(self, Transaction t)
     cdef int _put_on_wait(self, Transaction t, double now) except -1

@@ -37,6 +37,7 @@ class Settings:
     local_rport: bool
     warning: Callable[[Message], bytes] | None
     max_transactions: int
+    max_held: int
     max_branches: int
     server: bytes
     on_local_reply: Callable[[Transaction, int], object] | None
@@ -60,6 +61,7 @@ class TransactionLayer:
     rpl_relayed: int
     waiting: int
     refused: int
+    held: int
     completed_2xx: int
     completed_3xx: int
     completed_4xx: int

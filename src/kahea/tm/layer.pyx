@@ -107,6 +107,7 @@ cdef class Settings:
         self.ac_extra_hdrs = b""
         self.failover_codes = frozenset()
         self.max_transactions = 200_000
+        self.max_held = 256 << 20
         self.max_branches = 12
         self.server = b""
 
@@ -192,8 +193,18 @@ cdef class TransactionLayer(Owner):
         t.end_of_life = self.now() + (s.max_inv_lifetime if t.is_invite else s.max_noninv_lifetime)
         t.no_6xx = s.disable_6xx_block
         self.by_label[t.label] = t
+        self.held += t.size
         self.created += 1
         return t
+
+    cdef bint _full(self, Message msg) except -1:
+        """Whether there is no room for one more: by their number, or, since one that spirals back to us is as many
+        transactions as it has hops, by the bytes of their requests. Each takes its own a few times over."""
+        cdef Settings s = self.settings
+        if len(self.by_label) < s.max_transactions and self.held + msg.size <= s.max_held:
+            return False
+        self.refused += 1
+        return True
 
     cpdef Transaction new_transaction(self, Message msg):
         """A server transaction for a request that none exists for; None if the table is full, or if the request came
@@ -202,8 +213,7 @@ cdef class TransactionLayer(Owner):
         cdef Listener listener
         if msg.listener is None:
             return None
-        if len(self.by_label) >= self.settings.max_transactions:
-            self.refused += 1
+        if self._full(msg):
             return None
         # What can't be read is found out before there is anything to take back.
         listener = self._reply_listener(msg)
@@ -225,8 +235,7 @@ cdef class TransactionLayer(Owner):
     def new_local(self, Message msg, on_complete):
         """A transaction for a request of our own; `on_complete(t, branch, status, reply)` for each response passed up."""
         cdef Transaction t
-        if len(self.by_label) >= self.settings.max_transactions:
-            self.refused += 1
+        if self._full(msg):
             return None
         t = self._create(msg)
         t.local = True
@@ -240,6 +249,7 @@ cdef class TransactionLayer(Owner):
         if t.freed:
             return
         self.by_label.pop(t.label, None)
+        self.held -= t.size
         self.requests.remove(t)
         if t.waiting:
             self.waiting -= 1

@@ -85,6 +85,7 @@ cdef class Branch(Timer):
 cdef class Transaction(Timer):
     cdef readonly Owner layer
     cdef public Message request
+    cdef int size  # of the request as it came, in bytes
     cdef readonly unsigned int label
     cdef readonly int hash_index
     cdef readonly bytes stem

@@ -194,6 +194,7 @@ cdef Transaction new_transaction(Owner layer, Message request, unsigned int labe
     cdef Transaction t = Transaction.__new__(Transaction)
     t.layer = layer
     t.request = request
+    t.size = request.size
     t.label = label
     t.stem = stem_of(label, random)
     t.hash_index = label & 0xFFFF

@@ -7,7 +7,6 @@ Values of an XAVP may be set after the function that asks for them, so they are 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kahea.routing.lists import Scalar, lists_of
@@ -56,7 +55,7 @@ class ViaParts(Module):
         in replies: those that we make to this request, or this reply when it is passed on."""
         msg = run.msg
         if msg.is_request:
-            msg.reply_via = partial(self._of_reply, msg) if on else None
+            msg.reply_via = self._of_reply if on else None
         elif on and (via := msg.via2) is not None:
             msg.insert(via.end, self._of_reply(msg))
         return 1

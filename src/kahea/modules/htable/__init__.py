@@ -73,7 +73,8 @@ class Htable(TableIterators):
 
     def _rpc_set(self, table: object, name: object, value: Scalar, seconds: object = None) -> str:
         found = self._rpc_table(table)
-        found.set(str(name), value)
+        if not found.set(str(name), value):
+            raise RpcError(500, f"htable {found.name} is full")
         if seconds is not None:
             found.set_remaining(str(name), _number(seconds))
         return SET

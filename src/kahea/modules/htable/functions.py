@@ -79,7 +79,8 @@ class TableFunctions(TableVariables):
         found = self.table(table)
         if found is None:
             return -1
-        found.set(name, value)
+        if not found.set(name, value):
+            return -1
         if seconds is not None:
             found.set_remaining(name, seconds)
         return 1

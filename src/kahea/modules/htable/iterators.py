@@ -113,8 +113,7 @@ class TableIterators(TableFunctions):
         cursor = self._cursor(run, name)
         if cursor is None or self._item(run, name) is None or cursor.key is None:
             return -1
-        cursor.table.set(cursor.key, value)
-        return 1
+        return 1 if cursor.table.set(cursor.key, value) else -1
 
     @function
     @native("str", "int")

@@ -43,7 +43,7 @@ def remove_matching(table: Table, test: Test, *, values: bool) -> None:
     """Remove the items whose names or values pass a test."""
     for key, text in texts_of(table, values=values):
         if test(text):
-            del table.items[key]
+            table.remove(key)
 
 
 def count_matching(table: Table, expression: str, *, values: bool) -> int:

@@ -91,8 +91,7 @@ class Storage:
             index = counts.get(key, 0)
             counts[key] = index + 1
             key = f"{key}[{index}]"
-        table.set(key, value)
-        if ends:
+        if table.set(key, value) and ends:
             table.items[key].ends = ends
 
     async def store(self, table: Table) -> None:

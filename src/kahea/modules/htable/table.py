@@ -6,7 +6,8 @@ in the order of iterators and dumps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from kahea.routing.attributes import attribute_number, iter_attributes
@@ -14,10 +15,18 @@ from kahea.routing.module import Value
 from kahea.routing.pv.chain import narrow
 from kahea.routing.transformations.strings import core_hash
 
+log = logging.getLogger("kahea.htable")
+
 SMALLEST, LARGEST = 2, 31  # sizes, as powers of 2
 SMALLEST_TAKEN = 3
 
 Scalar = int | str
+
+#: What one table holds at the most, since names and values often come from messages. In Kamailio the bound is its
+#: shared memory.
+MAX_ITEMS = 1_000_000
+MAX_CHARACTERS = 256 << 20
+_TOLD_EVERY = 10_000  # items that a full table refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,10 @@ def parse_definition(given: str) -> Definition:
     return Definition(name.strip(), **values)  # type: ignore[arg-type]
 
 
+def _length(value: Scalar) -> int:
+    return len(value) if isinstance(value, str) else 0
+
+
 class Item:
     """A value and when it ends, in Unix time; 0 for never. `hash` is that of its name."""
 
@@ -80,6 +93,8 @@ class Table:
         self.name = definition.name
         self.slots = 1 << definition.size
         self.items: dict[str, Item] = {}
+        self._characters = 0
+        self._refused = 0
         self._clock = clock
 
     def _live(self, key: str) -> Item | None:
@@ -100,27 +115,50 @@ class Table:
         item = self._live(key)
         return self.definition.initval if item is None else item.value
 
-    def set(self, key: str, value: Scalar) -> None:
-        """Set a value, which then ends after `autoexpire` seconds; with `updateexpire` 0, as it would have."""
+    def set(self, key: str, value: Scalar) -> bool:
+        """Set a value, which then ends after `autoexpire` seconds; with `updateexpire` 0, as it would have. False, and
+        a line in the log, if the table is full."""
         item = self._live(key)
         if item is None:
+            self.remove(key)  # it has ended
+            if len(self.items) >= MAX_ITEMS or not self._has_room(len(key) + _length(value)):
+                return self._refuse(key)
             self.items[key] = Item(key, value, self._end())
-            return
+            return True
+        if not self._has_room(_length(value) - _length(item.value)):
+            return self._refuse(key)
         item.value = value
         if self.definition.updateexpire:
             item.ends = self._end()
+        return True
+
+    def _has_room(self, more: int) -> bool:
+        """Whether so many characters more have room, which they then take."""
+        if more > 0 and self._characters + more > MAX_CHARACTERS:
+            return False
+        self._characters += more
+        return True
+
+    def _refuse(self, key: str) -> bool:
+        if not self._refused % _TOLD_EVERY:
+            log.error("htable %s is full: %r is not set, as %d before it", self.name, key, self._refused)
+        self._refused += 1
+        return False
 
     def add(self, key: str, by: int) -> int | None:
         """Add to a number, or to the initial value; the sum, or None if there is no number."""
         value = self.get(key)
-        if not isinstance(value, int):
+        if not isinstance(value, int) or not self.set(key, value + by):
             return None
-        self.set(key, value + by)
         return value + by
 
     def remove(self, key: str) -> bool:
         """Remove an item; False if there is none."""
-        return self.items.pop(key, None) is not None
+        item = self.items.pop(key, None)
+        if item is None:
+            return False
+        self._characters -= len(key) + _length(item.value)
+        return True
 
     def remaining(self, key: str) -> int:
         """Seconds until an item ends: below 0 if it only waits for the next sweep, 0 for never and for no item."""
@@ -137,13 +175,20 @@ class Table:
         """Remove what has ended, and return it, in the order of slots."""
         if not self.definition.autoexpire:
             return []
-        ended = [key for key in self.ordered() if self.has_ended(self.items[key])]
-        return [(key, self.items.pop(key).value) for key in ended]
+        now = self._clock()
+        ended = self._in_order(key for key, item in self.items.items() if 0 < item.ends <= now)
+        records = [(key, self.items[key].value) for key in ended]
+        for key in ended:
+            self.remove(key)
+        return records
 
     def ordered(self) -> list[str]:
         """All names in the order of Kamailio's slots, and of hashes in each."""
+        return self._in_order(self.items)
+
+    def _in_order(self, keys: Iterable[str]) -> list[str]:
         mask, items = self.slots - 1, self.items
-        return sorted(items, key=lambda key: (items[key].hash & mask, items[key].hash))
+        return sorted(keys, key=lambda key: (items[key].hash & mask, items[key].hash))
 
     def slot_of(self, key: str) -> int:
         """The slot that Kamailio would have for a name."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kahea.connectors.errors import DatabaseError
 from kahea.modules.presence import subscriptions
 from kahea.modules.presence.publications import MAX_OF_ONE, MAX_PUBLICATIONS, Change, Presentity, Publication
-from kahea.modules.presence.subscriptions import TooMany
+from kahea.modules.presence.subscriptions import MAX_SUBSCRIPTIONS, TooMany
 from kahea.modules.presence.tables import subscription_row
 from kahea.routing.run import wait
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from kahea.modules.presence.subscription import Dialog, Subscription
 
 log = logging.getLogger("kahea.presence")
+
+#: Changes that wait for a database that is down: as many subscriptions as there may be, and as many that are gone.
+MAX_DIRTY = 2 * MAX_SUBSCRIPTIONS
 
 
 class KeptPublications:
@@ -146,8 +149,13 @@ class KeptSubscriptions(subscriptions.Memory):
 
     def _note(self, dialog: Dialog, subscription: Subscription | None) -> asyncio.Future[None] | None:
         """Take a change down; the future of its write, if that is under way."""
-        self._dirty[dialog] = subscription
+        self._later(dialog, subscription)
         return self._put(dialog, subscription) if self._through else None
+
+    def _later(self, dialog: Dialog, subscription: Subscription | None) -> None:
+        """Leave a change to the next flush. Of too many that are gone, the row stays until it has expired."""
+        if len(self._dirty) < MAX_DIRTY or subscription is not None or dialog in self._dirty:
+            self._dirty[dialog] = subscription
 
     def _put(self, dialog: Dialog, subscription: Subscription | None) -> asyncio.Future[None]:
         """Hand a write in; what fails stays for the next flush."""
@@ -158,7 +166,8 @@ class KeptSubscriptions(subscriptions.Memory):
             error = None if done.cancelled() else done.exception()
             if error is not None and self.find(dialog) is subscription:
                 log.error("a subscription was not written: %s", error)
-                self._dirty.setdefault(dialog, subscription)
+                if dialog not in self._dirty:
+                    self._later(dialog, subscription)
 
         future.add_done_callback(settled)
         return future
