@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from processes import KAMAILIO, PATIENCE, Server, compared, request
 
-from kahea.connectors.local_programs import Fifos, send_datagram
 from kahea.modules.tm.described import parse_group
+from kahea.modules.tm.local_programs import Fifos, send_datagram
 from kahea.routing.dispatch import Pool
 from kahea.routing.module import ConfigError
 from kahea.testing import Simulation

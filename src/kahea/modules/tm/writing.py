@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kahea.connectors.local_programs import Fifos, send_datagram
 from kahea.modules.tm.described import Group, Lines, described, parse_group
+from kahea.modules.tm.local_programs import Fifos, send_datagram
 from kahea.routing.checks import between
 from kahea.routing.module import ConfigError, Module, Param, function, native
 from kahea.routing.run import FAILURE_ROUTE, REQUEST_ROUTE, Run
