@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 
 #: The files that take longest. Workers begin with them, lest the last one to end works alone.
-LONGEST = ("project/test_python_ends.py",)
+LONGEST = (
+    "project/test_python_ends.py",
+    "native/test_convert_flows.py",
+    "differential/test_differential.py",
+    "native/test_differential.py",
+    "differential/test_languages.py",
+    "project/test_lint.py",
+)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -233,7 +233,7 @@ def test_what_goes_wrong_says_so(mongod: Mongod) -> None:
             mongod.collections["d", "acc"].append({"a": 1})
             assert (await server.call(SHOW + kept + ask("find", "acc", "{}")))[-1][0] == -1
             # Too slow, and too many: each fails in its time, and nothing else waits.
-            mongod.delay = 0.5
+            mongod.delay = 1.0
             began = time.monotonic()
             ticks = 0
 
@@ -247,7 +247,7 @@ def test_what_goes_wrong_says_so(mongod: Mongod) -> None:
             ping = SHOW + ask("exec", "acc", '{"ping": 1}') + info
             answers = await asyncio.gather(*(server.call(ping) for _ in range(6)))
             ticking.cancel()
-            assert time.monotonic() - began < 0.45
+            assert time.monotonic() - began < 0.9
             assert ticks > 10
             whys = sorted(str(answer[1]).partition(": ")[2] for answer in answers)
             assert [answer[0][0] for answer in answers] == [-1] * 6

@@ -164,9 +164,9 @@ def test_nothing_is_fetched(bench: Make, text: str) -> None:
 def test_entities_do_not_multiply(bench: Make) -> None:
     entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 20}">' for n in range(1, 9))
     made = loaded(bench, f'<!DOCTYPE a [<!ENTITY e0 "lol">{entities}]><a>&e8;</a>')
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(made.call("xmlops.xpath_get", "x", "/a") or "") < 100
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_depth_and_size_are_bounded(bench: Make) -> None:
@@ -196,9 +196,9 @@ HOSTILE = [
 @pytest.mark.parametrize("expression", HOSTILE)
 def test_no_expression_takes_long(bench: Make, expression: str) -> None:
     made = loaded(bench, "<a>" + "<b><c x='1'>t</c></b>" * 190 + "</a>")
-    began = time.perf_counter()
+    began = time.process_time()
     made.call("xmlops.xpath_get", "x", expression)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_costs_of_what_is_asked_every_day() -> None:

@@ -33,6 +33,7 @@ def run(*command: str, timeout: float) -> str:
     comparisons with it say nothing of an interpreter."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") and k != "VIRTUAL_ENV"}
     folders = clean["PATH"].split(os.pathsep)
+    clean["KAHEA_CFLAGS"] = "-O0 -g0"  # how fast it would be is not asked; the compiler's time is most of the test's
     clean["PATH"] = os.pathsep.join(f for f in folders if not (Path(f) / "kamailio").exists())
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, env=clean)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-6000:]}\n{done.stderr[-4000:]}"
