@@ -14,6 +14,7 @@ from kahea.routing.headers import whole_lines
 from kahea.routing.module import Module, Param, Value, Variable, function, native, variable
 from kahea.routing.pv.table import Bound, named
 from kahea.routing.run import (
+    BRANCH_FAILURE_ROUTE,
     BRANCH_ROUTE,
     CORE_ONREPLY_ROUTE,
     EVENT_ROUTE,
@@ -329,7 +330,7 @@ class Tmx(Module):
 
     @variable("T_reply_code")
     def reply_code(self, run: Run, name: str, index: object) -> Value:
-        """The status of the reply in hand, of the failure in a failure route, or the last one sent."""
+        """The status of the reply in hand, of the failure where one is routed, or the last one sent."""
         return _reply_code(run, run.transaction)
 
     @variable("T_reply_reason")
@@ -403,7 +404,7 @@ def _branch_index(run: Run, t: Transaction | None) -> Value:
 
 
 def _reply_code(run: Run, t: Transaction | None) -> Value:
-    if run.kind == FAILURE_ROUTE:
+    if run.kind & (FAILURE_ROUTE | BRANCH_FAILURE_ROUTE):
         return run.status
     if not run.msg.is_request:
         return run.msg.status

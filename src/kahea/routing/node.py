@@ -150,6 +150,7 @@ class Node(Dispatcher):
         self.signal: Callable[[int], object] | None = None
         #: Told of transactions that a route left open; the `tm` module sets it.
         self.on_left_open: Callable[[Run], object] | None = None
+        self.unsent_branches_wait = False
         self.registry = Registry(self, self.configuration.load)
         for module, given in self.configuration.modules.items():
             for name, value in given:
@@ -336,7 +337,8 @@ class Node(Dispatcher):
             # A datagram that is too large says nothing of where it was to go.
             if self.blocking.is_on and reason != _TOO_LARGE:
                 self.blocking.not_sent(listener, address, branch.transaction.request, reply=False)
-            self.layer.send_failed(branch)
+            if not self.unsent_branches_wait:
+                self.layer.send_failed(branch)
 
     def on_unframed(self, listener: Listener, head: bytes, source: Address, connection_id: int, reason: str) -> None:
         """A stream's message whose Content-Length is wrong: answered like any malformed request."""

@@ -54,6 +54,9 @@ class Blocker(Protocol):
 class Hooks(Protocol):
     """Implemented by the node. Routes run synchronously in the caller's greenlet and never raise."""
 
+    #: Branches that could not be sent fail by their timer, as those that nobody answers, and not at once.
+    unsent_branches_wait: bool
+
     def run_branch_route(self, name: str, t: Transaction, branch: Branch) -> bool:
         """False drops the branch."""
 

@@ -277,24 +277,25 @@ cdef class TransactionLayer(Owner):
         cdef bint sent = branch.listener.send(branch.request, branch.address, branch.connection_id)
         if not sent:
             return False
-        branch.fr_at = min(now + t.fr, max(t.end_of_life, now + 0.01))
-        if branch.listener.proto == 1:
-            branch.retr_interval = t.retr1
-            branch.retr_at = now + t.retr1
-        else:
-            branch.retr_at = NEVER
-        self.wheel.schedule(branch, min(branch.fr_at, branch.retr_at))
+        _arm(self, branch, now)
         return True
 
     cpdef bint send_somewhere(self, Branch branch):
         """As `send_branch`; what can't be sent goes to the next address of its name, as a branch of its own. False if
-        nothing was sent: the branch is answered by 503 then."""
+        nothing was sent: the branch is answered by 503 then, unless such are to wait for their timer."""
         if self.send_branch(branch):
             return True
         log.info("can't send to %s:%d", branch.address.ip, branch.address.port)
         branch.answered = True
         branch.status = 503
-        return branch.spare is not None and not branch.transaction.no_failover and self._next_destination(branch)
+        if branch.spare is not None and not branch.transaction.no_failover and self._next_destination(branch):
+            return True
+        if not self.hooks.unsent_branches_wait:
+            return False
+        branch.answered = False
+        branch.status = 0
+        _arm(self, branch, self.now())
+        return True
 
     cdef int branch_due(self, Branch branch, double now) except -1:
         """A branch's deadline: repeat the request, or give up on it."""
@@ -912,3 +913,16 @@ cdef class TransactionLayer(Owner):
         if host is not None:
             return Address.of(host, port)
         return source if port == source.port else Address.of(source.ip, port)
+
+
+cdef int _arm(TransactionLayer layer, Branch branch, double now) except -1:
+    """Start the timers of a branch."""
+    cdef Transaction t = branch.transaction
+    branch.fr_at = min(now + t.fr, max(t.end_of_life, now + 0.01))
+    if branch.listener.proto == 1:
+        branch.retr_interval = t.retr1
+        branch.retr_at = now + t.retr1
+    else:
+        branch.retr_at = NEVER
+    layer.wheel.schedule(branch, min(branch.fr_at, branch.retr_at))
+    return 0

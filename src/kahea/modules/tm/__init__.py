@@ -63,7 +63,12 @@ class Tm(Addressed, Control, Contacts, Writing, UacCommands, Commands):
         3, "Failures of earlier branches, once a failure route made new ones: 0 count on, 1 to 3 count no more.",
         check=between(0, 3),
     )  # fmt: skip
-    failure_exec_mode = Param(0, "", check=unless(0, "failures of forwarding reach the script as return codes"))
+    failure_exec_mode = Param(
+        0,
+        "A branch that can't be sent: 0 fails at once, by the code of t_relay() if it is the only one; 1 fails by its "
+        "timer, so that failure routes run.",
+        check=between(0, 1),
+    )
     faked_reply_prio = Param(0, "Added to the rank of failures made here when the best is chosen.")
     disable_6xx_block = Param(0, "Treat a 6xx as any other failure.", runtime=True)
     aggregate_challenges = Param(1, "Merge the challenges of all 401 and 407 into the one passed on.", runtime=True)
@@ -136,6 +141,7 @@ class Tm(Addressed, Control, Contacts, Writing, UacCommands, Commands):
     def start(self) -> None:
         """Hand the parameters to the transaction layer."""
         self.node.on_left_open = self.left_open
+        self.node.unsent_branches_wait = bool(self.failure_exec_mode)
         self._hand_over()
         self.check_names()
         self.prepare_groups()
