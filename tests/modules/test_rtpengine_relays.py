@@ -443,7 +443,7 @@ async def failure(node: cfgs.Ours, command: str) -> Exception:
         (parameter("rtpengine_sock", "tcp:1.2.3.4:5"), "", "is no relay"),
         (parameter("rtpengine_sock", "ws://1.2.3.4:5/"), "", "WebSocket"),
         (parameter("rtpengine_sock", "x == udp:1.2.3.4:5"), "", "is no number of a set"),
-        (parameter("wsapi", "lwsc"), "", "not supported yet"),
+        (parameter("wsapi", "lwsc"), "", "module lwsc"),
         (parameter("mos_min_pv", "avp"), "", "mos_min_pv"),
         (parameter("hash_algo", 3), "", "hash_algo"),
         (parameter("db_url", "nonsense"), "", "db_url"),

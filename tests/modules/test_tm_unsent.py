@@ -1,4 +1,5 @@
-"""`failure_exec_mode` of tm: what becomes of branches that can't be sent, here and in Kamailio."""
+"""Branches that can't be sent (`failure_exec_mode` of tm), or that nobody answers (`noisy_ctimer`), here and in
+Kamailio."""
 
 from __future__ import annotations
 
@@ -76,3 +77,39 @@ def test_unsent_branches_fail_at_once(tmp_path: Path) -> None:
     theirs, ours = compared(tmp_path, CFG.format(mode=0), MODULES, played)
     assert theirs[0] == "alone: relay=-1, SIP/2.0 499 Not Sent"
     assert ours[0].startswith("alone: relay=1 broken 0 503 failed 503, SIP/2.0 477 ")
+
+
+QUIET = """
+modparam("tm", "noisy_ctimer", 0)
+modparam("tm", "fr_timer", 200)
+modparam("tm", "fr_inv_timer", 200)
+request_route {
+    if ($rU == "ping") { sl_send_reply("200", "OK"); exit; }
+    if (is_method("ACK")) exit;
+    $du = "sip:@SINK";
+    if ($rU == "failing") t_on_failure("FAILED");
+    if ($rU == "fork") append_branch("sip:fork@@SINK");
+    t_relay();
+}
+failure_route[FAILED] { return; }
+"""
+
+
+@pytest.mark.skipif(KAMAILIO is None, reason="needs a real Kamailio to compare with")
+def test_invites_that_nobody_answers_end_without_a_word(tmp_path: Path) -> None:
+    def scenario(server: Server) -> list[str]:
+        users = ("silent", "failing", "fork", "ringing")
+        for user in users:
+            server.caller.send(request("INVITE", f"sip:{user}@example.com", callid=user))
+        while not (invite := server.sink.receive()).startswith("INVITE sip:ringing"):
+            pass
+        server.sink.reply(invite, "180 Ringing")
+        server.caller.send(request("MESSAGE", "sip:bob@example.com", callid="message"))
+        seen = set()
+        while len(seen) < 4:
+            got = server.caller.expect("SIP/2.0 4")
+            seen.add(got.partition("Call-ID: ")[2].partition("\r\n")[0])
+        return sorted(seen)
+
+    theirs, ours = compared(tmp_path, QUIET, MODULES, scenario)
+    assert ours == theirs == ["failing", "fork", "message", "ringing"]

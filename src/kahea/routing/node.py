@@ -150,7 +150,7 @@ class Node(Dispatcher):
         self.signal: Callable[[int], object] | None = None
         #: Told of transactions that a route left open; the `tm` module sets it.
         self.on_left_open: Callable[[Run], object] | None = None
-        self.unsent_branches_wait = False
+        self.unsent_branches_wait = self.silent_timeouts = False
         self.registry = Registry(self, self.configuration.load)
         for module, given in self.configuration.modules.items():
             for name, value in given:

@@ -56,6 +56,8 @@ class Hooks(Protocol):
 
     #: Branches that could not be sent fail by their timer, as those that nobody answers, and not at once.
     unsent_branches_wait: bool
+    #: An INVITE whose only branch nobody answered at all is not answered either.
+    silent_timeouts: bool
 
     def run_branch_route(self, name: str, t: Transaction, branch: Branch) -> bool:
         """False drops the branch."""

@@ -467,6 +467,12 @@ cdef class TransactionLayer(Owner):
         if timeout and branch.status == 0 and self.blocking is not None:
             self.blocking.timed_out(branch)
         branch.answered = True
+        if (timeout and branch.status == 0 and t.is_invite and len(t.branches) == 1 and t.on_failure is None
+                and t.on_complete is None and not (t.local or t.cancelled or t.watchers)
+                and self.hooks.silent_timeouts):
+            branch.status = 408
+            self._put_on_wait(t, self.now())
+            return 0
         # A caller that gave up is told 487, whether or not the far end ever says so.
         branch.status = 487 if timeout and t.cancelled else 408 if timeout else 503
         branch.reply = None

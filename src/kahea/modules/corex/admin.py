@@ -36,8 +36,14 @@ class Administration(Module):
         many=True,
         check=parse_entry,
     )
-    dns_file = Param("", "A file of records.", check=_not_yet("give each record in dns_cache"))
-    evcb_reply_out = Param("", "Script function for a reply that is sent.", check=_not_yet("no reply-out event"))
+    dns_file = Param(
+        "", "A file of records.", check=_not_yet("Kamailio 5.6 has no such parameter; give each record in dns_cache")
+    )
+    evcb_reply_out = Param(
+        "",
+        "Script function for a reply that is sent.",
+        check=_not_yet("event_route[corex:reply-out] does not run here"),
+    )
 
     def start(self) -> None:
         """Make domains and DNS records known. Raises ConfigError."""

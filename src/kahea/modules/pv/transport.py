@@ -222,7 +222,7 @@ def _receivable(variable: str) -> Variable:
     bind = keyed(variable, _RCV)
 
     def put(run: Run, value: Value) -> None:
-        raise PvError(f"changing what was received through ${variable} is not supported yet")
+        raise PvError(f"${variable} can't be changed: what was received is as it is, and Kamailio 5.6 has it read-only")
 
     return named(
         variable,

@@ -39,7 +39,7 @@ def _given_set(value: str) -> tuple[int | None, list[tuple[str, int]]]:
     number, members = parse_set(value)
     for url, _ in members:
         if url.startswith(("ws:", "wss:")):
-            raise ValueError(f"{url!r}: relays over WebSocket are not supported yet")
+            raise ValueError(f"{url!r}: relays over WebSocket need Kamailio's module lwsc, which is not here")
     return (number if "==" in value else None), members
 
 
@@ -98,7 +98,7 @@ class RtpengineBase(Module):
     url_col = Param("url", "The column with the URL.")
     weight_col = Param("weight", "The column with the weight.")
     disabled_col = Param("disabled", "The column that says whether a relay is disabled.")
-    wsapi = Param("", "", check=unless("", "relays over WebSocket"))
+    wsapi = Param("", "", check=unless("", "relays over WebSocket need Kamailio's module lwsc"))
     dmq_peer_id = Param("rtpengine", "", check=unless("rtpengine", _LATER))
     enable_dmq = Param(0, "", check=unless(0, _LATER))
     event_callback = Param("", "", check=unless("", _LATER))

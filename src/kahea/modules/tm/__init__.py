@@ -18,6 +18,7 @@ from kahea.routing.module import ConfigError, Param
 from kahea.routing.text import wire
 from kahea.tm.transaction import Transaction
 
+_NEWER = "it is newer than Kamailio 5.6"
 _MS = between(1, 2**31 - 1)
 _SECONDS = between(0, 2**31 - 1)
 
@@ -111,30 +112,49 @@ class Tm(Addressed, Control, Contacts, Writing, UacCommands, Commands):
     )
     callid_matching = Param(0, "", check=unless(0, "matching is by branch (RFC 3261 §17.2.3)"), runtime=True)
     callid_cseq_matching = Param(0, "", check=unless(0, "matching is by branch (RFC 3261 §17.2.3)"), runtime=True)
-    reply_matching = Param(1, "", check=unless(1, "matching is by branch (RFC 3261 §17.1.3)"))
-    pass_provisional_replies = Param(0, "", check=unless(0, "local requests always see them"), runtime=True)
+    reply_matching = Param(1, "", check=unless(1, f"{_NEWER}, where matching is by branch (RFC 3261 §17.1.3)"))
+    pass_provisional_replies = Param(
+        0,
+        "1: who watches a local transaction is told of provisional responses, too.",
+        check=between(0, 1),
+        inert="they are always told of them",
+        runtime=True,
+    )
     reparse_invite = Param(
         1, "", check=unless(1, "local ACK and CANCEL are made from the INVITE as sent"), runtime=True
     )
     reparse_on_dns_failover = Param(
         1, "0 loses a branch's changes in a DNS failover.", inert="a branch always keeps its changes", runtime=True
     )
-    dns_reuse_rcv_socket = Param(0, "", check=unless(0, "the socket follows from protocol and family"))
-    e2e_cancel_hop_by_hop = Param(1, "", check=unless(1, "CANCEL is hop by hop (RFC 3261 §9.2)"))
+    dns_reuse_rcv_socket = Param(
+        0,
+        "1: the next address of a name is sent to from where the request was received.",
+        check=between(0, 1),
+        inert="every address is sent to from where the request was received, if that socket fits it",
+    )
+    e2e_cancel_hop_by_hop = Param(1, "", check=unless(1, f"{_NEWER}, where CANCEL is hop by hop (RFC 3261 §9.2)"))
     enable_uac_fr = Param(
         0, "1 ends requests of our own by fr_timer.", inert="they always end by fr_timer", runtime=True
     )
-    evlreq_mode = Param(0, "", check=unless(0, "tm:local-request always runs"))
-    exec_time_check = Param(5000, "", check=unless(5000, "a route may wait: its time says nothing"))
-    headers_mode = Param(0, "", check=unless(0, "the From and To of a failure are the request's"))
+    evlreq_mode = Param(0, "", check=unless(0, f"{_NEWER}, where tm:local-request always runs"))
+    exec_time_check = Param(
+        5000,
+        "Milliseconds of a failure route after which Kamailio looks whether the transaction is still there.",
+        check=between(0, 2**31 - 1),
+        inert="a transaction is kept as long as its route runs, however long that takes",
+    )
+    headers_mode = Param(0, "", check=unless(0, f"{_NEWER}, where the From and To of a failure are the request's"))
     local_ack_mode = Param(
         0, "The ACK to a 2xx of our own INVITE goes: 0 where its route set says, 1 where the INVITE went, 2 where the "
         "2xx came from.", check=between(0, 2), runtime=True)  # fmt: skip
     local_ack_branch_mode = Param(
-        0, "", check=unless(0, "the ACK to a 2xx has a branch of its own (RFC 3261 §17.1.1.3)")
+        0, "", check=unless(0, f"{_NEWER}; the ACK to a 2xx has a branch of its own (RFC 3261 §17.1.1.3)")
     )
     noisy_ctimer = Param(
-        1, "", check=unless(1, "a timer C that fires is always answered (RFC 3261 §16.8)"), runtime=True
+        1,
+        "0: an INVITE whose only branch was never answered ends without a word, unless it has a failure route.",
+        check=between(0, 1),
+        runtime=True,
     )
     reply_relay_mode = Param(1, "", check=unless(1, "what cannot be relayed is never tried again"))
 
@@ -156,6 +176,7 @@ class Tm(Addressed, Control, Contacts, Writing, UacCommands, Commands):
         self._hand_over()
 
     def _hand_over(self) -> None:
+        self.node.silent_timeouts = not self.noisy_ctimer
         self.relaying.auto_100 = bool(self.auto_inv_100)
         self.relaying.delayed_reply = bool(self.delayed_reply)
         self.relaying.trying = self.trying = wire(self.auto_inv_100_reason)
