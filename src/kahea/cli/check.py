@@ -102,7 +102,7 @@ def report(
 
 @contextmanager
 def every_error(
-    script: Path | None, defines: Mapping[str, str], substitutions: Sequence[tuple[str, str]]
+    script: Path | None, defines: Mapping[str, str], substitutions: Sequence[tuple[str, str]] = ()
 ) -> Iterator[None]:
     """Of a cfg that is refused, raise all errors that `kahea check` finds, not only those that it was refused for."""
     try:
