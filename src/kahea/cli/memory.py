@@ -24,7 +24,7 @@ LARGE: Final = 128 << 10
 #: Seconds between two looks at the memory.
 INTERVAL: Final = 30.0
 #: Bytes that have to be free, and in the process since it last gave back, for it to be worth while.
-LEAST: Final = 64 << 20
+LEAST: Final = 16 << 20
 #: Transactions with which a node is still quiet.
 QUIET: Final = 100
 
