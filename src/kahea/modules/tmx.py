@@ -400,7 +400,7 @@ def _reply(run: Run) -> Message | None:
 def _branch_index(run: Run, t: Transaction | None) -> Value:
     if run.branch is not None and run.kind != FAILURE_ROUTE:
         return run.branch.index
-    return len(t.branches) if t is not None else None
+    return len(t.branches) if t is not None else 0
 
 
 def _reply_code(run: Run, t: Transaction | None) -> Value:

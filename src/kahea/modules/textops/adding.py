@@ -68,6 +68,9 @@ class Adding(Module):
 
     @native()
     def append_time_to_request(self, run: Run) -> int:
-        """Add Date after the last header."""
-        run.msg.append_header(self._date())
+        """Add Date after the first header."""
+        headers = run.msg.headers()
+        if not headers:
+            return -1
+        run.msg.insert(headers[0].end, self._date())
         return 1

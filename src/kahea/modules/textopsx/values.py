@@ -173,7 +173,7 @@ class Values(Module):
             return 1
         assert isinstance(target.index, int)
         spans = [span for header in found for span in values_of(header, run.msg.raw)]
-        span = _at(spans, target.index)
+        span = _at(spans, target.index if behind else target.index or 1)
         if span is not None:
             run.msg.insert(span.end if behind else span.start, b"," + value if behind else value + b",")
         elif behind or (not found and target.index == 1):
@@ -376,14 +376,14 @@ def _whole(run: Run, name: str) -> Iterator[_Value | _Whole]:
 
 
 def _chosen(found: list[_Value | _Whole], index: int | str | None) -> list[_Value | _Whole]:
-    """Those at an index: all for `*`, the first for None."""
+    """Those at an index: all for `*`, the first for None and for 0."""
     if index == "*":
         return found
-    one = _at(found, 1 if index is None else int(index))
+    one = _at(found, int(index or 1))
     return [] if one is None else [one]
 
 
 def _at(found: list[T], index: int) -> T | None:
-    """The item at an index that counts from 1, or from -1 backwards; 0 is the last one, as in Kamailio."""
+    """The item at an index that counts from 1, or from -1 backwards; 0 is the last one."""
     place = index - 1 if index > 0 else index + len(found) if index < 0 else len(found) - 1
     return found[place] if 0 <= place < len(found) else None
