@@ -127,6 +127,21 @@ def test_only_codes_that_are_read_are_kept() -> None:
     assert stores('is_method("BYE"); route(READS);', 'route[READS] { is_method("ACK"); OUT($rc); }') == 0
 
 
+def test_a_route_that_only_returns_is_not_called() -> None:
+    body = 'is_method("BYE"); route(IDLE); OUT($rc); if (route(IDLE)) OUT(so); $var(b) = route(IDLE); OUT($var(b));'
+    program = Program(body, routes="route[IDLE] { return; }")
+    ours = Ours(cfg([program]))
+    assert ours.run([program]) == [["1", "so", "1", "RC 1"]]
+    assert "route[IDLE]" not in ours.node.routes.find("T0").__code__.co_names  # type: ignore[union-attr]
+
+
+def test_a_test_has_a_return_code() -> None:
+    program = Program(
+        'is_method("BYE"); OUT($rc); is_method("OPTIONS|INVITE"); OUT($rc); if (!is_method("X")) OUT(no);'
+    )
+    assert Ours(cfg([program])).run([program]) == [["-1", "1", "no", "RC 1"]]
+
+
 def test_compiling_pauses_in_the_midst_of_a_long_route() -> None:
     program = parse_text(cfg([Program("\n".join(['xlog("x");'] * 500))]), "long.cfg")
     pauses: list[None] = []

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from kahea.routing.anyof import AnyOf
 from kahea.routing.basic_regex import compile_basic
-from kahea.routing.regex import RegexError, compile_posix, compile_shell
+from kahea.routing.regex import RegexError, compile_posix, compile_shell, finder
 
 EXTENDED, ICASE, NEWLINE = 1, 2, 4  # of glibc's regex.h
 GROUPS = 10
@@ -96,6 +97,23 @@ def test_plain_alternatives_take_the_longest(words: list[str], text: str) -> Non
     if pattern:
         assert our_search(pattern, text, 0) == c_search(pattern, text, 0)
     assert our_search(f"x({pattern})", "x" + text, 0) == c_search(f"x({pattern})", "x" + text, 0)
+
+
+@given(st.lists(st.text(alphabet="abK", max_size=4), min_size=1, max_size=4), st.text("abkK\u212a\0é", max_size=12))
+@example(["ab", ""], "")
+@example(["kab"], "aKAkAB")
+@example(["b\\."], "ab.")
+def test_plain_texts_are_found_as_by_an_engine(words: list[str], text: str) -> None:
+    pattern = "|".join(words)
+    for ignore_case in (True, False):
+        engine = compile_posix(pattern, ignore_case=ignore_case).search(text)
+        assert (finder(pattern, ignore_case=ignore_case)(text) is None) == (engine is None)
+
+
+@pytest.mark.parametrize("pattern", ["a(b)", "^ab", "a.b", "ab$", "[ab]", "a+b", "é"])
+def test_other_expressions_are_found_by_an_engine(pattern: str) -> None:
+    assert not isinstance(finder(pattern, ignore_case=False).__self__, AnyOf)  # type: ignore[attr-defined]
+    assert isinstance(finder("ab|cd", ignore_case=False).__self__, AnyOf)  # type: ignore[attr-defined]
 
 
 @given(st.text(max_size=40))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, TextIO
 
 from kahea.routing.facilities import FACILITIES
-from kahea.routing.lines import LineHandler
+from kahea.routing.lines import Form, LineHandler
 from kahea.routing.log_prefix import LogPrefix, prefixed
 from kahea.routing.verbosity import NOTICE, level_of
 
@@ -33,50 +31,33 @@ _COLOURS: Final = {
 
 
 class _Formatter(logging.Formatter):
-    """`WARNING: kahea.script: text`, one trailing line end of a script's own left out; on a terminal or in a file with
-    the time before it: `10:34:08.125 WARNING kahea.script: text`."""
+    """Records in the form of lines; one with an exception is followed by its traceback."""
 
-    def __init__(self, *, timed: bool, colour: bool = False) -> None:
+    def __init__(self, form: Form, *, timed: bool) -> None:
         super().__init__(_STDERR_FORM if timed else _SYSLOG_FORM, "%H:%M:%S")
-        self._timed = timed
-        self._colour = colour
-        self._second = -1
-        self._shown = ""
+        self._form = form
 
     def format(self, record: logging.LogRecord) -> str:
         if record.exc_info or record.exc_text or record.stack_info:
-            return self._coloured(record.levelno, super().format(record))
-        return self.line(record.created, record.levelno, record.name, record.getMessage())
-
-    def line(self, at: float, level: int, name: str, text: str) -> str:
-        """A line, written at a time in seconds."""
-        if not self._timed:
-            return self._coloured(level, f"{logging.getLevelName(level)}: {name}: {text}")
-        second = int(at)
-        if second != self._second:  # written once for all lines of a second
-            self._second = second
-            self._shown = time.strftime("%H:%M:%S", time.localtime(second))
-        millisecond = int((at - second) * 1000)
-        return self._coloured(level, f"{self._shown}.{millisecond:03d} {logging.getLevelName(level)} {name}: {text}")
-
-    def _coloured(self, level: int, text: str) -> str:
-        text = text.rstrip("\n")
-        code = _COLOURS.get(level, "") if self._colour else ""
-        return f"\x1b[{code}m{text}\x1b[0m" if code else text
+            return self._form.coloured(record.levelno, super().format(record))
+        return self._form.line(record.created, record.levelno, record.name, record.getMessage())
 
 
 class _Stderr(logging.StreamHandler[TextIO], LineHandler):
-    """The log on stderr, which is flushed at the end of each line by itself."""
+    """The log on stderr, which is flushed at the end of each line."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(sys.stderr)
-        self._lines = _Formatter(timed=True, colour=settings.log_color)
-        self.setFormatter(self._lines)
+        self._form = Form(timed=True, colours=_COLOURS if settings.log_color else {})
+        self._bytes = sys.stderr.buffer
+        self.setFormatter(_Formatter(self._form, timed=True))
 
     def line(self, level: int, name: str, text: str, facility: str) -> None:  # noqa: ARG002 - it is syslog's
-        # Where nobody reads it any more, there is no other place to say so.
-        with contextlib.suppress(OSError, ValueError):
-            self.stream.write(self._lines.line(time.time(), level, name, prefixed(text)) + "\n")
+        try:
+            self._bytes.write(f"{self._form.now(level, name, prefixed(text))}\n".encode("utf-8", "backslashreplace"))
+            self._bytes.flush()
+        except (OSError, ValueError):
+            pass  # where nobody reads it any more, there is no other place to say so
 
 
 _STDERR_FORM: Final = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s: %(message)s"
@@ -121,7 +102,7 @@ def _syslog(settings: Settings) -> logging.Handler:
 
         def line(self, level: int, name: str, text: str, facility: str) -> None:
             named = facility or settings.log_facility
-            whole = self.ident + lines.line(0, level, name, prefixed(text))
+            whole = self.ident + form.line(0, level, name, prefixed(text))
             priority = self.encodePriority(FACILITIES[named], self.mapPriority(logging.getLevelName(level)))
             try:
                 self.socket.send(f"<{priority}>{whole}\0".encode("utf-8", "backslashreplace"))
@@ -130,9 +111,9 @@ def _syslog(settings: Settings) -> logging.Handler:
                 record.facility = named
                 self.handle(record)
 
-    lines = _Formatter(timed=False)
+    form = Form(timed=False, colours={})
     handler = Syslog(address=str(SYSLOG))
-    handler.setFormatter(lines)
+    handler.setFormatter(_Formatter(form, timed=False))
     handler.ident = f"{settings.log_name or 'kahea'}[{os.getpid()}]: "
     handler.socket.setblocking(False)
     return handler

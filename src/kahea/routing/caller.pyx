@@ -26,6 +26,7 @@ cdef extern from "Python.h":
         const char* ml_doc
 
     int METH_FASTCALL
+    int METH_O
     size_t PY_VECTORCALL_ARGUMENTS_OFFSET
     object PyCFunction_NewEx(PyMethodDef* method, object self, object module)
     object PyObject_Vectorcall(PyObject* f, PyObject** args, size_t n, PyObject* names)
@@ -114,6 +115,50 @@ cdef object _guarded(Guard self, PyObject** args, Py_ssize_t n):
         if self.name is not None:
             log.info("%s: %s", self.name, error)
         return self.failed
+
+
+cdef class Test:
+    """Something that is asked of a message, and known as a whole when a script is loaded: `ask` asks it."""
+
+    cdef bint holds(self, Run run) except -1:
+        raise NotImplementedError
+
+
+def ask(Run run not None, Test test not None) -> bool:
+    """Whether a test holds; not for a malformed message. A function of the native language that is compiled as this,
+    with a test as its only argument, is called as `asking` makes it."""
+    try:
+        return test.holds(run)
+    except ParseError:
+        return False
+
+
+cdef class Asking:
+    """What a test needs when it is asked. The built-in function that `asking` makes keeps it alive."""
+
+    cdef Test test
+    cdef bytes name
+    cdef PyMethodDef method
+
+
+cdef object _asked(Asking self, run):
+    """The body of such a function (METH_O)."""
+    try:
+        return self.test.holds(<Run?>run)
+    except ParseError:
+        return False
+
+
+def asking(Test test not None, str name not None):
+    """`ask` for one test: a function `(run)`, the cheapest to call that there is."""
+    cdef Asking made = Asking.__new__(Asking)
+    made.test = test
+    made.name = name.encode()
+    made.method.ml_name = made.name
+    made.method.ml_meth = <PyCFunction><void*>_asked
+    made.method.ml_flags = METH_O
+    made.method.ml_doc = NULL
+    return PyCFunction_NewEx(&made.method, made, None)
 
 
 def quiet(f):

@@ -7,11 +7,13 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 
 from libc.string cimport memcpy, memset
 
+from kahea.routing.caller cimport Test
 from kahea.routing.dispatch cimport Dispatcher, Run
 from kahea.sip.message cimport H_MAXFORWARDS, H_OTHER, M_ACK, Message, Slot, kind_of
 from kahea.sip.scan cimport chars, number, put_number
 from kahea.sip.uri cimport parse_uri
 from kahea.tm.layer cimport TransactionLayer
+from kahea.tm.transaction cimport Transaction
 
 from kahea.routing import headers
 from kahea.sip.errors import ParseError
@@ -20,6 +22,8 @@ cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object value, int* overflow) except? -1
 
 cdef str FACET = "maxfwd"  # the value, once it was counted down; None where it was added
+
+cdef str SEND_FLAGS = "send_flags"
 
 cdef enum:
     MAX_WIDTH = 10  # digits of a Max-Forwards that is read at all
@@ -39,8 +43,9 @@ cdef class MethodTest:
         return (run.msg.method_id & self.bits) != 0
 
 
-cdef class MethodList:
-    """Some methods: those that have a bit of their own, and the names (upper case) of others."""
+cdef class MethodList(Test):
+    """Whether a message has one of some methods, a reply by its CSeq: those that have a bit of their own, and the names
+    (upper case) of others."""
 
     cdef int bits
     cdef frozenset names
@@ -50,19 +55,14 @@ cdef class MethodList:
         self.names = names
 
 
-def is_method_of(Run run not None, MethodList wanted not None):
-    """1 if the message has one of these methods, a reply by its CSeq, else -1."""
-    cdef Message msg = run.msg
-    if msg.method_id & wanted.bits:
-        return 1
-    if wanted.names:
-        try:
-            name = msg.method if msg.is_request else msg.cseq_method
-        except ParseError:
-            return -1
-        if name.upper() in wanted.names:
-            return 1
-    return -1
+    cdef bint holds(self, Run run) except -1:
+        cdef Message msg = run.msg
+        if msg.method_id & self.bits:
+            return True
+        if not self.names:
+            return False
+        name = msg.get_method() if msg.is_request else msg.get_cseq_method()
+        return name.upper() in self.names
 
 
 cdef class LetterTest:
@@ -200,6 +200,27 @@ def force_rport(Run run not None):
     """Answer to the source port (RFC 3581)."""
     run.msg.force_rport = True
     return True
+
+
+cdef class ReplyPath:
+    """One thing that a script says of the connections that replies to a request take: a bit, kept with the message for
+    whoever sends its replies."""
+
+    cdef TransactionLayer layer
+    cdef int bit
+
+    def __init__(self, Dispatcher node not None, int bit):
+        self.layer = node.layer
+        self.bit = bit
+
+    def mark(self, Run run not None):
+        cdef Message msg = run.msg
+        cdef dict facets = msg.get_facets()
+        cdef Transaction t = run.transaction
+        facets[SEND_FLAGS] = facets.get(SEND_FLAGS, 0) | self.bit
+        if t is not None and msg is t.request:
+            t.listener = self.layer.reply_destination(msg)[0]
+        return True
 
 
 cdef class MessageFlags:

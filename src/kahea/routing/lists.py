@@ -249,11 +249,18 @@ class Lists:
 
     __slots__ = ("avps", "xavis", "xavps", "xavus")
 
-    def __init__(self) -> None:
-        self.avps = Avps()
-        self.xavps = Xavps()
-        self.xavus = Xavps()
-        self.xavis = Xavps(fold=True)
+    avps: Avps
+    xavps: Xavps
+    xavus: Xavps
+    xavis: Xavps
+
+    def __getattr__(self, name: str) -> Avps | Xavps:
+        """One that is wanted for the first time: few scripts have all."""
+        if name not in self.__slots__:
+            raise AttributeError(name)
+        made = Avps() if name == "avps" else Xavps(fold=name == "xavis")
+        setattr(self, name, made)
+        return made
 
 
 def lists_of(msg: Message) -> Lists:

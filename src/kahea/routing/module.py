@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Union, overload
 
+from kahea.routing.caller import ask
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -412,8 +414,8 @@ def _names(member: Callable[..., Any], count: int) -> tuple[str, ...]:
 
 
 def _native_ret(member: Callable[..., Any], call: Callable[..., Any]) -> str:
-    """What a native function gives, by its annotation; a compiled one that takes its place gives a code."""
-    if not inspect.ismethod(call):
+    """What a native function gives, by its annotation; a compiled one that takes its place gives a code, but `ask`."""
+    if not inspect.ismethod(call) and call is not ask:
         return "int"
     return {"bool": "bool", "None": "none"}.get(str(member.__annotations__.get("return")), "int")
 

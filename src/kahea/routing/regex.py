@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
+from kahea.routing.anyof import AnyOf
 from kahea.routing.linear import LinearPattern, Pattern, Unsupported
 
 log = logging.getLogger("kahea.script")
@@ -85,6 +87,20 @@ def compile_posix(pattern: str, *, ignore_case: bool = False, newline: bool = Fa
         raise RegexError(str(error)) from error
 
 
+def finder(pattern: str, *, ignore_case: bool) -> Callable[[str], object]:
+    """Whether an extended expression is found in a text: None if it is not. Raises RegexError.
+
+    A choice of plain texts, as scripts have of clients that they don't serve, is looked for without an engine.
+    """
+    compiled = compile_posix(pattern, ignore_case=ignore_case)
+    translator = _Translator(pattern, ignore_case=ignore_case, newline=False)
+    translator.translate()
+    words = translator.words
+    if words is None or not all(word.isascii() for word in words):
+        return compiled.search
+    return AnyOf(tuple(words), ignore_case, compiled.search).search
+
+
 class _Translator:
     """Reads one extended expression, and writes it in the syntax of `re`.
 
@@ -105,6 +121,8 @@ class _Translator:
         self.closed: set[int] = set()
         self.unbounded = False
         self.chooses = False
+        #: The alternatives, if they are plain texts and all that there is.
+        self.words: list[str] | None = None
 
     def translate(self) -> str:
         return self._alternatives()
@@ -124,7 +142,9 @@ class _Translator:
             if self._peek() != "|":
                 break
             self.at += 1
-        if all(plain is not None for _, plain in branches):
+        words = [plain for _, plain in branches if plain is not None]
+        if len(words) == len(branches):
+            self.words = words if not self.open_groups else None
             branches.sort(key=lambda b: -len(b[1] or ""))
             # Inside a group, what follows may need a shorter alternative than the first that fits.
             self.chooses = self.chooses or (len(branches) > 1 and self.open_groups > 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kahea.modules.core.forms import core_native
 from kahea.net.address import P_TCP, P_TLS, P_WS, P_WSS, PROTO_IDS
-from kahea.routing.common import force_rport
+from kahea.routing.common import ReplyPath, force_rport
 from kahea.routing.module import Module, function, native
 from kahea.routing.text import wire
 from kahea.sip.errors import ParseError
@@ -37,7 +37,12 @@ class Transport(Module):
 
     def compiled(self) -> Mapping[str, Callable[..., Any]]:
         """Many scripts ask it for every request."""
-        return {**super().compiled(), "force_rport": force_rport}
+        return {
+            **super().compiled(),
+            "force_rport": force_rport,
+            "set_reply_close": ReplyPath(self.node, REPLY_CLOSE).mark,
+            "set_reply_no_connect": ReplyPath(self.node, REPLY_NO_CONNECT).mark,
+        }
 
     @core_native("force_rport", "add_rport")
     @function(group="")
@@ -113,13 +118,13 @@ class Transport(Module):
     @function(group="")
     def set_reply_close(self, run: Run) -> bool:
         """Close the connection that replies to this request go out on, once one is sent."""
-        return self._mark_reply(run, REPLY_CLOSE)
+        return ReplyPath(self.node, REPLY_CLOSE).mark(run)
 
     @native()
     @function(group="")
     def set_reply_no_connect(self, run: Run) -> bool:
         """Send replies to this request only over a connection that exists already."""
-        return self._mark_reply(run, REPLY_NO_CONNECT)
+        return ReplyPath(self.node, REPLY_NO_CONNECT).mark(run)
 
     @core_native("force_send_socket", takes=("socket",))
     def force_send_socket(self, run: Run, socket: str) -> bool:
@@ -140,13 +145,6 @@ class Transport(Module):
             self.node.log.error("udp_mtu_try_proto: %r is no transport", proto)
             return False
         run.msg.facets[MTU_PROTO] = number
-        return True
-
-    def _mark_reply(self, run: Run, bit: int) -> bool:
-        _mark(run.msg, bit)
-        t = run.transaction
-        if t is not None and run.msg is t.request:
-            t.listener = self.node.layer.reply_destination(t.request)[0]
         return True
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from kahea.routing.common import MethodList, is_method_of
+from kahea.routing.caller import ask
+from kahea.routing.common import MethodList
 from kahea.routing.module import Module, native
 from kahea.sip.message import M_OTHER, method_id
 
@@ -43,9 +44,9 @@ class Methods(Module):
 
     def compiled(self) -> Mapping[str, Callable[..., Any]]:
         """What nearly every script asks, and often."""
-        return {**super().compiled(), "is_method": is_method_of}
+        return {**super().compiled(), "is_method": ask}
 
     @native(methods)
-    def is_method(self, run: Run, wanted: MethodList) -> int:
+    def is_method(self, run: Run, wanted: MethodList) -> bool:
         """Whether the method is one of a list; a reply counts by its CSeq."""
-        return is_method_of(run, wanted)
+        return ask(run, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from typing import TYPE_CHECKING, Any
 
 from kahea.engines.native.compiler import build, unknown
@@ -23,9 +24,10 @@ from kahea.engines.native.tree import (
     Variable,
     Word,
 )
+from kahea.routing.caller import Test, asking
 from kahea.routing.module import Native
 from kahea.routing.pv import PvError
-from kahea.routing.regex import RegexError, compile_posix
+from kahea.routing.regex import RegexError, compile_posix, finder
 from kahea.routing.run import ROUTE_NAMES
 
 if TYPE_CHECKING:
@@ -79,8 +81,9 @@ class Calls(Operands):
     def pattern(self, e: String, flags: str = "i") -> str:
         """The name of the search function of a literal regular expression. `=~` ignores case, `case` if it says so."""
         try:
-            pattern = compile_posix(e.text, ignore_case="i" in flags)
-            return self.state.scope.keep(pattern.search, f"search_{e.text[:20]}", pattern)
+            pattern = compile_posix(e.text, ignore_case="i" in flags)  # the same one for the same text
+            find = finder(e.text, ignore_case="i" in flags)
+            return self.state.scope.keep(find, f"search_{e.text[:20]}", pattern)
         except RegexError as error:
             self.state.scope.error("regex", f"{e.text!r} is no regular expression: {error}", e.place)
             return "matches"
@@ -93,6 +96,10 @@ class Calls(Operands):
             self._run_before(self.told(e), e)
         self.forget_code(e)
         if isinstance(e, RouteCall):
+            if self._is_idle(e):
+                if self.state.scope.keeps_code(e):
+                    self._keep_code(build.constant(1), e)
+                return build.constant(1)
             return self._checked(self.route_call(e), e, keeps=self.state.scope.keeps_code(e))
         native = self.form(e)
         if native is None:
@@ -189,10 +196,18 @@ class Calls(Operands):
                 arguments = [a if isinstance(a, ast.Name) else self.state.saved(a) for a in arguments]
                 self.state.before += before
             arguments.append(made)
+        if len(arguments) == 2 and (test := self._asked(arguments[1])) is not None:
+            return build.call(self.state.scope.keep(asking(test, native.name), native.name, test), arguments[0])
         function = self.state.scope.keep(native.call, native.name)
         if native.module in _EVALUATING or any(asks_for_code(literal(a) or "") for a in e.arguments):
             self.state.scope.readers.add(function)
         return build.call(function, *arguments)
+
+    def _asked(self, argument: ast.expr) -> Test | None:
+        """What a function asks whose only argument is a test; None where all functions' time is measured."""
+        scope = self.state.scope
+        kept = scope.names.get(argument.id) if isinstance(argument, ast.Name) else None
+        return kept if isinstance(kept, Test) and scope.node.settings.latency_limit_action <= 0 else None
 
     # ---- arguments
 
@@ -349,6 +364,12 @@ class Calls(Operands):
         if name is None or "$" in name:
             return self._argument_str(e, Call(name="", place=e.place))
         return build.constant(name)
+
+    def _is_idle(self, e: RouteCall) -> bool:
+        """Whether a route does nothing but return: such are left of a cfg whose defines are not set. It is not even
+        called, unless somebody steps through the script."""
+        scope = self.state.scope
+        return scope.tracer is None and sys.gettrace() is None and (literal(e.target) or "") in scope.idle_routes
 
     def route_call(self, e: RouteCall) -> ast.expr:
         """`route(NAME)`: the code, or None if the script ended in it."""

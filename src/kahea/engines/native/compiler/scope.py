@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kahea.engines.native.compiler import runtime, unknown
 from kahea.engines.native.diagnostics import ERROR, Diagnostic
-from kahea.engines.native.tree import Flags, ModParam, Place, Program, String
+from kahea.engines.native.tree import Flags, ModParam, Place, Program, Return, Route, String
 
 if TYPE_CHECKING:
     from kahea.routing.node import Node
@@ -41,6 +41,8 @@ class Scope:
         self.route_names: dict[tuple[str, str], str] = {}
         #: Which routes each function calls, by titles; None for one that is named while it runs.
         self.calls: dict[str, set[str | None]] = {}
+        #: The named routes that do nothing but return, if that.
+        self.idle_routes = {r.name for r in program.routes() if r.kind == "request" and r.name and _is_idle(r)}
         self.flags: dict[str, int] = {}
         self.avp_flags: dict[str, int] = {}
         for route in program.routes():
@@ -140,6 +142,10 @@ class Scope:
         """Whether a module's parameter asks for `$rc`: then any function may."""
         values = [d.value for d in self.program.declarations if isinstance(d, ModParam)]
         return any(asks_for_code(value.text) for value in values if isinstance(value, String))
+
+
+def _is_idle(route: Route) -> bool:
+    return all(isinstance(statement, Return) and statement.value is None for statement in route.body)
 
 
 def asks_for_code(text: str) -> bool:
