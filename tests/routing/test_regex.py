@@ -8,7 +8,7 @@ import logging
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kahea.routing.anyof import AnyOf
@@ -71,6 +71,7 @@ _FLAGS = st.sampled_from([0, ICASE, NEWLINE, ICASE | NEWLINE])
 
 
 @needs_glibc
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 @given(_PATTERNS, _TEXTS, _FLAGS)
 @example("a[^b]c", "a\nc", NEWLINE)
 @example("[a-c-e]", "a", 0)
