@@ -128,6 +128,7 @@ class Server:
         self._addresses = AddressWatch(self.node.virtual.host_has)
         self._read = read
         self._watcher: Watcher | None = None
+        self._reload_waits = False
         if watch:
             from kahea.cli.watching import Watcher
 
@@ -186,13 +187,20 @@ class Server:
         return configuration
 
     def reload(self) -> None:
-        """Read script and settings anew, where that may wait; a failure is in the log, and changes nothing."""
+        """Read script and settings anew, where that may wait; a failure is in the log, and changes nothing.
+
+        One that waits for another to end will read what is there then: more need not wait.
+        """
+        if self._reload_waits:
+            return
 
         def work() -> None:
             reloader = self.node.reloader
             assert reloader is not None
+            self._reload_waits = reloader.busy
             while reloader.busy:
                 wait(asyncio.sleep(RELOAD_CHECK))
+            self._reload_waits = False
             with contextlib.suppress(ConfigError):
                 reloader.reload()
 
