@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from kahea.cli import options as opt
-from kahea.routing.settings import ConfigError, Configuration, check_listeners
+from kahea.routing.settings import ConfigError, Configuration
 from kahea.version import __version__
 
 if TYPE_CHECKING:
@@ -105,7 +105,6 @@ def run(
     def read() -> Configuration:
         config = configure(path, opt.listeners(listen or ()), *given, toml)
         overrides.apply(config)
-        check_listeners(config)
         return config
 
     with every_error(path, *given):

@@ -12,7 +12,7 @@ import typer
 
 from kahea.routing.myself import parse_alias
 from kahea.routing.registry import canonical, module_class
-from kahea.routing.settings import ConfigError, Configuration, parse_listen
+from kahea.routing.settings import ConfigError, Configuration, check_listeners
 
 _LONG: Final = ("--atexit", "--log-engine")
 
@@ -129,8 +129,7 @@ class Overrides:
                 config.load.append(name)
         for text in self.modparams:
             _modparam(config, text)
-        for text in config.settings.listen:
-            parse_listen(text)
+        check_listeners(config)
         config.settings.debug += self.verbose
         config.settings.log_stderror |= self.to_stderr
         if self.tuning:
