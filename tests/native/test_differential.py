@@ -14,7 +14,7 @@ from .known import KNOWN
 
 pytestmark = [
     pytest.mark.skipif(KAMAILIO is None, reason="Kamailio is not installed"),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
 ]
 
 TOPICS = ("codes", "numbers", "flow", "words", "values", "found")
