@@ -34,12 +34,21 @@ class NodeProcess:
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
                 env=os.environ | {"PYTHONPATH": source, "KAHEA_STATE": str(self._directory)},
             )  # fmt: skip
+        try:
+            await self._started(self._process)
+        except BaseException:
+            if self._process.returncode is None:
+                self._process.kill()
+            await self._process.wait()
+            raise
+        return self
+
+    async def _started(self, process: asyncio.subprocess.Process) -> None:
         async with asyncio.timeout(20):
             while b"kahea " not in self.log_file.read_bytes():
-                if self._process.returncode is not None:
+                if process.returncode is not None:
                     raise AssertionError(f"the node ended:\n{self.log}")
                 await asyncio.sleep(0.02)
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._process is not None

@@ -80,8 +80,10 @@ class Running:
             self.process = subprocess.Popen(command, stderr=log, stdout=log, stdin=subprocess.DEVNULL, env=env)
         end = time.monotonic() + 20
         while f"on udp:{HOST}:{self.port}" not in self.log.read_text():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < end, self.log.read_text()
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError(self.log.read_text())
             time.sleep(0.02)
 
     def signal(self, number: int = signal.SIGTERM) -> None:

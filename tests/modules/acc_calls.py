@@ -116,6 +116,7 @@ class Server:
             with contextlib.suppress(TimeoutError):
                 self.caller.recv(65535)
                 return
+        self.stop()
         raise RuntimeError(f"{self.kind} does not answer:\n{self._log.read_text()[-3000:]}")
 
     # ---- messages

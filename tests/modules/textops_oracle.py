@@ -163,6 +163,7 @@ def _start(folder: Path, config: Path, port: int) -> subprocess.Popen[bytes]:
                 return process
             except ConnectionRefusedError:
                 time.sleep(0.05)
+    end(process)
     raise RuntimeError("Kamailio did not start: " + (folder / "log").read_text(errors="replace")[-2000:])
 
 

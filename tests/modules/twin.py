@@ -200,6 +200,7 @@ class Kamailio:
             if select.select([self._answers], [], [], 0.1)[0]:
                 self._drain(self._answers)
                 return
+        self.stop()
         raise RuntimeError((self._folder / "log").read_text()[-3000:])
 
     def run(self, code: str, message: str, at: str = "@UDP") -> Outcome:

@@ -73,7 +73,10 @@ class Phone:
                 self._socket = socket.create_connection((HOST, self._control))
                 break
             except OSError:
-                assert time.monotonic() < end, self.log()
+                if time.monotonic() > end:
+                    self._process.kill()
+                    self._process.wait()
+                    raise AssertionError(self.log()) from None
                 time.sleep(0.05)
         return self
 

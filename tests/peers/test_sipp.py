@@ -35,7 +35,11 @@ class Sipp:
 
     def finish(self) -> dict[str, int]:
         """Wait for the end: calls that succeeded, calls that failed, messages sent again."""
-        self.process.wait(30)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
         with self.counts.open() as f:
             last = list(csv.DictReader(f, delimiter=";"))[-1]
         names = {"ok": "SuccessfulCall(C)", "failed": "FailedCall(C)", "again": "Retransmissions(C)"}

@@ -151,6 +151,8 @@ class Oracle:
             if hexport in Path("/proc/net/udp").read_text():
                 return
             time.sleep(0.05)
+        if self.process is not None:
+            end(self.process)
         raise RuntimeError("Kamailio did not start:\n" + (self.dir / "log").read_text(errors="replace"))
 
     def run(self, message: bytes, calls: list[list[Any]], port: int = 0) -> list[Any]:

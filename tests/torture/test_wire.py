@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.ending import kill
 from tests.ports import free_port
 
 import kahea as kahea_package
@@ -65,12 +66,18 @@ class Server:
         source = str(Path(kahea_package.__file__).parents[1])
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": source}
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | {"PYTHONPATH": source},
+                start_new_session=True,
             )
         end = time.monotonic() + 20
         while f"tcp:{HOST}:{self.port}" not in self.log.read_text():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < end, self.log.read_text()
+            if self.process.poll() is not None or time.monotonic() > end:
+                kill(self.process)
+                raise AssertionError(self.log.read_text())
             time.sleep(0.02)
 
     def stop(self) -> None:
