@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from presence_play import pidf
 
-from kahea.modules.presence import publications, subscriptions, turns
+from kahea.modules.presence import kept, publications, subscriptions, turns
 from kahea.modules.presence.events import Decision, Document, parse_event
 from kahea.modules.presence.subscription import ACTIVE, PENDING, TERMINATED
 from kahea.modules.presence.turns import Busy, Turns
@@ -619,3 +619,29 @@ def test_a_database_that_is_killed_and_comes_back(request: pytest.FixtureRequest
         assert server.told()[-1] == (4, "active", "open")
         assert engine.sql("SELECT local_cseq FROM active_watchers") == "2"
         simulation.errors.clear()
+
+
+class _Watched:
+    """What `Memory` asks of a subscription."""
+
+    presentity, event = "sip:alice@a.example", "presence"
+
+    def __init__(self, number: int) -> None:
+        self.dialog = (str(number), "", "")
+
+
+def test_what_a_database_that_is_down_has_missed_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Subscriptions that come and go all the same: their rows stay until they have expired."""
+    monkeypatch.setattr(kept, "MAX_DIRTY", 3)
+    store: Any = None
+    known = kept.KeptSubscriptions(store, through=False, folds=False)
+    subscription: Any
+    for number in range(10):
+        subscription = _Watched(number)
+        known.add(subscription)
+        assert known.remove(subscription)
+    assert list(known._dirty.values()) == [None, None, None]
+    # Those that are there are written whatever their number, which has a bound of its own.
+    for number in range(10, 15):
+        known.add(_Watched(number))  # type: ignore[arg-type]
+    assert len(known._dirty) == 8

@@ -154,7 +154,8 @@ class KeptSubscriptions(subscriptions.Memory):
 
     def _later(self, dialog: Dialog, subscription: Subscription | None) -> None:
         """Leave a change to the next flush. Of too many that are gone, the row stays until it has expired."""
-        if len(self._dirty) < MAX_DIRTY or subscription is not None or dialog in self._dirty:
+        self._dirty.pop(dialog, None)
+        if subscription is not None or len(self._dirty) < MAX_DIRTY:
             self._dirty[dialog] = subscription
 
     def _put(self, dialog: Dialog, subscription: Subscription | None) -> asyncio.Future[None]:
