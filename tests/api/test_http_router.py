@@ -141,7 +141,7 @@ def test_the_page_s_settings(tmp_path: Path) -> None:
     for n, text in enumerate(listings("toml")):
         file = tmp_path / f"{n}.toml"
         file.write_text(text)
-        assert dict(configure(file, (), (), None).modules["http_router"])["url"] == "http://127.0.0.1:8000/route"
+        assert dict(configure(file, (), {}, (), None).modules["http_router"])["url"] == "http://127.0.0.1:8000/route"
 
 
 def test_serial_routes_with_headers_and_the_caller_hears_at_once(tmp_path: Path) -> None:
