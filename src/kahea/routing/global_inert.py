@@ -113,11 +113,6 @@ REFUSED: Final[dict[str, tuple[int | str, str]]] = {
     "async_tkv_evcb": ("", "events of a type, a key and a value (`core:tkv`) are not made here"),
     "async_tkv_gname": ("", "events of a type, a key and a value (`core:tkv`) are not made here"),
     "coreparam": ("", 'it has the parameter\'s name in brackets: `coreparam[iuid] = "east"`'),
-    "msg_apply_changes_mode": (
-        0,
-        "the edits of a request are applied before its transaction only where the script says so, by "
-        "msg_apply_changes() before t_relay()",
-    ),
     "socket": ("", "it is a block, `socket = { bind = udp:192.0.2.1:5060; }`, or `listen = udp:192.0.2.1:5060`"),
     "tcp_accept_protocols": (
         92,

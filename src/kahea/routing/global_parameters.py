@@ -119,6 +119,9 @@ class Settings:
         f"User-Agent: kahea ({__version__})", "The User-Agent header of our own requests, whole."
     )
     max_while_loops: int = _setting(100, "The most turns of one `while` in a cfg; 0 for no limit.")
+    msg_apply_changes_mode: bool = _setting(
+        False, "Make the edits of a request part of it before it has a transaction, as if it had been received so."
+    )
     return_mode: int = _setting(
         0,
         "What a call in an expression of a cfg is. 0: true or false, by the sign of its return code; 1: that code, "

@@ -179,6 +179,7 @@ class Tm(Addressed, Control, Contacts, Writing, UacCommands, Commands):
         self.node.silent_timeouts = not self.noisy_ctimer
         self.relaying.auto_100 = bool(self.auto_inv_100)
         self.relaying.delayed_reply = bool(self.delayed_reply)
+        self.relaying.apply_changes = self.apply_changes if self.node.settings.msg_apply_changes_mode else None
         self.relaying.trying = self.trying = wire(self.auto_inv_100_reason)
         s = self.node.layer.settings
         for name in ("fr_timer", "fr_inv_timer", "max_inv_lifetime", "max_noninv_lifetime", "wt_timer",

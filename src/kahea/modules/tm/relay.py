@@ -11,6 +11,7 @@ from kahea.net.address import PROTO_IDS
 from kahea.routing.module import Module, function, native
 from kahea.routing.run import BRANCH_ROUTE, CORE_ONREPLY_ROUTE, FAILURE_ROUTE, ONREPLY_ROUTE, REQUEST_ROUTE, Run
 from kahea.routing.text import wire
+from kahea.sip.errors import ParseError
 from kahea.sip.message import M_ACK, M_CANCEL, Message
 from kahea.tm.forward import E_NO_DESTINATION, forward
 from kahea.tm.hooks import Destination
@@ -134,6 +135,17 @@ class Relay(Module):
             if t.waiting and t.wait_at + 60.0 < now:
                 self.node.layer.free(t)
         return 1
+
+    def apply_changes(self, run: Run) -> bool:
+        """Replace the run's request by one that was received with its edits (`msg_apply_changes_mode`)."""
+        try:
+            msg = run.msg.clone(run.msg.rebuild())
+            msg.check()
+        except ParseError as error:
+            self.node.log.error("msg_apply_changes_mode: the edits make no request: %s", error)
+            return False
+        run.msg = msg
+        return True
 
     # ---- relaying
 

@@ -13,6 +13,7 @@ class Relaying:
     auto_100: bool
     delayed_reply: bool
     trying: bytes
+    apply_changes: Callable[[Run], bool] | None
     def __init__(
         self,
         node: Dispatcher,

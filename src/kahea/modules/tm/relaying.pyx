@@ -60,6 +60,8 @@ cdef class Relaying:
     cdef public bint auto_100
     cdef public bint delayed_reply
     cdef public bytes trying
+    #: Makes a request's edits part of it before it has a transaction; False if they made none. None leaves them edits.
+    cdef public object apply_changes
 
     def __init__(self, Dispatcher node not None, cancel, stray_cancel):
         self.node = node
@@ -69,6 +71,7 @@ cdef class Relaying:
         self.auto_100 = True
         self.delayed_reply = True
         self.trying = b""
+        self.apply_changes = None
 
     def new_transaction(self, Run run not None):
         """A transaction for the run's request, with what the script asked for; None if there can't be one."""
@@ -86,6 +89,8 @@ cdef class Relaying:
     cdef Transaction make(self, Run run):
         cdef Transaction t
         if not self.is_target(run.msg):
+            return None
+        if self.apply_changes is not None and run.kind == IN_REQUEST and not self.apply_changes(run):
             return None
         t = self.layer.new_transaction(run.msg)
         if t is None:
