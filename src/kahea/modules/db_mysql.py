@@ -27,8 +27,8 @@ class DbMysql(Module):
     unsigned_type = Param(0, "No effect: numbers have any size.")
     server_timezone = Param(0, "No effect: the time zone of a session is the server's.")
     update_affected_found = Param(0, "1 has `$sqlrows` count the rows that an update found, not those it changed.")
-    opt_ssl_mode = Param(0, "", check=unless(0, "TLS to the database"))
-    opt_ssl_ca = Param("", "", check=unless("", "TLS to the database"))
+    opt_ssl_mode = Param(0, "", check=unless(0, "connections to MySQL are not encrypted here"))
+    opt_ssl_ca = Param("", "", check=unless("", "Kamailio 5.6 has no such parameter"))
 
     @classmethod
     def missing(cls) -> str:

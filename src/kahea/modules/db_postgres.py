@@ -18,7 +18,7 @@ class DbPostgres(Module):
     tcp_keepalive = Param(0, "No effect: the kernel's own.")
     lockset = Param(4, "No effect: there is one process.")
     bytea_output_escape = Param(1, "No effect: bytes are read in either form.")
-    con_param = Param("", "", check=unless("", "settings of a session"))
+    con_param = Param("", "", check=unless("", "settings of libpq mean nothing to the driver here"))
 
     @classmethod
     def missing(cls) -> str:

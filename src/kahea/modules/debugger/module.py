@@ -83,7 +83,7 @@ class Debugger(Module):
     step_usleep = Param(100_000, f"No effect: {_NO_POLLING}.")
     step_loops = Param(200, f"No effect: {_NO_POLLING}.")
     cfgpkgcheck = Param(0, "", check=unless(0, _NO_POOL))
-    cfgtest = Param(0, "", check=unless(0, "module cfgt"))
+    cfgtest = Param(0, "", check=unless(0, "it is for module cfgt, which is not here"))
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)

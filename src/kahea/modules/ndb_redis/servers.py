@@ -122,7 +122,7 @@ class Servers(Module):
     allowed_timeouts = Param(-1, "How many calls may fail in a row before a server is left alone; -1 for any number.")
     disable_time = Param(0, "Seconds that it is left alone.", check=between(0, 86400))
     flush_on_reconnect = Param(0, "1 empties all databases of a server when it is back.")
-    ca_path = Param("", "", check=unless("", "TLS to Redis"))
+    ca_path = Param("", "", check=unless("", "Kamailio 5.6 has no such parameter"))
     debug = Param(3, "No effect: `debug` of the core says how much is logged.")
     pool_size = Param(8, "The most connections to each server.", check=between(1, 1000))
     max_waiting = Param(1000, "The most calls under way at each server; further ones fail.", check=between(1, 100_000))
