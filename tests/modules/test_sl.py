@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from twin import Ours, request
 
@@ -37,6 +39,15 @@ def test_a_tag_is_the_same_for_a_retransmission_only() -> None:
 @pytest.mark.parametrize(("code", "line"), [(0, "500"), (99, "500"), (700, "500"), (2**70, "500"), (-1, "500")])
 def test_a_code_that_is_none(code: int, line: str) -> None:
     assert reply(Ours(), code, "Why").startswith(f"SIP/2.0 {line} Why\r\n")
+
+
+@pytest.mark.parametrize(("code", "tagged"), [(100, 0), (101, 0), (179, 0), (180, 1), (183, 1), (200, 1), (404, 1)])
+@pytest.mark.parametrize("function", ["sl.sl_send_reply", "sl.send_reply", "tm.t_reply"])
+def test_what_comes_before_180_has_no_to_tag(function: str, code: int, tagged: int) -> None:
+    """The table is Kamailio's, of each of these functions."""
+    outcome = Ours().run(f'KSR.tm.t_newtran(); KSR.{function}({code}, "Why")', request())
+    (to,) = re.findall("^To: .*$", str(outcome.caller[-1]), re.MULTILINE)
+    assert to.count(";tag=") == tagged
 
 
 def test_what_is_counted() -> None:

@@ -244,32 +244,44 @@ def test_routes_get_the_names_of_kemi(node: Node) -> None:
 
 def test_settings_stand_in_a_toml_beside_it(node: Node) -> None:
     cfg = """
+        debug=3
         # how much
         # is said
         debug=2 # little
+        alias="a.example"
+        alias="b.example"
+        alias=c.example
         listen=udp:192.0.2.1:5060 advertise 198.51.100.1:5060
         listen=tcp:192.0.2.1:5060
         loadmodule "tm.so"
         loadmodule "/usr/lib/kamailio/modules/sl.so"
+        loadmodule "htable.so"
+        modparam("htable", "htable", "a=>size=4")
+        modparam("htable", "htable", "b=>size=4")
+        modparam("tm", "fr_timer", 3000)
         # in milliseconds
         modparam("tm", "fr_timer", 5000)
-        modparam("tm|sl", "default_reason", "a \\"b\\"")
+        modparam("tm|s.", "default_reason", "a \\"b\\"")
         pstn.gw_ip = "10.0.0.1" desc "the gateway"
         request_route { exit; }
         """
     settings = convert(parse_text(textwrap.dedent(cfg), "test.cfg", {}), node, "test.cfg").settings
     assert settings == textwrap.dedent(
         """\
-        load = ["tm", "sl"]
+        load = ["tm", "sl", "htable"]
 
         [global]
         listen = ["udp:192.0.2.1:5060 advertise 198.51.100.1:5060", "tcp:192.0.2.1:5060"]
         # how much
         # is said
         debug = 2  # little
+        alias = ["a.example", "b.example", "c.example"]
 
         [variables.pstn]
         gw_ip = "10.0.0.1"
+
+        [modules.htable]
+        htable = ["a=>size=4", "b=>size=4"]
 
         [modules.tm]
         # in milliseconds

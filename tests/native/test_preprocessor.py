@@ -79,6 +79,8 @@ f2"
 #!substdefs "!SDC!sd c!g"
 #!substdef "!SDD!\"quoted\"!"
 #!subst "/suba/then/"
+#!substdef "!SDE!<$def(DG) $def(NONE) $defn(DG) $env(PATH)>!g"
+#!subst "/SUBH/$env(PATH)/"
 """
 EXPRESSIONS = r"""
 DA
@@ -126,6 +128,8 @@ SDB
 "SDA_SDB_SDC"
 SDC
 SDD
+"SDE and SDE"
+"SUBH SUBH"
 $var(SDA)
 $_s(SDA)
 "a\x41\x4z\x4\102\1024\8\q\'\"\\\t|"

@@ -319,13 +319,15 @@ def test_reply() -> None:
     )
     message.reply_edits += [b"X-A: 1\r\n", b"X-B: 2\r\n"]
     head = b"Via: SIP/2.0/UDP 192.0.2.1:5062;branch=z9hG4bKa\r\nFrom: <sip:alice@example.com>;tag=x\r\n"
-    to = b"To :\r\n <sip:bob@example.com>;tag=mine\r\nCall-ID: abc\r\nCSeq: 1 INVITE\r\n"
+    to = b"To :\r\n <sip:bob@example.com>%s\r\nCall-ID: abc\r\nCSeq: 1 INVITE\r\n"
+    tag = b";tag=mine"
     routes = b"Record-Route: <sip:p;lr>\r\n"
     rest = b"v: SIP/2.0/TCP h\r\nX-A: 1\r\nX-B: 2\r\n"
     end = b"Server: k\r\nContent-Length: 0\r\n\r\n"
-    for status, between in ((179, b""), (180, routes), (299, routes), (300, b""), (404, b"")):
+    cases = ((179, b"", b""), (180, tag, routes), (299, tag, routes), (300, tag, b""), (404, tag, b""))
+    for status, tagged, between in cases:
         reply = message.build_reply(status, b"Some Reason", b"mine", server=b"Server: k\r\n")
-        assert reply == b"SIP/2.0 %d Some Reason\r\n" % status + head + to + between + rest + end
+        assert reply == b"SIP/2.0 %d Some Reason\r\n" % status + head + to % tagged + between + rest + end
     reply = message.build_reply(100, b"Trying", b"")
     assert b"To :\r\n <sip:bob@example.com>\r\n" in reply
 

@@ -139,6 +139,8 @@ cdef bytes reply_of(Message m, int status, bytes reason, bytes to_tag, bytes ext
         raise ValueError("a status code is a number from 100 to 699")
     if reason is None or to_tag is None or extra is None or body is None or server is None:
         raise TypeError("bytes expected, not None")
+    if status < 180:
+        to_tag = b""  # as in Kamailio: no dialog begins before 180
     if m.reply_body is not None and PyBytes_GET_SIZE(body) == 0:
         kind, body = m.reply_body
         if kind is None or body is None:

@@ -13,7 +13,8 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn
+from types import SimpleNamespace
+from typing import Any, Final, NamedTuple
 
 from kahea.engines.native.diagnostics import ERROR, WARNING, Diagnostic, nearest
 from kahea.engines.native.lexer import (
@@ -32,6 +33,7 @@ from kahea.engines.native.reserved import RESERVED
 from kahea.engines.native.source import END, SELECT, STRING, VARIABLE, WORD, Source, Token
 from kahea.engines.native.tree import Comment, Place
 from kahea.routing.module import ConfigError
+from kahea.routing.pv import Pv, VariableTable
 from kahea.routing.pv.errors import PvError
 from kahea.routing.subst import SubstError, Substitution, parse_subst
 
@@ -50,6 +52,8 @@ _EVENT: Final = re.compile(r"\s*(\[)\s*([A-Za-z_]\w*(?::[\w.\-]+)+)\s*(\])")
 _HEADERS: Final = frozenset({"kamailio", "ser", "openser", "maxcompat", "all"})
 #: Directives of later versions, without which a cfg would mean something else.
 _LATER: Final = frozenset({"ifexp"})
+#: Variables that have a value while a cfg is read.
+_EARLY: Final = frozenset({"def", "defv", "defs", "defn", "env", "envn", "null"})
 #: Kamailio stops at ten.
 _DEEPEST_INCLUDE: Final = 10
 #: A definition in a definition in ...
@@ -258,9 +262,13 @@ class Preprocessor:
 
     def _substituted(self, source: Source, raw: Raw) -> str:
         text = raw.text
+        if not self._substitutions:
+            return text
+        defines = {name: found.value for name, found in self.definitions.items()}
+        run: Any = SimpleNamespace(node=SimpleNamespace(configuration=SimpleNamespace(defines=defines)))
         for substitution, expression in self._substitutions:
             try:
-                changed = substitution.apply(_NO_RUN, text)
+                changed = substitution.apply(run, text)
             except SubstError as error:
                 self._refuse(source, raw, expression, error)
                 continue
@@ -421,7 +429,7 @@ class Preprocessor:
 
     def _add_substitution(self, directive: str, text: str) -> tuple[str, str]:
         """Substitute from here on; the name that `substdef` defines, too, with its value. Raises SubstError."""
-        self._substitutions.append((parse_subst(text, _NO_VARIABLES), text))
+        self._substitutions.append((parse_subst(text, _VARIABLES), text))
         if directive == "subst":
             return "", ""
         _, name, value, *_ = re.split(rf"(?<!\\){re.escape(text[0])}", text)
@@ -474,18 +482,26 @@ class Preprocessor:
         self._including.pop()
 
 
-class _NoVariables:
-    """Stands for the table of variables where a cfg is read, before any of them has a value."""
+class _EarlyVariables:
+    """The variables that have a value while a cfg is read: definitions and the environment."""
 
-    def compile(self, text: str) -> NoReturn:
-        raise PvError("variables have no value while a cfg is read", text)
+    def __init__(self) -> None:
+        self._table = VariableTable()
 
-    def compile_at(self, text: str, at: int) -> NoReturn:
-        self.compile(text[at:])
+    def compile(self, text: str) -> Pv:
+        return self.compile_at(text, 0)[0]
+
+    def compile_at(self, text: str, at: int) -> tuple[Pv, int]:
+        try:
+            pv, end = self._table.compile_at(text, at)
+        except PvError:
+            pv, end = None, 0
+        if pv is None or pv.name not in _EARLY:
+            raise PvError("only definitions and the environment have values while a cfg is read", text[at:])
+        return pv, end
 
 
-_NO_VARIABLES: Final[Any] = _NoVariables()
-_NO_RUN: Final[Any] = None
+_VARIABLES: Final[Any] = _EarlyVariables()
 
 
 def _cut(value: str) -> list[Raw]:

@@ -51,7 +51,7 @@ def _given(call: Call, registry: Registry) -> set[str]:
     found: set[str] = set()
     for i, argument in enumerate(call.arguments):
         kinds = {form.kinds[i] for form in forms if i < len(form.kinds)}
-        if not kinds or "pv" in kinds or "text" in kinds:
+        if not kinds or "pv" in kinds or "text" in kinds or any(map(callable, kinds)):
             found |= set(_names(_text(argument)))
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -19,7 +20,10 @@ from kahea.engines.native.tree import (
     String,
     Word,
 )
+from kahea.routing.registry import canonical, module_class
 
+#: Global parameters of which each line adds to those before; of the others, the last one counts.
+_ADDING = ("alias", "domain")
 _YES, _NO = ("yes", "true", "on", "enable"), ("no", "false", "off", "disable")
 
 
@@ -31,12 +35,12 @@ class _Given:
         self.values: list[str] = []
         self.beside = ""
 
-    def add(self, declaration: Node, values: Iterable[str], comments: Comments) -> None:
-        """One declaration of it."""
+    def add(self, declaration: Node, values: Iterable[str], comments: Comments, *, adds: bool = False) -> None:
+        """One declaration of it, which adds to those before or takes their place."""
         for comment in comments.above(declaration.place):
             self.above += comments.take(comment)
         self.beside = comments.beside(declaration.place) or self.beside
-        self.values += values
+        self.values = [*(self.values if adds else ()), *values]
 
     def lines(self, name: str, *, several: bool = False) -> list[str]:
         """The lines of the file."""
@@ -58,18 +62,20 @@ def settings(program: Program, comments: Comments) -> str:
     for declaration in program.declarations:
         match declaration:
             case LoadModule(file=file):
-                name = file.rsplit("/", 1)[-1].removesuffix(".so")
+                name = canonical(file.rsplit("/", 1)[-1].removesuffix(".so"))
                 if name not in modules:
                     modules.append(name)
             case Socket():
-                listen.add(declaration, [literal(_socket(declaration))], comments)
+                listen.add(declaration, [literal(_socket(declaration))], comments, adds=True)
             case GlobalParameter(name=name, values=values, group=""):
-                plain[name].add(declaration, [_value(v) for v in values or (Number(1),)], comments)
+                given = [_value(v) for v in values or (Number(1),)]
+                plain[name].add(declaration, given, comments, adds=name in _ADDING)
             case GlobalParameter(name=name, values=(value, *_), group=group):
                 own[group][name].add(declaration, [_value(value)], comments)
             case ModParam(modules=names, name=name, value=value):
-                for module in names.split("|"):
-                    parameters[module][name].add(declaration, [_value(value)], comments)
+                for module in _named(names, modules):
+                    adds = module_class(module).params()[name].many
+                    parameters[module][name].add(declaration, [_value(value)], comments, adds=adds)
     out = [f"load = {_list([literal(m) for m in modules])}"] if modules else []
     if listen.values or plain:
         out += ["", "[global]"]
@@ -78,13 +84,19 @@ def settings(program: Program, comments: Comments) -> str:
         out += _lines(plain)
     for group, variables in own.items():
         out += ["", f"[variables.{_key(group)}]", *_lines(variables)]
-    for module, given in parameters.items():
-        out += ["", f"[modules.{module}]", *_lines(given)]
+    for module, table in parameters.items():
+        out += ["", f"[modules.{module}]", *_lines(table)]
     return "\n".join(out).lstrip("\n") + "\n"
 
 
 def _lines(table: _Table) -> list[str]:
     return [line for name, given in table.items() for line in given.lines(name)]
+
+
+def _named(pattern: str, modules: list[str]) -> list[str]:
+    """The modules that a `modparam` names: by a regular expression, or by names with `|` between them."""
+    names = [canonical(name) for name in pattern.split("|")]
+    return [module for module in modules if module in names or re.fullmatch(pattern, module)]
 
 
 def _key(name: str) -> str:
