@@ -87,6 +87,14 @@ def test_what_has_no_effect_is_noted_with_its_place() -> None:
     ]
 
 
+def test_wishes_that_come_true_anyway_are_no_errors() -> None:
+    text = (
+        'loadmodule "tm.so"\nmodparam("tm", "pass_provisional_replies", 1)\nmodparam("tm", "via1_matching", 0)\n'
+        "request_route { exit; }"
+    )
+    assert loaded(text).modules["tm"] == [("pass_provisional_replies", 1), ("via1_matching", 0)]
+
+
 def test_flags_take_the_lowest_free_numbers() -> None:
     # What Kamailio 5.6.3 gives them.
     config = loaded("flags A:3, B, C , D:31, E\navpflags X, Y")

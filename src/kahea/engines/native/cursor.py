@@ -31,6 +31,8 @@ class Cursor:
         self.at = 0
         self.token = tokens[0]
         self.diagnostics: list[Diagnostic] = []
+        #: Where blocks begin in which nothing stands, not even a `;`.
+        self.hollow: list[Place] = []
         #: Whether every declaration could be read, whatever is wrong with statements.
         self.whole = True
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from kahea.engines.native.cursor import RouteInside, SyntaxStop
-from kahea.engines.native.diagnostics import ERROR, CfgError, Diagnostic, nearest
+from kahea.engines.native.diagnostics import ERROR, WARNING, CfgError, Diagnostic, nearest
 from kahea.engines.native.preprocess import Preprocessor
 from kahea.engines.native.reserved import NUMBERS, RESERVED, ROUTES
 from kahea.engines.native.sockets import Sockets
@@ -68,7 +68,7 @@ def parse_text(
     sources = {source.name: source.lines for source in reader.sources.values()}
     for absent in reader.absent:
         sources.setdefault(absent, [])
-    found = reader.diagnostics + parser.diagnostics
+    found = reader.diagnostics + parser.diagnostics + [_hollow(place) for place in parser.hollow]
     if not declarations and not found:
         found.append(Diagnostic(ERROR, "syntax", "there is nothing in this file", Place(name, 1, 1, 1, 1)))
     if reader.unclosed:  # what is missing at the end is in the string or comment
@@ -82,6 +82,11 @@ def parse_text(
         whole = parser.whole and all(d.level != ERROR or d.code == "bad-variable" for d in reader.diagnostics)
         raise CfgError(errors, sources, program if whole else None)
     return program
+
+
+def _hollow(place: Place) -> Diagnostic:
+    message = "an empty block does nothing, and Kamailio 5.6 refuses it"
+    return Diagnostic(WARNING, "empty-block", message, place, "put a ; into it")
 
 
 class Parser(Sockets):

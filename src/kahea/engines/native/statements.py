@@ -59,6 +59,8 @@ class Statements(Expressions):
     def block(self, opening: Token) -> tuple[Statement, ...]:
         """The statements up to the closing brace, which it takes."""
         out: list[Statement] = []
+        if self.token.kind == "}":
+            self.hollow.append(opening.place)
         while self.token.kind != "}":
             if self.token.kind == END:
                 self._open_to_the_end(opening)

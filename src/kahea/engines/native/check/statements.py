@@ -14,13 +14,11 @@ from kahea.engines.native.tree import (
     Exit,
     If,
     Number,
-    Place,
     Return,
     Route,
     Statement,
     String,
     Switch,
-    While,
 )
 from kahea.engines.native.walk import blocks, ends, expressions, inside, walk
 
@@ -34,17 +32,11 @@ _LEVEL: Final = re.compile(r"L_(?:ALERT|BUG|CRIT2?|ERR|WARN|NOTICE|INFO|DBG)")
 
 def check_statements(route: Route, findings: Findings) -> None:
     """Look at every statement of a route."""
-    if not route.body:
-        findings.warn(
-            "empty-block", "an empty route does nothing, and Kamailio 5.6 refuses it", route.place, "put a ; into it"
-        )
     _block(route.body, findings)
     for statement in walk(route.body):
         for block in blocks(statement):
             _block(block, findings)
-        if isinstance(statement, If | While) and not statement.body:
-            _empty(statement, findings)
-        elif isinstance(statement, Switch):
+        if isinstance(statement, Switch):
             _switch(statement, findings)
         elif isinstance(statement, Return) and route.name and route.kind == "request":
             _return(statement, findings)
@@ -71,14 +63,6 @@ def _end(statement: Statement) -> str:
     if isinstance(statement, If | Switch):
         return f"{'an if' if isinstance(statement, If) else 'a switch'} {where} that never goes on"
     return f"the end {where}"
-
-
-def _empty(statement: If | While, findings: Findings) -> None:
-    after = statement.condition.place
-    rest = Place(after.file, after.end_line, after.end_column, statement.place.end_line, statement.place.end_column)
-    if findings.written(rest).lstrip(") \t\r\n").startswith("{"):
-        message = "an empty block does nothing, and Kamailio 5.6 refuses it"
-        findings.warn("empty-block", message, statement.place, "put a ; into it")
 
 
 def _return(statement: Return, findings: Findings) -> None:

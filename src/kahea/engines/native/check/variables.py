@@ -47,10 +47,11 @@ def _names(text: str) -> list[str]:
 
 def _given(call: Call, registry: Registry) -> set[str]:
     """The variables that a function may set: those it is given as such, or any if it is not known here."""
-    forms = registry.natives.get(call.name, [])
+    given = len(call.arguments)
+    forms = [form for form in registry.natives.get(call.name, []) if form.least <= given <= len(form.kinds)]
     found: set[str] = set()
     for i, argument in enumerate(call.arguments):
-        kinds = {form.kinds[i] for form in forms if i < len(form.kinds)}
+        kinds = {form.kinds[i] for form in forms}
         if not kinds or "pv" in kinds or "text" in kinds or any(map(callable, kinds)):
             found |= set(_names(_text(argument)))
     return found
