@@ -12,7 +12,8 @@ from kahea.cli.check import report
 from kahea.engines.native.diagnostics import ERROR
 
 from .both import KAMAILIO
-from .fuzzing import language, messages
+from .flows import with_kamailio, with_ours
+from .fuzzing import calls, language, messages
 from .fuzzing.compare import accepts, compare
 from .fuzzing.mutations import mutated
 
@@ -43,6 +44,13 @@ def test_messages(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert not found.refused_here
     assert not [(each.text(), theirs, ours) for each, theirs, ours in found.differing]
     assert found.ran > 60
+
+
+def test_calls(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)
+    flows = [calls.flow(seed) for seed in range(FIRST, FIRST + 30)]
+    pairs = zip(flows, with_kamailio(tmp_path, flows), with_ours(flows), strict=True)
+    assert not [(flow, theirs, ours) for flow, theirs, ours in pairs if theirs != ours]
 
 
 def test_cfgs_with_something_wrong(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

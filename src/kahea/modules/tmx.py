@@ -325,8 +325,8 @@ class Tmx(Module):
 
     @variable("T_branch_idx")
     def branch_index(self, run: Run, name: str, index: object) -> Value:
-        """The index of the branch in hand; the number of branches in a failure route."""
-        return _branch_index(run, run.transaction)
+        """The index of the branch in hand; the number of branches in a failure route, -1 in the node's reply route."""
+        return -1 if run.kind == CORE_ONREPLY_ROUTE else _branch_index(run, run.transaction)
 
     @variable("T_reply_code")
     def reply_code(self, run: Run, name: str, index: object) -> Value:
