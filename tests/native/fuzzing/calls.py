@@ -58,9 +58,10 @@ def _actions(kind: str) -> list[str]:
     common = ["$var(x) = 5;", "$var(x) = -1;", "setflag(1);", "resetflag(1);", "$avp(a) = 1;", "$avp(a) = $null;"]
     common.append('is_method("BYE");')
     if kind == "failure":
+        # Nothing follows what is relayed: a final reply might overtake it.
         return [*common, 't_reply("480", "x");', 't_reply("500", "y");',
-                f'$ru = "sip:again@127.0.0.1:{CALLEE}"; t_relay();',
-                f'append_branch(); $ru = "sip:again@127.0.0.1:{CALLEE}"; t_relay();']  # fmt: skip
+                f'$ru = "sip:again@127.0.0.1:{CALLEE}"; t_relay(); exit;',
+                f'append_branch(); $ru = "sip:again@127.0.0.1:{CALLEE}"; t_relay(); exit;']  # fmt: skip
     if kind == "branch":
         return [*common, '$rU = "branch";', 'append_hf("X-Br: 1\\r\\n");']
     if kind in ("onreply", "core"):
