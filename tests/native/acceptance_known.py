@@ -8,6 +8,8 @@ from typing import Final
 ACCEPTED_HERE: Final = frozenset(
     [
         # What later versions of Kamailio have.
+        "#!defexp A 1+2\ndebug=A\n",
+        "#!ifexp 1\ndebug=1\n#!endif\n",
         'listen=udp:127.0.0.1:5060 agname "x"',
         'socket = {\n bind = udp:127.0.0.1:5060;\n advertise = 1.2.3.4:5060;\n name = "x";\n}',
         'socket={ bind="udp:127.0.0.1:5060"; }',

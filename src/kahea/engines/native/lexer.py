@@ -23,7 +23,7 @@ BAD: Final = "bad"
 BAD_VARIABLE: Final = "bad variable"
 
 DIRECTIVES: Final = (
-    "define|def|trydefine|trydef|redefine|redef|ifdef|ifndef|else|endif|substdefs|substdef|subst"
+    "define|def|trydefine|trydef|redefine|redef|defexps|defexp|ifdef|ifndef|ifexp|else|endif|substdefs|substdef|subst"
     "|defenvs|defenv|trydefenvs|trydefenv|include_file|import_file"
 )
 

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
 from kahea.engines.native.diagnostics import ERROR, WARNING, Diagnostic, nearest
+from kahea.engines.native.directive_values import Value, ValueExpressionError, compute, is_true, written
 from kahea.engines.native.lexer import (
     BAD,
     BAD_VARIABLE,
@@ -40,7 +41,7 @@ from kahea.routing.subst import SubstError, Substitution, parse_subst
 #: What is defined before anything is read: the version whose language this is.
 VERSION: Final = ("KAMAILIO_5", "KAMAILIO_5_6", "KAMAILIO_5_6_3")
 
-_CONDITION: Final = re.compile(r"(?:#!|!!)(?:(ifdef|ifndef)(?=[ \t]+\S)|(else|endif)(?=[ \t]*(?:\r?\n|\Z)))")
+_CONDITION: Final = re.compile(r"(?:#!|!!)(?:(ifdef|ifndef|ifexp)(?=[ \t]+\S)|(else|endif)(?=[ \t]*(?:\r?\n|\Z)))")
 _BLANK: Final = re.compile(r"[ \t]*")
 _ARGUMENT: Final = re.compile(r"[ \t]+(\S+)")
 _NAME: Final = re.compile(r"[A-Za-z0-9_]+")
@@ -50,8 +51,6 @@ _SELECT_WORD: Final = re.compile(r"\"[^\"]*\"|'[^']*'|[A-Za-z_]\w*")
 _EVENT: Final = re.compile(r"\s*(\[)\s*([A-Za-z_]\w*(?::[\w.\-]+)+)\s*(\])")
 #: First words of a file that say what wrote it for, and nothing to us.
 _HEADERS: Final = frozenset({"kamailio", "ser", "openser", "maxcompat", "all"})
-#: Directives of later versions, without which a cfg would mean something else.
-_LATER: Final = frozenset({"ifexp"})
 #: Variables that have a value while a cfg is read.
 _EARLY: Final = frozenset({"def", "defv", "defs", "defn", "env", "envn", "null"})
 #: Kamailio stops at ten.
@@ -79,7 +78,7 @@ class Definition(NamedTuple):
 
 
 class _Open(NamedTuple):
-    """An `#!ifdef` that waits for its `#!endif`, and whether its `#!else` has been."""
+    """An `#!ifdef` or its kin that waits for its `#!endif`, and whether its `#!else` has been."""
 
     directive: Raw
     other: bool
@@ -201,9 +200,7 @@ class Preprocessor:
         if unknown is None or unknown[1] in _HEADERS:
             return
         end = raw.start + unknown.end()
-        if unknown[1] in _LATER:
-            self._say(source, raw.start, end, f"Kamailio 5.6 has no #!{unknown[1]}", "use #!ifdef and #!ifndef")
-        elif hint := nearest(unknown[1], DIRECTIVES.split("|"), "#!"):
+        if hint := nearest(unknown[1], DIRECTIVES.split("|"), "#!"):
             message = f"there is no directive #!{unknown[1]}: the line is a comment"
             self._say(source, raw.start, end, message, hint, WARNING, "unknown-directive")
 
@@ -289,6 +286,8 @@ class Preprocessor:
         name = raw.text[2:]
         if name in ("ifdef", "ifndef"):
             return self._condition(source, raw, name, opened)
+        if name == "ifexp":
+            return self._computed_condition(source, raw, opened)
         if name in ("else", "endif"):
             return self._turn(source, raw, name, opened)
         if name in ("include_file", "import_file"):
@@ -313,6 +312,24 @@ class Preprocessor:
         if (word in self.definitions) != (name == "ifdef"):
             return self._skip(source, end, opened)
         return end
+
+    def _computed_condition(self, source: Source, raw: Raw, opened: list[_Open]) -> int:
+        value, end = self._computed(source, raw, raw.end)
+        opened.append(_Open(raw, False))
+        return end if value is not None and is_true(value) else self._skip(source, end, opened)
+
+    def _computed(self, source: Source, raw: Raw, at: int) -> tuple[Value | None, int]:
+        """The value of the expression that a directive has from `at` on, and where its line ends."""
+        text, end = _line(source.text, at)
+        blank = _BLANK.match(source.text, at)
+        start = blank.end() if blank else at
+        try:
+            return compute(text, {name: found.value for name, found in self.definitions.items()}), end
+        except ValueExpressionError as error:
+            whole = source.text.count("\n", start, end) > 0  # a line that is continued: its parts stand elsewhere
+            first, last = (start, end) if whole else (start + error.start, start + error.end)
+            self._say(source, first, last, f"{raw.text}: {error}")
+            return None, end
 
     def _name(self, source: Source, start: int, text: str) -> str:
         """The name at the beginning of what follows a directive."""
@@ -360,10 +377,15 @@ class Preprocessor:
             return _line(source.text, found.end())[1]
         start = found.start(1)
         name = self._name(source, start, found[1])
-        value, end = _line(source.text, start + len(name))
+        if directive in ("defexp", "defexps"):
+            computed, end = self._computed(source, raw, start + len(name))
+            value = "" if computed is None else written(computed)
+            value = f'"{value}"' if directive == "defexps" else value
+        else:
+            value, end = _line(source.text, start + len(name))
         self._look_at_definition(source, start, name, found[1])
         known = self.definitions.get(name)
-        if known is not None and directive in ("define", "def"):
+        if known is not None and directive in ("define", "def", "defexp", "defexps"):
             self._already(source, name, start, known)
         elif name and (known is None or directive in ("redefine", "redef")):
             self.define(name, value, source.place(start, start + len(name)))
