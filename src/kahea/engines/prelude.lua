@@ -43,16 +43,17 @@ end
 
 local hook
 function hook()
+	local full = memory_limit > 0 and memory("count") > memory_limit
 	if ticks > 0 and not doomed then
 		left = left - 1
-		if left <= 0 then
+		-- At the limit of memory each step costs a collection or more: time is looked at each time.
+		if left <= 0 or full then
 			left = ticks
 			doomed = held()
 			-- From here on at each instruction, so that no pcall of the script can go on.
 			if doomed then doomed = at(doomed) sethook(hook, "", 1) end
 		end
 	end
-	local full = memory_limit > 0 and memory("count") > memory_limit
 	if not doomed and not full then return end
 	-- Not in the code of this file, which could not go on.
 	if getinfo(2, "S").short_src == "[kahea]" then return end
