@@ -26,7 +26,7 @@ from kahea.tm.layer cimport TransactionLayer
 from kahea.tm.transaction cimport Branch, Transaction
 
 from kahea.net.address import PROTO_IDS
-from kahea.routing.lists import FACET as LISTS
+from kahea.routing.lists import FACET as _LISTS
 from kahea.routing.tally import Tally
 from kahea.sip.errors import ParseError
 
@@ -633,7 +633,7 @@ cdef class Dispatcher:
         if branch is not None:
             transaction = branch.transaction
             # It has no part in the transaction's AVPs: a route of the transaction's own has.
-            msg.facets = {key: value for key, value in branch.transaction.request.get_facets().items() if key != LISTS}
+            msg.facets = {key: value for key, value in branch.transaction.request.get_facets().items() if key != _LISTS}
         start_run(run, self, msg, CORE_ONREPLY_ROUTE, "", transaction, branch, 0, self.routes)
         self.execute(run, (<Routes?>run.generation).reply)
         # A route may have put a rebuilt message in its place.
