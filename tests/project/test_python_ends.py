@@ -7,8 +7,10 @@ a virtual environment of its own that is kept for the next time.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -35,9 +37,18 @@ def run(*command: str, timeout: float) -> str:
     folders = clean["PATH"].split(os.pathsep)
     clean["KAHEA_CFLAGS"] = "-O0 -g0"  # how fast it would be is not asked; the compiler's time is most of the test's
     clean["PATH"] = os.pathsep.join(f for f in folders if not (Path(f) / "kamailio").exists())
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, env=clean)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-6000:]}\n{done.stderr[-4000:]}"
-    return done.stdout
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, env=clean) as process:
+        try:
+            out, errors = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)  # so that pytest ends the servers of its tests
+            killer = threading.Timer(60, process.kill)
+            killer.start()
+            out, errors = process.communicate()
+            killer.cancel()
+    assert process.returncode == 0, f"{' '.join(command)}\n{out[-6000:]}\n{errors[-4000:]}"
+    return out
 
 
 @pytest.mark.timeout(1200)
