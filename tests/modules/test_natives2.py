@@ -40,7 +40,8 @@ def prepared(bench: Bench, kind: Any, given: str) -> Any:
 def native(bench: Bench, name: str, *arguments: str) -> Any:
     """Call a native function with arguments as a cfg has them."""
     found = form(bench, name, len(arguments))
-    return found.call(bench.run, *(prepared(bench, k, a) for k, a in zip(found.kinds, arguments, strict=False)))
+    value = found.call(bench.run, *(prepared(bench, k, a) for k, a in zip(found.kinds, arguments, strict=False)))
+    return (1 if value else -1) if isinstance(value, bool) else value
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from kahea.engines.native.tree import (
     String,
     Word,
 )
+from kahea.routing.module import ConfigError
 from kahea.routing.registry import canonical, module_class
 
 #: Global parameters of which each line adds to those before; of the others, the last one counts.
@@ -74,7 +75,7 @@ def settings(program: Program, comments: Comments) -> str:
                 own[group][name].add(declaration, [_value(value)], comments)
             case ModParam(modules=names, name=name, value=value):
                 for module in _named(names, modules):
-                    adds = module_class(module).params()[name].many
+                    adds = _is_collected(module, name)
                     parameters[module][name].add(declaration, [_value(value)], comments, adds=adds)
     out = [f"load = {_list([literal(m) for m in modules])}"] if modules else []
     if listen.values or plain:
@@ -91,6 +92,15 @@ def settings(program: Program, comments: Comments) -> str:
 
 def _lines(table: _Table) -> list[str]:
     return [line for name, given in table.items() for line in given.lines(name)]
+
+
+def _is_collected(module: str, name: str) -> bool:
+    """Whether all values of a module's parameter count; the last one does where module or parameter are not known."""
+    try:
+        known = module_class(module).params().get(name)
+    except ConfigError:
+        return False
+    return known is not None and known.many
 
 
 def _named(pattern: str, modules: list[str]) -> list[str]:
