@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import mmap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
@@ -29,7 +30,6 @@ LEAST: Final = 16 << 20
 QUIET: Final = 100
 
 _M_MMAP_THRESHOLD: Final = -3  # malloc.h
-_PAGE: Final = 4096
 _RESIDENT: Final = 1  # its place in statm
 
 
@@ -81,7 +81,7 @@ class Heap:
 
     def resident(self) -> int:
         """See `Memory`."""
-        return int(self._statm.read_text().split()[_RESIDENT]) * _PAGE
+        return int(self._statm.read_text().split()[_RESIDENT]) * mmap.PAGESIZE
 
     def give_back(self) -> None:
         """See `Memory`."""

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from kahea.routing.lookups import DEFAULT_URL, DatabaseError, LookupModule, column_name, without_prefix
 from kahea.routing.module import Param, function, native
 from kahea.routing.run import REQUEST_ROUTE, Run
 from kahea.routing.text import text, wire
 from kahea.sip.errors import ParseError
 from kahea.sip.uri import parse_uri
-
-if TYPE_CHECKING:
-    pass
 
 
 class SpeedDial(LookupModule):

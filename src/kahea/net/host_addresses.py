@@ -59,7 +59,7 @@ class AddressWatch:
             while True:
                 self._sock.recv(_LARGEST)
         except (BlockingIOError, InterruptedError):
-            pass
+            pass  # all is read
         except OSError as error:
             if error.errno != errno.ENOBUFS:  # that some were dropped: the list has them
                 log.warning("can't hear of changes of this host's addresses: %s", error.strerror)

@@ -633,7 +633,8 @@ cdef class Dispatcher:
         if branch is not None:
             transaction = branch.transaction
             # It has no part in the transaction's AVPs: a route of the transaction's own has.
-            msg.facets = {key: value for key, value in branch.transaction.request.get_facets().items() if key != _LISTS}
+            msg.facets = transaction.request.get_facets().copy()
+            msg.facets.pop(_LISTS, None)
         start_run(run, self, msg, CORE_ONREPLY_ROUTE, "", transaction, branch, 0, self.routes)
         self.execute(run, (<Routes?>run.generation).reply)
         # A route may have put a rebuilt message in its place.

@@ -12,6 +12,15 @@ _TOKEN = re.compile(
 )
 _SIGNS = list("(){}[];,:.=!<>+-*/%&|^~@#$\"'\\\n 0aZ_\t?é")
 
+_MODULES = """loadmodule "pv.so"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "textops.so"
+loadmodule "xlog.so"
+loadmodule "corex.so"
+loadmodule "tmx.so"
+"""
+
 #: Good cfgs, each with much of the language in it.
 CFGS = [
     """#!define A 5
@@ -35,24 +44,13 @@ listen=udp:HOST:5060
 alias="example.com" alias=udp:h.example.com:5070
 server_header="Server: x"
 flags one:1, two:2, three
-loadmodule "pv.so"
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "textops.so"
-loadmodule "xlog.so"
-loadmodule "corex.so"
-loadmodule "tmx.so"
-modparam("tm", "fr_timer", 5000)
+"""
+    + _MODULES
+    + """modparam("tm", "fr_timer", 5000)
 modparam("xlog", "prefix", "x")
 """,
-    """loadmodule "pv.so"
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "textops.so"
-loadmodule "xlog.so"
-loadmodule "corex.so"
-loadmodule "tmx.so"
-request_route {
+    _MODULES
+    + """request_route {
     if (method == "INVITE" && !isflagset(1) || $rU =~ "^[0-9]+$") {
         $var(x) = 1 + 2 * (3 - $var(y)) mod 4;
         setflag(2);
@@ -77,14 +75,8 @@ request_route {
 route[X] { return 5; }
 route["Y-1"] { route($var(x) + "b"); return; }
 """,
-    """loadmodule "pv.so"
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "textops.so"
-loadmodule "xlog.so"
-loadmodule "corex.so"
-loadmodule "tmx.so"
-# comment
+    _MODULES
+    + """# comment
 request_route { /* in /* nested */ it */ exit; } // more
 reply_route { if (status =~ "^18") drop; }
 onreply_route[R] { if ($rs == 183) { $var(x) = "a" "b"; } exit; }

@@ -66,11 +66,6 @@ def compute(text: str, defined: Mapping[str, str]) -> Value:
     return value
 
 
-def is_true(value: Value) -> bool:
-    """Whether `#!ifexp` takes the part that follows."""
-    return bool(value)
-
-
 def written(value: Value) -> str:
     """The value as a definition has it: a whole number without a point."""
     if isinstance(value, str):

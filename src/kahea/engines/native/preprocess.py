@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
 from kahea.engines.native.diagnostics import ERROR, WARNING, Diagnostic, nearest
-from kahea.engines.native.directive_values import Value, ValueExpressionError, compute, is_true, written
+from kahea.engines.native.directive_values import Value, ValueExpressionError, compute, written
 from kahea.engines.native.lexer import (
     BAD,
     BAD_VARIABLE,
@@ -316,7 +316,7 @@ class Preprocessor:
     def _computed_condition(self, source: Source, raw: Raw, opened: list[_Open]) -> int:
         value, end = self._computed(source, raw, raw.end)
         opened.append(_Open(raw, False))
-        return end if value is not None and is_true(value) else self._skip(source, end, opened)
+        return end if value else self._skip(source, end, opened)
 
     def _computed(self, source: Source, raw: Raw, at: int) -> tuple[Value | None, int]:
         """The value of the expression that a directive has from `at` on, and where its line ends."""
